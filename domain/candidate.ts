@@ -1,0 +1,126 @@
+// Which standby may become the primary: greatest (timeline, LSN), then priority, then lowest id; or why none may.
+
+import { type ClusterConfiguration, getNode } from './cluster';
+import type { ReasonCode } from './outcome';
+import { hasLastCommit } from './synchronous';
+import { comparePosition, lagBytes, type WalPosition } from './wal';
+import { answeringStandbys, factsOf, type Facts, type NodeFacts } from './witness';
+
+export interface CandidateRequest {
+  readonly formerPrimary: number | null;
+  readonly excluded: readonly number[];
+  readonly formerSynchronousStandbyNames: string | null;
+}
+
+export type CandidateChoice =
+  | { readonly candidate: number; readonly lagBytes: number | null; readonly line: string }
+  | { readonly refusal: ReasonCode; readonly line: string };
+
+type Positioned = NodeFacts & { readonly position: WalPosition };
+
+/** Evidence rules of docs/failure-modes.md, in order; the first that forbids a promotion is the answer. */
+export function chooseCandidate(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: CandidateRequest,
+): CandidateChoice {
+  const standbys = answeringStandbys(facts).filter(
+    (entry): entry is Positioned => entry.position !== null && entry.node !== request.formerPrimary,
+  );
+  const identifier = systemIdentifierOf(facts, request.formerPrimary, standbys);
+  const sameSystem = standbys.filter((entry) => entry.systemIdentifier === identifier);
+  const eligible = sameSystem
+    .filter((entry) => !request.excluded.includes(entry.node) && getNode(configuration, entry.node).priority > 0)
+    .sort((left, right) => compareCandidates(configuration, left, right));
+  const best = eligible[0];
+  if (!best) {
+    const seen = facts.nodes
+      .map((entry) => `node ${String(entry.node)}: ${describeAbsence(configuration, entry, request)}`)
+      .join('; ');
+    return { refusal: 'no-candidate', line: `no standby can be promoted (${seen}): bring one back` };
+  }
+  const stranger = sameSystem.find((entry) => !isAncestor(entry.position.timeline, best));
+  if (stranger) {
+    return {
+      refusal: 'diverged-branches',
+      line: `node ${String(stranger.node)} is on timeline ${String(stranger.position.timeline)}, which is not in the history of node ${String(best.node)}: decide which branch is right and stop the other`,
+    };
+  }
+  const lag = measureLag(facts, request.formerPrimary, sameSystem, best);
+  if (lag !== null && lag > configuration.policy.maximumLagBytes) {
+    return {
+      refusal: 'lag-exceeded',
+      line: `the best candidate, node ${String(best.node)}, lacks ${String(lag)} bytes of WAL that another node holds, more than policy.maximumLagBytes (${String(configuration.policy.maximumLagBytes)})`,
+    };
+  }
+  const missing = hasLastCommit(
+    configuration,
+    request.formerSynchronousStandbyNames,
+    sameSystem.map((entry) => entry.node),
+    request.formerPrimary,
+  );
+  if (missing !== null) return { refusal: 'synchronous-set-unreachable', line: missing };
+  const { position } = best;
+  return {
+    candidate: best.node,
+    lagBytes: lag,
+    line: `node ${String(best.node)} has the greatest (timeline, LSN): (${String(position.timeline)}, ${position.lsn}); lag ${lag === null ? 'unknown' : `${String(lag)} bytes`}`,
+  };
+}
+
+/** Negative when `left` is the better candidate. */
+export function compareCandidates(configuration: ClusterConfiguration, left: Positioned, right: Positioned): number {
+  return (
+    comparePosition(right.position, left.position) ||
+    getNode(configuration, right.node).priority - getNode(configuration, left.node).priority ||
+    left.node - right.node
+  );
+}
+
+function isAncestor(timeline: number, of: Positioned): boolean {
+  return timeline === of.position.timeline || of.history.some((entry) => entry.timeline === timeline);
+}
+
+/** The former primary's own identifier if its control file could be read, else the one that most standbys share. */
+function systemIdentifierOf(
+  facts: Facts,
+  formerPrimary: number | null,
+  standbys: readonly Positioned[],
+): string | null {
+  const former = formerPrimary === null ? undefined : factsOf(facts, formerPrimary);
+  const known = former?.host?.controlFile?.systemIdentifier ?? former?.systemIdentifier;
+  if (known) return known;
+  const counts = new Map<string, number>();
+  for (const { systemIdentifier } of standbys) {
+    if (systemIdentifier) counts.set(systemIdentifier, (counts.get(systemIdentifier) ?? 0) + 1);
+  }
+  return [...counts].sort((left, right) => right[1] - left[1])[0]?.[0] ?? null;
+}
+
+/**
+ * Bytes that the candidate lacks of what is known to exist: other standbys' WAL and the stopped primary's control file.
+ * Null (unknown) while nothing at all is known of the primary's own WAL: nobody can say what died with it.
+ */
+function measureLag(
+  facts: Facts,
+  formerPrimary: number | null,
+  standbys: readonly Positioned[],
+  best: Positioned,
+): number | null {
+  const former = formerPrimary === null ? undefined : factsOf(facts, formerPrimary);
+  const own = former?.host?.controlFile?.checkpoint ?? former?.position ?? null;
+  const others = standbys.map((entry) => entry.position);
+  const lags = [...others, ...(own ? [own] : [])]
+    .filter((position) => position.timeline === best.position.timeline)
+    .map((position) => lagBytes(position.lsn, best.position.lsn) ?? 0);
+  const most = Math.max(0, ...lags);
+  return most > 0 || own ? most : null;
+}
+
+function describeAbsence(configuration: ClusterConfiguration, entry: NodeFacts, request: CandidateRequest): string {
+  if (entry.node === request.formerPrimary) return 'former primary';
+  if (request.excluded.includes(entry.node)) return 'tried and failed';
+  if (entry.sql !== 'answered') return entry.sqlSeen;
+  if (getNode(configuration, entry.node).priority === 0) return 'priority 0';
+  return entry.position ? 'another system identifier' : 'position unknown';
+}

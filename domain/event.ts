@@ -1,0 +1,68 @@
+// What pgpool's hooks, people and await tell an incident. Everything in an event is a hint: facts decide.
+
+export type EventKind = 'failover' | 'follow' | 'returned';
+
+export interface ClusterEvent {
+  /** One per hook invocation: spool file name, Temporal requestId and updateId. */
+  readonly eventId: string;
+  readonly kind: EventKind;
+  /** pgpool's %d, or the node that returned. */
+  readonly node: number | null;
+  /** pgpool's %m: only the lowest live node id, never a choice. */
+  readonly mainNode: number | null;
+  /** pgpool's %P; null when pgpool knew no primary (-1 or empty). */
+  readonly oldPrimary: number | null;
+  /** ISO time at the sender. */
+  readonly at: string;
+}
+
+/** A failed parse says what was wrong; nothing is ever thrown. */
+export type ParsedEvent = { readonly event: ClusterEvent } | { readonly error: string };
+
+const eventIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
+const largestNodeId = 127; // pgpool's MAX_NUM_BACKENDS is 128 (pool_type.h)
+
+/**
+ * Reads a signal's payload, which any HTTP client may have written.
+ * Node ids: 0-127, or null for "none"; anything else is one clear error.
+ */
+export function parseEvent(value: unknown): ParsedEvent {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { error: 'event is not an object' };
+  const fields = value as Record<string, unknown>;
+  const { eventId, kind, at } = fields;
+  if (typeof eventId !== 'string' || !eventIdPattern.test(eventId)) {
+    return { error: 'event.eventId must be 1-128 characters of A-Z a-z 0-9 . _ -' };
+  }
+  if (kind !== 'failover' && kind !== 'follow' && kind !== 'returned') {
+    return { error: `event.kind must be failover, follow or returned, not ${printable(kind)}` };
+  }
+  if (typeof at !== 'string' || Number.isNaN(Date.parse(at))) {
+    return { error: `event.at must be an ISO time, not ${printable(at)}` };
+  }
+  for (const name of ['node', 'mainNode', 'oldPrimary']) {
+    if (!isNodeId(fields[name])) {
+      return { error: `event.${name} must be null or 0-${String(largestNodeId)}, not ${printable(fields[name])}` };
+    }
+  }
+  const { node, mainNode, oldPrimary } = fields as Record<string, number | null>;
+  return {
+    event: { eventId, kind, node: node ?? null, mainNode: mainNode ?? null, oldPrimary: oldPrimary ?? null, at },
+  };
+}
+
+function isNodeId(value: unknown): boolean {
+  return (
+    value === null ||
+    (typeof value === 'number' &&
+      Number.isInteger(value) &&
+      value >= 0 &&
+      value <= largestNodeId &&
+      !Object.is(value, -0))
+  );
+}
+
+/** Short and on one line: the value came from outside and lands in logs. */
+function printable(value: unknown): string {
+  if (value === undefined) return 'missing';
+  return (JSON.stringify(value) as string | undefined)?.slice(0, 60) ?? typeof value;
+}

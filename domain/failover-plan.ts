@@ -1,0 +1,224 @@
+// From facts to the decision of an incident: pure, no clock, no I/O. The event's numbers are hints; evidence decides.
+
+import { type ClusterConfiguration, findNode, getNode } from './cluster';
+import { chooseCandidate } from './candidate';
+import { type ReasonCode } from './outcome';
+import {
+  answeringStandbys,
+  factsOf,
+  type Facts,
+  judgePrimary,
+  type NodeFacts,
+  type PrimaryState,
+  writableNodes,
+} from './witness';
+
+export interface FailoverRequest {
+  /** pgpool's %d, or the node that returned. */
+  readonly failedNode: number | null;
+  /** pgpool's %P. */
+  readonly oldPrimary: number | null;
+  /** Candidates that were tried and fenced in this incident. */
+  readonly excluded: readonly number[];
+  /** The recovering primary has had crashRecoveryMs already. */
+  readonly hasWaited: boolean;
+  readonly sinceEventMs: number;
+  /** Set after the fence: the set in force on the old primary, read from its files; null when unreadable. */
+  readonly formerSynchronousStandbyNames: string | null;
+  /** The fence has stopped this node with proof, or tried and recorded "unconfirmed": its state is settled. */
+  readonly fencedNode: number | null;
+}
+
+export type FailoverPlan =
+  | {
+      readonly action: 'promote';
+      readonly candidate: number;
+      /** The node to fence first; null when no node was ever known as the primary. */
+      readonly formerPrimary: number | null;
+      readonly state: PrimaryState;
+      /** Behind the most that anybody reachable holds; null = unknown. */
+      readonly lagBytes: number | null;
+      readonly line: string;
+    }
+  | {
+      /** The primary works: attach it wherever pgpool has cut it off. */
+      readonly action: 'keep';
+      readonly primary: number;
+      readonly reason: 'primary-kept' | 'standby-failed' | 'already-failed-over' | 'primary-working';
+      readonly line: string;
+    }
+  | { readonly action: 'wait'; readonly node: number; readonly line: string }
+  | { readonly action: 'refuse'; readonly reason: ReasonCode; readonly line: string };
+
+/** What to do about the primary. The same function plans before and after the fence. */
+export function planFailover(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+): FailoverPlan {
+  for (const hint of [request.failedNode, request.oldPrimary]) {
+    if (hint !== null && !findNode(configuration, hint)) {
+      return refuse(
+        'node-not-configured',
+        `node ${String(hint)} is not in the cluster file of ${configuration.cluster}: the node numbers of pgpool.conf and the cluster file must agree`,
+      );
+    }
+  }
+  const writable = writableNodes(facts);
+  if (writable.length > 1) {
+    const names = writable
+      .map((entry) => `${String(entry.node)} (timeline ${String(entry.position?.timeline ?? '?')})`)
+      .join(' and ');
+    return refuse('two-primaries', `nodes ${names} both accept writes: stop the one that must not, on its host`);
+  }
+  const [living] = writable;
+  if (living) return planWithLivingPrimary(facts, living.node, request);
+
+  const suspect = suspectPrimary(configuration, facts, request);
+  if (suspect === null) {
+    return refuse(
+      'primary-unknown',
+      'no node accepts writes and no evidence names the former primary: start the right node by hand',
+    );
+  }
+  const { host, port } = getNode(configuration, suspect);
+  const { state } = judgePrimary(facts, suspect, { host, port }, request.sinceEventMs);
+  return planWithoutPrimary(configuration, facts, request, suspect, state);
+}
+
+function planWithLivingPrimary(facts: Facts, primary: number, request: FailoverRequest): FailoverPlan {
+  const failed = request.failedNode;
+  if (failed === primary) {
+    return {
+      action: 'keep',
+      primary,
+      reason: 'primary-kept',
+      line: `node ${String(primary)} answers queries as the primary, whatever pgpool saw: kept`,
+    };
+  }
+  if (failed !== null && failed === request.oldPrimary) {
+    return {
+      action: 'keep',
+      primary,
+      reason: 'already-failed-over',
+      line: `node ${String(primary)} is the primary already; node ${String(failed)} no longer is`,
+    };
+  }
+  if (failed !== null && factsOf(facts, failed)?.sql !== 'answered') {
+    return {
+      action: 'keep',
+      primary,
+      reason: 'standby-failed',
+      line: `standby node ${String(failed)} failed; the primary, node ${String(primary)}, works`,
+    };
+  }
+  return { action: 'keep', primary, reason: 'primary-working', line: `node ${String(primary)} works as the primary` };
+}
+
+function planWithoutPrimary(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+  suspect: number,
+  state: PrimaryState,
+): FailoverPlan {
+  const isFenced = request.fencedNode === suspect;
+  const name = `node ${String(suspect)}`;
+  switch (isFenced ? 'dead' : state) {
+    case 'working':
+      // A probe from a standby's host got an answer that the worker did not: our own path is at fault.
+      return {
+        action: 'keep',
+        primary: suspect,
+        reason: 'primary-kept',
+        line: `${name} answers queries from another host: kept`,
+      };
+    case 'recovering':
+      if (!request.hasWaited) {
+        return {
+          action: 'wait',
+          node: suspect,
+          line: `${name} is starting, stopping or in crash recovery: given ${String(configuration.policy.crashRecoveryMs)} ms`,
+        };
+      }
+      break;
+    case 'rejecting':
+      return refuse(
+        'primary-rejects-queries',
+        `${name} answers but rejects queries (${factsOf(facts, suspect)?.sqlSeen ?? 'no detail'}): mend that, nothing is promoted`,
+      );
+    case 'unknown':
+      return refuse(
+        'primary-unreachable',
+        `only one host fails to reach ${name}, which is no proof that it is dead: check its network`,
+      );
+    case 'unreachable':
+      if (configuration.policy.unreachableHost === 'park') {
+        return refuse(
+          'primary-unreachable',
+          `${name} is unreachable from two hosts and policy.unreachableHost is park: a person decides`,
+        );
+      }
+      if (isTooSoon(configuration, facts)) {
+        return refuse(
+          'too-soon',
+          `${name} is only unreachable, not proven dead, and the last promotion was less than ${String(configuration.policy.minimumIntervalMs)} ms ago`,
+        );
+      }
+      break;
+    case 'hung':
+    case 'dead':
+      break;
+  }
+  const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: suspect });
+  if ('refusal' in choice) return refuse(choice.refusal, choice.line);
+  return {
+    action: 'promote',
+    candidate: choice.candidate,
+    formerPrimary: suspect,
+    state: isFenced ? 'dead' : state,
+    lagBytes: choice.lagBytes,
+    line: choice.line,
+  };
+}
+
+/** The node that was the primary: what streamed from it says so first, then pgpool. */
+export function suspectPrimary(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: Pick<FailoverRequest, 'oldPrimary' | 'failedNode' | 'fencedNode'>,
+): number | null {
+  if (request.fencedNode !== null) return request.fencedNode;
+  const isStandby = (node: number): boolean => answeringStandbys(facts).some((entry) => entry.node === node);
+  const upstreams = answeringStandbys(facts).flatMap((entry) => upstreamOf(configuration, entry));
+  const byPgpool = facts.pgpools.flatMap((pgpool) =>
+    pgpool.nodes.filter((entry) => entry.role === 'primary').map((entry) => entry.node),
+  );
+  const hints = [request.oldPrimary, ...byPgpool, ...upstreams, request.failedNode];
+  const silent = facts.nodes.filter((entry) => entry.sql !== 'answered').map((entry) => entry.node);
+  // With one node missing and every other one in recovery, the missing one is the primary.
+  if (silent.length === 1) hints.push(silent[0]!);
+  return (
+    hints.find(
+      (node): node is number => node !== null && !isStandby(node) && findNode(configuration, node) !== undefined,
+    ) ?? null
+  );
+}
+
+function upstreamOf(configuration: ClusterConfiguration, entry: NodeFacts): number[] {
+  const receiver = entry.walReceiver;
+  if (!receiver) return [];
+  return configuration.nodes
+    .filter((node) => node.host === receiver.host && node.port === receiver.port)
+    .map((node) => node.id);
+}
+
+function isTooSoon(configuration: ClusterConfiguration, facts: Facts): boolean {
+  return facts.nodes.some(
+    (entry) => entry.timelineAgeMs !== null && entry.timelineAgeMs < configuration.policy.minimumIntervalMs,
+  );
+}
+
+function refuse(reason: ReasonCode, line: string): FailoverPlan {
+  return { action: 'refuse', reason, line };
+}

@@ -1,0 +1,78 @@
+// Synchronous replication: who may hold the last acknowledged commit, and what the new primary waits for.
+// R + W > N: of N listed standbys W had to confirm each commit; asking R of them is enough when R + W > N.
+
+import { type ClusterConfiguration } from './cluster';
+
+export interface SynchronousSet {
+  readonly required: number;
+  /** application_name values; `*` = any. Empty = asynchronous. */
+  readonly names: readonly string[];
+}
+
+const asynchronous: SynchronousSet = { required: 0, names: [] };
+
+/** synchronous_standby_names (PostgreSQL documentation, 20.6.2): `ANY k (a, b)`, `FIRST k (a, b)`, `k (a, b)`, `a, b`. Null if malformed. */
+export function parseSynchronousStandbyNames(text: string): SynchronousSet | null {
+  const trimmed = text.trim();
+  if (trimmed === '') return asynchronous;
+  const method = /^(?:(?:any|first)\s+)?([0-9]{1,4})\s*\(([^()]*)\)$/i.exec(trimmed);
+  const names = splitNames(method ? method[2]! : trimmed);
+  if (names === null || names.length === 0) return null;
+  return { required: method ? Number(method[1]) : 1, names };
+}
+
+function splitNames(text: string): string[] | null {
+  const names: string[] = [];
+  for (const part of text.split(',')) {
+    const match = /^\s*(?:"((?:[^"]|"")+)"|([^\s"()]+))\s*$/.exec(part);
+    if (!match) return null;
+    names.push(match[1]?.replaceAll('""', '"') ?? match[2]!);
+  }
+  return names;
+}
+
+/**
+ * Can the reachable standbys hold the last acknowledged commit? Null = yes, else the sentence that says why not.
+ * The set in force is the former primary's own if readable, and the cluster file's; the stricter wins.
+ */
+export function hasLastCommit(
+  configuration: ClusterConfiguration,
+  formerSetting: string | null,
+  reachable: readonly number[],
+  formerPrimary: number | null,
+): string | null {
+  const standbys = configuration.nodes.filter((node) => node.id !== formerPrimary);
+  const allNames = standbys.map((node) => node.applicationName);
+  const sets: { set: SynchronousSet; source: string }[] = [
+    { set: { required: configuration.policy.synchronous.standbys, names: allNames }, source: 'policy.synchronous' },
+  ];
+  if (formerSetting !== null) {
+    const set = parseSynchronousStandbyNames(formerSetting);
+    // Unreadable text must not pass as "asynchronous".
+    sets.push({ set: set ?? { required: 1, names: allNames }, source: `synchronous_standby_names '${formerSetting}'` });
+  }
+  for (const { set, source } of sets) {
+    const members = set.names.includes('*')
+      ? standbys
+      : standbys.filter((node) => set.names.includes(node.applicationName));
+    const asked = members.filter((node) => reachable.includes(node.id)).length;
+    if (set.required > 0 && members.length > 0 && asked + set.required <= members.length) {
+      return `${String(asked)} of the ${String(members.length)} standbys of ${source} answer: the last acknowledged commit may be on another one; bring it back`;
+    }
+  }
+  return null;
+}
+
+/** The value that lets a new primary commit with these standbys streaming; '' = asynchronous. */
+export function formatSynchronousStandbyNames(
+  configuration: ClusterConfiguration,
+  streaming: readonly number[],
+): string {
+  const { standbys, whenNone } = configuration.policy.synchronous;
+  if (standbys === 0) return '';
+  const names = configuration.nodes
+    .filter((node) => streaming.includes(node.id))
+    .map((node) => `"${node.applicationName}"`);
+  const required = whenNone === 'wait' ? standbys : Math.min(standbys, names.length);
+  return required === 0 || names.length === 0 ? '' : `ANY ${String(required)} (${names.join(', ')})`;
+}
