@@ -1,0 +1,118 @@
+// Makes a node unable to accept writes: no process of that data directory is left and standby.signal is written, or "unconfirmed".
+
+import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
+import { serviceCommands } from '../domain/service';
+import type { NodeFacts } from '../domain/witness';
+import { actOnNode } from './io/act';
+import { runLocally } from './io/command';
+import { messageOf } from './io/failures';
+import { readHostFacts } from './io/host-facts';
+import { readNodeFacts } from './io/node-facts';
+import { fenceScript } from './io/scripts';
+import type { Tools } from './io/tools';
+
+export interface FenceInput {
+  readonly configuration: ClusterConfiguration;
+  readonly node: number;
+  /** From observe; null when the host did not answer. */
+  readonly clockOffsetMs: number | null;
+  /** observe found the host silent on every path: one short try is enough. */
+  readonly isHostSilent: boolean;
+}
+
+export interface FenceResult {
+  readonly outcome: 'confirmed' | 'unconfirmed';
+  readonly seen: string;
+  /** The other nodes, measured after the fence: no later write can come from the fenced one. */
+  readonly nodes: readonly NodeFacts[];
+  /** In force on the fenced node, from its files; null when unreadable. */
+  readonly synchronousStandbyNames: string | null;
+}
+
+const stopMs = 12_000;
+const silentHostMs = 500;
+const readMs = 1000;
+
+/** Idempotent: a second run finds nothing to stop and says so. Never throws for a host that is away: that is "unconfirmed". */
+export async function fence(tools: Tools, input: FenceInput): Promise<FenceResult> {
+  const { configuration } = input;
+  const node = getNode(configuration, input.node);
+  const stopped = await stopOnHost(tools, input, node);
+  const commanded = stopped.isConfirmed ? null : await runFenceCommand(configuration, node);
+  const others = configuration.nodes.filter((other) => other.id !== node.id);
+  const [nodes, host] = await Promise.all([
+    Promise.all(others.map((other) => readNodeFacts(tools.sql, configuration, other, readMs))),
+    stopped.isConfirmed ? readHostFacts(tools, configuration, node, readMs) : null,
+  ]);
+  const self: NodeFacts = {
+    ...(await readNodeFacts(tools.sql, configuration, node, stopped.isConfirmed ? readMs : 1)),
+    host,
+  };
+  return {
+    outcome: stopped.isConfirmed || commanded?.isConfirmed ? 'confirmed' : 'unconfirmed',
+    seen: [stopped.seen, commanded?.seen].filter(Boolean).join('; '),
+    nodes: [...nodes, ...(stopped.isConfirmed ? [self] : [])],
+    synchronousStandbyNames: stopped.synchronousStandbyNames,
+  };
+}
+
+interface StopResult {
+  readonly isConfirmed: boolean;
+  readonly seen: string;
+  readonly synchronousStandbyNames: string | null;
+}
+
+async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfiguration): Promise<StopResult> {
+  const { configuration } = input;
+  const isService = configuration.postgres.service.kind !== 'pg_ctl';
+  try {
+    const result = await actOnNode(tools, {
+      configuration,
+      node,
+      script: fenceScript,
+      // A service manager may start a dead node again at any moment; pg_ctl never does.
+      args: [
+        node.dataDirectory,
+        configuration.postgres.bin,
+        serviceCommands(configuration, node).stop,
+        isService ? 'yes' : 'no',
+      ],
+      timeoutMs: input.isHostSilent ? silentHostMs : stopMs,
+      clockOffsetMs: input.clockOffsetMs,
+    });
+    const how = /^how=(.*)$/m.exec(result.stdout)?.[1];
+    const seen = /^seen=(.*)$/m.exec(result.stdout)?.[1];
+    const names = /^names=(.*)$/m.exec(result.stdout)?.[1] ?? null;
+    if (result.exitCode === 0 && how)
+      return {
+        isConfirmed: true,
+        seen: `no process left (${how}), standby.signal written`,
+        synchronousStandbyNames: names,
+      };
+    return {
+      isConfirmed: false,
+      seen: seen ?? (result.stderr.trim() || 'the connection dropped: outcome unknown'),
+      synchronousStandbyNames: names,
+    };
+  } catch (error) {
+    return { isConfirmed: false, seen: messageOf(error), synchronousStandbyNames: null };
+  }
+}
+
+async function runFenceCommand(
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+): Promise<{ isConfirmed: boolean; seen: string } | null> {
+  const [program, ...args] = configuration.policy.fenceCommand;
+  if (!program) return null;
+  const environment = {
+    PGPOOL_RUNBOOK_CLUSTER: configuration.cluster,
+    PGPOOL_RUNBOOK_NODE: String(node.id),
+    PGPOOL_RUNBOOK_HOST: node.host,
+  };
+  const result = await runLocally(program, args, { environment, timeoutMs: stopMs });
+  return {
+    isConfirmed: result.exitCode === 0,
+    seen: `fenceCommand ${result.exitCode === 0 ? 'succeeded' : `failed: ${result.seen}`}`,
+  };
+}

@@ -1,0 +1,102 @@
+// What a node's host says over ssh: its processes and control file, and how another node looks from there.
+
+import { type ClusterConfiguration, type NodeConfiguration } from '../../domain/cluster';
+import type { HostFacts, ProbeFacts } from '../../domain/witness';
+import { messageOf } from './failures';
+import { lookScript, probeScript } from './scripts';
+import { SshFailure } from './ssh';
+import { sshTarget, type Tools } from './tools';
+
+/** Never throws: a host that does not answer within timeoutMs is a fact. */
+export async function readHostFacts(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  timeoutMs: number,
+): Promise<HostFacts> {
+  const nothing = { processes: 'unknown', clockOffsetMs: null, hasStandbySignal: null, controlFile: null } as const;
+  try {
+    const startedAt = Date.now();
+    const result = await tools.ssh.run(sshTarget(configuration, node), lookScript, {
+      args: [node.dataDirectory, configuration.postgres.bin],
+      timeoutMs,
+    });
+    if (result.exitCode !== 0)
+      return { ssh: 'answered', seen: `look failed: ${result.stderr.trim() || 'no answer'}`, ...nothing };
+    return toHostFacts(parseKeyValues(result.stdout), (startedAt + Date.now()) / 2);
+  } catch (error) {
+    if (error instanceof SshFailure) {
+      const ssh =
+        error.kind === 'refused' ? 'refused' : error.kind === 'silent' || error.kind === 'lost' ? 'silent' : 'rejected';
+      return { ssh, seen: error.message, ...nothing };
+    }
+    return { ssh: 'rejected', seen: messageOf(error), ...nothing };
+  }
+}
+
+function toHostFacts(values: ReadonlyMap<string, string>, now: number): HostFacts {
+  const processes = values.get('processes');
+  const [state, identifier, checkpoint, timeline] = ['state', 'identifier', 'checkpoint', 'timeline'].map((key) =>
+    values.get(key),
+  );
+  const signal = values.get('standby_signal');
+  const clock = values.get('clock');
+  return {
+    ssh: 'answered',
+    seen: values.get('seen') ?? 'host answers',
+    processes: processes === 'running' || processes === 'orphans' || processes === 'none' ? processes : 'unknown',
+    clockOffsetMs: clock && /^[0-9]{13}$/.test(clock) ? Math.round(Number(clock) - now) : null,
+    hasStandbySignal: signal === undefined ? null : signal === 'yes',
+    controlFile:
+      state && identifier && checkpoint && timeline
+        ? { state, systemIdentifier: identifier, checkpoint: { timeline: Number(timeline), lsn: checkpoint } }
+        : null,
+  };
+}
+
+/** Asks `about` for a read-only query from the host of `from`. Never throws. */
+export async function probeFrom(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  from: NodeConfiguration,
+  about: NodeConfiguration,
+  timeoutMs: number,
+): Promise<ProbeFacts> {
+  const base = { from: from.id, about: about.id };
+  const { bin, user, database, passFile } = configuration.postgres;
+  try {
+    const seconds = Math.max(0.2, timeoutMs / 1000 - 0.2).toFixed(1);
+    const result = await tools.ssh.run(sshTarget(configuration, from), probeScript, {
+      args: [bin, about.host, String(about.port), user, database, passFile, seconds],
+      timeoutMs,
+    });
+    return { ...base, ...classifyProbe(result.stdout) };
+  } catch (error) {
+    return { ...base, answer: 'unknown', seen: `no probe: ${messageOf(error)}` };
+  }
+}
+
+/** psql ran with LC_ALL=C, so libpq's own words are stable; the server's errors are told by SQLSTATE where psql shows one. */
+export function classifyProbe(output: string): Pick<ProbeFacts, 'answer' | 'seen'> {
+  const lines = output.trim().split('\n');
+  const exit = /^exit=([0-9]+)$/.exec(lines.at(-1) ?? '')?.[1];
+  const seen = lines.slice(0, -1).join(' ').slice(0, 300);
+  if (exit === '0') return { answer: 'answered', seen: 'select 1 answered' };
+  if (exit === '124' || exit === '137') return { answer: 'silent', seen: 'no answer in time' };
+  if (/timeout expired|No route to host|Network is unreachable/.test(seen)) return { answer: 'silent', seen };
+  if (/Connection refused/.test(seen)) return { answer: 'refused', seen };
+  if (/the database system is|57P03/.test(seen)) return { answer: 'recovering', seen };
+  // psql itself could not be run, or could not find its password: that says nothing about the other node.
+  if (exit === undefined || exit === '126' || exit === '127' || !/FATAL|ERROR/.test(seen))
+    return { answer: 'unknown', seen };
+  return { answer: 'rejected', seen };
+}
+
+function parseKeyValues(text: string): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const at = line.indexOf('=');
+    if (at > 0) values.set(line.slice(0, at), line.slice(at + 1));
+  }
+  return values;
+}

@@ -1,0 +1,121 @@
+// What one node says of itself over SQL, in one round trip.
+
+import type { ClusterConfiguration, NodeConfiguration } from '../../domain/cluster';
+import { parseTimelineHistory } from '../../domain/wal';
+import type { NodeFacts, SqlAnswer } from '../../domain/witness';
+import { SqlFailure, type SqlConnections } from './postgres';
+import { sqlTarget } from './tools';
+
+// A standby's timeline: its control file may still name the timeline of the last restart point, so what it received
+// counts too. WAL segment names start with the timeline (PostgreSQL documentation, 30.6 WAL Internals).
+const query = `
+select r.is_in_recovery,
+  (select system_identifier::text from pg_control_system()) as system_identifier,
+  t.timeline,
+  case when r.is_in_recovery
+    then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) else pg_current_wal_flush_lsn() end::text as lsn,
+  pg_read_file(h.path, 0, 1048576, true) as history,
+  extract(epoch from clock_timestamp() - (pg_stat_file(h.path, true)).modification) * 1000 as timeline_age_ms,
+  case when r.is_in_recovery then pg_is_wal_replay_paused() end as is_replay_paused,
+  current_setting('synchronous_standby_names') as synchronous_standby_names,
+  w.status as receiver_status, w.sender_host, w.sender_port, w.received_tli,
+  extract(epoch from clock_timestamp() - w.last_msg_receipt_time) * 1000 as last_message_age_ms
+from (select pg_is_in_recovery() as is_in_recovery) r
+left join pg_stat_wal_receiver w on true
+cross join lateral (select case when r.is_in_recovery
+  then greatest(w.received_tli, (select timeline_id from pg_control_checkpoint()),
+    (select min_recovery_end_timeline from pg_control_recovery()),
+    (select max(('x' || substr(name, 1, 8))::bit(32)::int) from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$'))
+  else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline) t
+cross join lateral (select 'pg_wal/' || lpad(upper(to_hex(t.timeline)), 8, '0') || '.history' as path) h`;
+
+interface Row {
+  is_in_recovery: boolean;
+  system_identifier: string;
+  timeline: number;
+  lsn: string | null;
+  history: string | null;
+  timeline_age_ms: string | null;
+  is_replay_paused: boolean | null;
+  synchronous_standby_names: string;
+  receiver_status: string | null;
+  sender_host: string | null;
+  sender_port: number | null;
+  received_tli: number | null;
+  last_message_age_ms: string | null;
+}
+
+/** Never throws: a node that does not answer within timeoutMs is a fact. */
+export async function readNodeFacts(
+  sql: SqlConnections,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  timeoutMs: number,
+): Promise<NodeFacts> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      const [row] = await sql.query<Row>(sqlTarget(configuration, node), query, {
+        timeoutMs: Math.max(1, deadline - Date.now()),
+      });
+      return toFacts(node.id, row!);
+    } catch (error) {
+      const failed = error instanceof SqlFailure ? error : new SqlFailure('rejected', String(error));
+      // A dying postmaster accepts, then hangs up; a moment later the answer is a clear one.
+      if (failed.kind === 'lost' && Date.now() + retryPauseMs < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, retryPauseMs));
+        continue;
+      }
+      return silentNode(node.id, failed.kind === 'lost' ? 'silent' : failed.kind, failed.message);
+    }
+  }
+}
+
+const retryPauseMs = 20;
+
+function toFacts(node: number, row: Row): NodeFacts {
+  return {
+    node,
+    sql: 'answered',
+    sqlSeen: row.is_in_recovery ? 'answers, in recovery' : 'answers, accepts writes',
+    isInRecovery: row.is_in_recovery,
+    systemIdentifier: row.system_identifier,
+    position: row.lsn === null ? null : { timeline: row.timeline, lsn: row.lsn },
+    history: (row.history === null ? [] : parseTimelineHistory(row.history)) ?? [],
+    timelineAgeMs: numberOrNull(row.timeline_age_ms),
+    isReplayPaused: row.is_replay_paused,
+    synchronousStandbyNames: row.synchronous_standby_names,
+    walReceiver:
+      row.receiver_status === null
+        ? null
+        : {
+            isStreaming: row.receiver_status === 'streaming',
+            host: row.sender_host,
+            port: row.sender_port,
+            timeline: row.received_tli,
+            lastMessageAgeMs: numberOrNull(row.last_message_age_ms),
+          },
+    host: null,
+  };
+}
+
+export function silentNode(node: number, sql: SqlAnswer, sqlSeen: string): NodeFacts {
+  return {
+    node,
+    sql,
+    sqlSeen,
+    isInRecovery: null,
+    systemIdentifier: null,
+    position: null,
+    history: [],
+    timelineAgeMs: null,
+    isReplayPaused: null,
+    synchronousStandbyNames: null,
+    walReceiver: null,
+    host: null,
+  };
+}
+
+function numberOrNull(text: string | null): number | null {
+  return text === null ? null : Math.round(Number(text));
+}

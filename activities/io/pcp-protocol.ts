@@ -1,0 +1,225 @@
+// PCP, pgpool's control protocol, as bytes: requests are encoded, replies decoded strictly. No socket here, see pcp.ts.
+// A message is a type (1 byte), a length (4 bytes, big-endian, counting itself) and a body, mostly NUL-terminated texts.
+// Source: pgpool's src/pcp_con/pcp_worker.c (server) and src/libs/pcp/pcp.c (client), branches 4.3 to 4.7.
+import { createHash } from 'node:crypto';
+
+/**
+ * refused: nothing listens · silent: no complete answer in time · lost: the connection was cut · authentication: pgpool
+ * does not accept user and password · pass-file: no password to offer · rejected: pgpool answered ERROR or FATAL ·
+ * protocol: the bytes are not what pgpool's source writes.
+ */
+export type PcpFailureKind = 'refused' | 'silent' | 'authentication' | 'pass-file' | 'rejected' | 'protocol' | 'lost';
+
+/** The only error of a PCP call that is not a programming mistake. The message holds no password. */
+export class PcpFailure extends Error {
+  override readonly name = 'PcpFailure';
+  readonly kind: PcpFailureKind;
+  /** Whether the same call may succeed later without anybody changing a configuration or a node. */
+  readonly isRetryable: boolean;
+
+  constructor(kind: PcpFailureKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+    // A protocol failure is, too: until the minor releases of 2026 pgpool could write a node's length and its fields
+    // from two different looks at shared memory (pcp_worker.c, inform_node_info).
+    this.isRetryable = kind === 'refused' || kind === 'silent' || kind === 'lost' || kind === 'protocol';
+  }
+}
+
+const statuses = ['unused', 'waiting', 'up', 'down'] as const;
+const roles = ['main', 'replica', 'primary', 'standby'] as const;
+
+/**
+ * pgpool's BACKEND_STATUS 0 to 3 (libpcp_ext.h). `waiting` is as good as `up`: the node is in use, but no client has
+ * connected since pgpool started or attached it. `unused` is a hole in the node ids of pgpool.conf.
+ */
+export type PcpStatus = (typeof statuses)[number];
+
+export interface PcpNodeInfo {
+  /** A name, an address, or the directory of a unix socket, exactly as in pgpool.conf. */
+  host: string;
+  port: number;
+  status: PcpStatus;
+  /** Marked down by this pgpool only, because the watchdog had no quorum. */
+  isQuarantined: boolean;
+  /** pgpool's look at the node while it answers: up or down; unknown where its health checks are off (db_node_status). */
+  pgStatus: string;
+  /** Share of the read load, 0 to 1; 0 when no node of the cluster has a weight (pgpool says nan). */
+  weight: number;
+  /** What pgpool believes: primary or standby; main or replica outside streaming replication mode. */
+  role: string;
+  /** What the node itself tells sr_check_user while pgpool answers: primary or standby; unknown unless pgStatus is up. */
+  pgRole: string;
+  /** Bytes behind the primary ("1024"); seconds ("0.25 s") where pgpool has delay_threshold_by_time (4.4). */
+  replicationDelay: string;
+  /** From pg_stat_replication; empty without sr_check, without a matching application_name, and for the primary. */
+  replicationState: string;
+  replicationSyncState: string;
+  /** ISO time, to the second. */
+  statusChangedAt: string;
+}
+
+export interface PcpMessage {
+  readonly type: string;
+  readonly body: Buffer;
+}
+
+const headerBytes = 5;
+const largestLength = 1 << 20;
+const replyTypes = 'mrlicdEN';
+const randMax = 2147483647; // glibc's RAND_MAX: weights are shares of it (pool_config_variables.c)
+
+function protocolFailure(message: string): PcpFailure {
+  return new PcpFailure('protocol', message);
+}
+
+/** One line without control characters, at most 300 characters: the peer chose this text and it lands in logs. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ').slice(0, 300);
+}
+
+function encodeMessage(type: string, ...texts: string[]): Buffer {
+  const body = Buffer.from(texts.join(''));
+  const header = Buffer.alloc(headerBytes, type);
+  header.writeUInt32BE(body.length + 4, 1);
+  return Buffer.concat([header, body]);
+}
+
+/** Decimal node id. RangeError unless it is a whole number from 0: -1 would mean "all nodes" to pgpool. */
+function nodeText(node: number): string {
+  if (!Number.isSafeInteger(node) || node < 0) throw new RangeError(`not a node id: ${String(node)}`);
+  return String(node);
+}
+
+/** Requests. Ids go as text; the replies are noted in pcp.ts, which asks. */
+export const encode = {
+  saltRequest: () => encodeMessage('M'),
+  /** md5(md5(md5(password) + user) + salt), each in lower-case hexadecimal (pcp.c, pcp_authorize). */
+  login: (user: string, password: string, salt: Buffer) => {
+    const stored = md5(md5(md5(password) + user), salt);
+    return encodeMessage('R', user, '\0', stored, '\0');
+  },
+  nodeCountRequest: () => encodeMessage('L'),
+  nodeInfoRequest: (node: number) => encodeMessage('I', nodeText(node), '\0'),
+  attach: (node: number) => encodeMessage('C', nodeText(node), '\0'),
+  detach: (node: number) => encodeMessage('D', nodeText(node), '\0'),
+  /** "n": only the node's state is changed; "s" would be pgpool's own switchover (pcp.c, _pcp_promote_node). */
+  promote: (node: number) => encodeMessage('J', nodeText(node), ' \0', 'n'),
+  goodbye: () => encodeMessage('X'),
+};
+
+function md5(text: string, salt: Buffer = Buffer.alloc(0)): string {
+  return createHash('md5').update(text).update(salt).digest('hex');
+}
+
+/**
+ * Cuts a stream of chunks of any size into messages. Throws PcpFailure: `protocol` as soon as a header is impossible
+ * (unknown type, length under 4 or over 1 MiB), `lost` when the stream ends, since PCP's client is the one to hang up.
+ */
+export async function* readMessages(chunks: AsyncIterable<Buffer>): AsyncGenerator<PcpMessage, never> {
+  let bytes = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    bytes = Buffer.concat([bytes, chunk]);
+    let size = messageSize(bytes);
+    while (size !== null && bytes.length >= size) {
+      yield { type: String.fromCharCode(bytes.readUInt8(0)), body: bytes.subarray(headerBytes, size) };
+      bytes = bytes.subarray(size);
+      size = messageSize(bytes);
+    }
+  }
+  const where = bytes.length === 0 ? 'before the answer was complete' : 'in the middle of a message';
+  throw new PcpFailure('lost', `the connection was closed ${where}`);
+}
+
+/** Bytes of the first message, header included; null while the header is incomplete. */
+function messageSize(bytes: Buffer): number | null {
+  if (bytes.length === 0) return null;
+  const type = bytes.readUInt8(0);
+  if (!replyTypes.includes(String.fromCharCode(type))) {
+    throw protocolFailure(`byte ${String(type)} is no PCP reply; does something else than pgpool's PCP listen there?`);
+  }
+  if (bytes.length < headerBytes) return null;
+  const length = bytes.readUInt32BE(1);
+  if (length < 4 || length > largestLength) throw protocolFailure(`a message cannot be ${String(length)} bytes long`);
+  return length + 1;
+}
+
+/** The NUL-terminated texts of a body. */
+function readTexts(body: Buffer): string[] {
+  if (body.at(-1) !== 0) throw protocolFailure('a text is not terminated');
+  return body.toString('utf8', 0, body.length - 1).split('\0');
+}
+
+/** The four bytes to hash the password with. */
+export function decodeSalt(body: Buffer): Buffer {
+  if (body.length !== 4) throw protocolFailure(`the salt has ${String(body.length)} bytes instead of 4`);
+  return body;
+}
+
+/** Succeeds when the body is exactly these texts, such as CommandComplete. */
+export function expectTexts(body: Buffer, ...expected: string[]): void {
+  const texts = readTexts(body);
+  if (texts.join('\0') !== expected.join('\0')) {
+    throw protocolFailure(`expected ${expected.join(' ')}, got ${printable(texts.join(' '))}`);
+  }
+}
+
+export function decodeNodeCount(body: Buffer): number {
+  const [code, count, ...rest] = readTexts(body);
+  if (code !== 'CommandComplete' || rest.length > 0) throw protocolFailure('the answer is not a node count');
+  return readNumber('node count', count, /^\d{1,3}$/);
+}
+
+/** Body of a NodeInfo message: 12 fields in pgpool 4.3; from 4.4 on 13, with delay_by_time before the delay. */
+export function decodeNodeInfo(body: Buffer): PcpNodeInfo {
+  const [code, ...fields] = readTexts(body);
+  if (code !== 'NodeInfo' || (fields.length !== 12 && fields.length !== 13)) {
+    throw protocolFailure(
+      `a node has ${String(fields.length)} fields after ${printable(code ?? '')}; pgpool 4.3 sends 12, newer ones 13`,
+    );
+  }
+  const byTime = fields.length === 13 ? fields.splice(8, 1)[0] : '0';
+  // The length has just been established.
+  const [host, port, status, quarantine, pgStatus, weight, role, pgRole, delay, state, syncState, changedAt] =
+    fields as [string, string, string, string, string, string, string, string, string, string, string, string];
+  const delayUnits = readNumber('replication delay', delay, /^-?\d{1,20}$/);
+  return {
+    host,
+    port: readNumber('port', port, /^\d{1,5}$/),
+    status: readName('status', status, statuses),
+    isQuarantined: readName('quarantine', quarantine, ['no', 'yes']) === 'yes',
+    pgStatus,
+    weight: /^-?nan$/.test(weight) ? 0 : readNumber('weight', weight, /^\d{1,12}\.\d{1,9}$/) / randMax,
+    role: readName('role', role, roles),
+    pgRole,
+    replicationDelay:
+      readName('delay_by_time', byTime, ['no', 'yes']) === 'yes' ? `${String(delayUnits / 1e6)} s` : delay,
+    replicationState: state,
+    replicationSyncState: syncState,
+    statusChangedAt: new Date(readNumber('time of change', changedAt, /^\d{1,11}$/) * 1000).toISOString(),
+  };
+}
+
+function readNumber(what: string, text: string | undefined, pattern: RegExp): number {
+  if (text === undefined || !pattern.test(text)) {
+    throw protocolFailure(`${what} is not a number: "${printable(text ?? '')}"`);
+  }
+  return Number(text);
+}
+
+/** pgpool sends an enumeration as its number. */
+function readName<Name extends string>(what: string, text: string | undefined, names: readonly Name[]): Name {
+  const name = names[readNumber(what, text, /^\d$/)];
+  if (name === undefined) throw protocolFailure(`${what} ${printable(text ?? '')} is unknown`);
+  return name;
+}
+
+/** What an E message says, on one line; its fields are PostgreSQL's (elog.c, send_message_to_frontend). */
+export function decodeServerError(body: Buffer): string {
+  const texts = readTexts(body);
+  const field = (letter: string): string | undefined => texts.find((text) => text.startsWith(letter))?.slice(1);
+  const message = field('M');
+  if (message === undefined) throw protocolFailure('an error without a message');
+  const parts = [`${field('S') ?? 'ERROR'}: ${message}`, field('D'), field('H')];
+  return printable(parts.filter((part) => part !== undefined).join('; '));
+}

@@ -1,0 +1,206 @@
+// One warm connection per node, so that a query on the worst night costs one round trip and no handshake.
+// Every failure is classified by SQLSTATE or socket code, never by message text, which is translated.
+
+import { readFile, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { Client, type QueryResultRow } from 'pg';
+import { messageOf } from './failures';
+import { findPassword } from './pcp-pass';
+
+export interface SqlTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly database: string;
+  readonly passFile: string;
+}
+
+/** recovering: SQLSTATE 57P03; rejected: any other error from the server; lost: the connection broke in mid-query. */
+export type SqlFailureKind = 'refused' | 'silent' | 'recovering' | 'rejected' | 'lost';
+
+export class SqlFailure extends Error {
+  constructor(
+    readonly kind: SqlFailureKind,
+    message: string,
+    readonly sqlState: string | null = null,
+  ) {
+    super(message);
+    this.name = 'SqlFailure';
+  }
+}
+
+interface Warm {
+  readonly client: Client;
+  isBroken: boolean;
+}
+
+const refusedCodes = new Set(['ECONNREFUSED']);
+
+export class SqlConnections {
+  private readonly warmClients = new Map<string, Promise<Warm>>();
+  private isClosed = false;
+
+  /**
+   * Runs one statement. A warm connection that turns out broken is replaced once, so the statement may have been sent
+   * twice: every statement of ours may be repeated.
+   * @throws SqlFailure within timeoutMs
+   */
+  async query<Row extends QueryResultRow>(
+    target: SqlTarget,
+    text: string,
+    options: { values?: unknown[]; timeoutMs: number },
+  ): Promise<Row[]> {
+    const deadline = Date.now() + options.timeoutMs;
+    for (let isFirst = true; ; isFirst = false) {
+      const wasWarm = this.warmClients.has(keyOf(target));
+      const warm = await this.connect(target, deadline - Date.now());
+      try {
+        const timeoutMs = Math.max(1, deadline - Date.now());
+        const config = { text, ...(options.values && { values: options.values }), query_timeout: timeoutMs };
+        return (await warm.client.query<Row>(config)).rows;
+      } catch (error) {
+        const failed = classify(error, target);
+        if (failed.kind !== 'rejected') this.discard(target, warm);
+        if (failed.kind === 'lost' && isFirst && wasWarm) continue;
+        throw failed;
+      }
+    }
+  }
+
+  /** Opens the connection if it is not open, so that the next query is fast. Never throws. */
+  async warm(target: SqlTarget, timeoutMs: number): Promise<void> {
+    await this.connect(target, timeoutMs).catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    const clients = [...this.warmClients.values()];
+    this.warmClients.clear();
+    await Promise.allSettled(clients.map(async (opening) => (await opening).client.end()));
+  }
+
+  private async connect(target: SqlTarget, timeoutMs: number): Promise<Warm> {
+    const key = keyOf(target);
+    const existing = this.warmClients.get(key);
+    if (existing) {
+      const warm = await withinBound(existing, timeoutMs, target);
+      if (!warm.isBroken) return warm;
+      this.warmClients.delete(key);
+    }
+    if (this.isClosed) throw new SqlFailure('lost', 'the worker is shutting down');
+    const opening = open(target, Math.max(1, timeoutMs));
+    this.warmClients.set(key, opening);
+    opening.catch(() => {
+      if (this.warmClients.get(key) === opening) this.warmClients.delete(key);
+    });
+    return await opening;
+  }
+
+  private discard(target: SqlTarget, warm: Warm): void {
+    warm.isBroken = true;
+    // A frozen server never answers a polite goodbye: the socket is closed without one.
+    (warm.client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    this.warmClients.delete(keyOf(target));
+  }
+}
+
+async function open(target: SqlTarget, timeoutMs: number): Promise<Warm> {
+  const client = new Client({
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    database: target.database,
+    password: () => readPassword(target),
+    connectionTimeoutMillis: timeoutMs,
+    keepAlive: true,
+    application_name: 'pgpool-runbook',
+    // Nothing of ours may wait for a synchronous standby: that wait is what a failover has to end.
+    options: '-c synchronous_commit=local -c statement_timeout=0',
+  });
+  const warm: Warm = { client, isBroken: false };
+  client.on('error', () => {
+    warm.isBroken = true;
+  });
+  client.on('end', () => {
+    warm.isBroken = true;
+  });
+  try {
+    await client.connect();
+    return warm;
+  } catch (error) {
+    void client.end().catch(() => undefined);
+    throw classifyConnect(error, target);
+  }
+}
+
+/** A .pgpass line for this target (PostgreSQL documentation, 34.16); undefined lets the server say that it wants one. */
+async function readPassword(target: SqlTarget): Promise<string> {
+  const file = target.passFile.startsWith('~/') ? join(homedir(), target.passFile.slice(2)) : target.passFile;
+  const { mode } = await stat(file);
+  if ((mode & 0o077) !== 0) throw new Error(`${file} is readable by others and therefore not used: chmod 600 it`);
+  const password = findPassword(await readFile(file, 'utf8'), [
+    target.host,
+    String(target.port),
+    target.database,
+    target.user,
+  ]);
+  if (password === undefined) {
+    throw new Error(`${file} has no line for ${target.host}:${String(target.port)}:${target.database}:${target.user}`);
+  }
+  return password;
+}
+
+async function withinBound<T>(promise: Promise<T>, timeoutMs: number, target: SqlTarget): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const bound = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new SqlFailure('silent', `${nameOf(target)}: no answer within ${String(timeoutMs)} ms`));
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, bound]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function classify(error: unknown, target: SqlTarget): SqlFailure {
+  if (error instanceof SqlFailure) return error;
+  const { code } = error as { code?: string };
+  const message = `${nameOf(target)}: ${messageOf(error)}`;
+  if (code === '57P03') return new SqlFailure('recovering', message, code);
+  // 57P01-57P02: the backend was told to end; the postmaster's own state is asked for by a new connection.
+  if (code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('57P'))
+    return new SqlFailure('rejected', message, code);
+  if (messageOf(error) === 'Query read timeout')
+    return new SqlFailure('silent', `${nameOf(target)}: no answer in time`);
+  return new SqlFailure('lost', message);
+}
+
+function classifyConnect(error: unknown, target: SqlTarget): SqlFailure {
+  const { code } = error as { code?: string };
+  const message = `${nameOf(target)}: ${messageOf(error)}`;
+  if (code !== undefined && refusedCodes.has(code)) return new SqlFailure('refused', message);
+  if (code === '57P03') return new SqlFailure('recovering', message, code);
+  if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) return new SqlFailure('rejected', message, code);
+  if (/timeout/i.test(messageOf(error)) || code === 'ETIMEDOUT' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH') {
+    return new SqlFailure('silent', message);
+  }
+  // "Connection terminated unexpectedly": accepted, then closed without a word, as a dying postmaster does.
+  if (/terminated/.test(messageOf(error))) return new SqlFailure('lost', message);
+  return new SqlFailure('rejected', message);
+}
+
+function nameOf(target: SqlTarget): string {
+  return `PostgreSQL at ${target.host}:${String(target.port)}`;
+}
+
+function keyOf(target: SqlTarget): string {
+  return JSON.stringify([target.host, target.port, target.user, target.database]);
+}
+
+/** ALTER SYSTEM takes no parameters. standard_conforming_strings is on since PostgreSQL 9.1. */
+export function quoteLiteral(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

@@ -1,0 +1,86 @@
+// Shell that runs on the nodes: POSIX sh, sent on stdin, every value as an argument, nothing pasted into text.
+
+/** Function `postgres_processes DATA`: pids of every PostgreSQL process working in that directory, postmaster and orphan backends alike. */
+// PostgreSQL's processes have the data directory as their working directory (miscinit.c, ChangeToDataDir). The program's
+// name is checked too, so that somebody's shell in that directory is never taken for one. One ls, because a readlink
+// per process would take longer than a failover.
+export const processFunctions = `
+postgres_processes() {
+  ls -ld /proc/[0-9]*/cwd 2>/dev/null | DATA_REAL="$1" awk '
+    { at = index($0, " -> "); path = substr($0, at + 4); sub(/ \\(deleted\\)$/, "", path)
+      if (path == ENVIRON["DATA_REAL"]) { split($0, part, "/proc/"); split(part[2], pid, "/"); print pid[1] } }' |
+  while read -r pid; do
+    case "$(readlink "/proc/$pid/exe" 2>/dev/null)" in */postgres|*/postgres\\ \\(deleted\\)|*/postmaster) echo "$pid";; esac
+  done
+}
+postmaster_pid() { head -n 1 "$1/postmaster.pid" 2>/dev/null; }
+`;
+
+/** Arguments: DATA BIN. Prints KEY=value lines; see host-facts.ts. */
+export const lookScript = `
+DATA=$1 BIN=$2
+${processFunctions}
+echo "clock=$(date +%s%3N)"
+REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "processes=unknown"; echo "seen=no data directory at $DATA"; exit 0; }
+# Other users' processes cannot be looked into: without ownership "none" would prove nothing.
+if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "processes=unknown"; echo "seen=$DATA belongs to another user than $(id -un)"; exit 0; fi
+PIDS=$(postgres_processes "$REAL"); MAIN=$(postmaster_pid "$REAL")
+if [ -z "$PIDS" ]; then echo "processes=none"
+elif [ -n "$MAIN" ] && echo "$PIDS" | grep -qx "$MAIN"; then echo "processes=running"
+else echo "processes=orphans"; fi
+[ -e "$REAL/standby.signal" ] && echo "standby_signal=yes" || echo "standby_signal=no"
+if [ -z "$PIDS" ]; then LC_ALL=C "$BIN/pg_controldata" "$REAL" 2>/dev/null | sed -n \\
+  -e 's/^Database system identifier: *//p;s/^Database cluster state: */state=/p' \\
+  -e "s/^Latest checkpoint location: */checkpoint=/p;s/^Latest checkpoint's TimeLineID: */timeline=/p" | sed 's/^\\([0-9][0-9]*\\)$/identifier=\\1/'
+fi
+`;
+
+/** Arguments: BIN HOST PORT USER DATABASE PASSFILE SECONDS. Asks another node from this one; exit status and stderr tell. */
+export const probeScript = `
+BIN=$1 HOST=$2 PORT=$3 PGUSER=$4 DATABASE=$5 PASSFILE=$6
+case $PASSFILE in "~/"*) PASSFILE=$HOME/\${PASSFILE#"~/"};; esac
+export PGUSER PGPASSFILE="$PASSFILE" PGCONNECT_TIMEOUT=2 LC_ALL=C PGOPTIONS='-c lc_messages=C'
+timeout -k 1 "$7" "$BIN/psql" -XAtwq -h "$HOST" -p "$PORT" -d "$DATABASE" -v VERBOSITY=sqlstate -c 'select 1' </dev/null 2>&1
+echo "exit=$?"
+`;
+
+/**
+ * Opens every act on a node. Arguments shift by two: LOCK DEADLINE, then the act's own.
+ * One act at a time, and none after its deadline: a late attempt of a retried activity must find the door closed.
+ * Exit 75 = another act holds the node; exit 76 = the deadline has passed.
+ */
+export const actPreamble = `
+LOCK=$1 DEADLINE=$2; shift 2
+case $LOCK in "~/"*) LOCK=$HOME/\${LOCK#"~/"};; esac
+mkdir -p "\${LOCK%/*}" || exit 74
+exec 9>"$LOCK"
+LEFT=$(( (DEADLINE - $(date +%s%3N)) / 1000 )); [ "$LEFT" -gt 0 ] || LEFT=0
+flock -w "$LEFT" 9 || exit 75
+[ "$(date +%s%3N)" -lt "$DEADLINE" ] || exit 76
+`;
+
+/** Arguments: LOCK DEADLINE DATA BIN STOP(shell text) ALWAYS(yes|no: run STOP although nothing runs). Prints how each process set was ended. */
+export const fenceScript = `
+${actPreamble}
+DATA=$1 BIN=$2 STOP=$3 ALWAYS=$4
+${processFunctions}
+REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "seen=no data directory at $DATA"; exit 3; }
+if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "seen=$DATA belongs to another user than $(id -un)"; exit 3; fi
+await_none() { n=0; while [ -n "$(postgres_processes "$REAL")" ]; do n=$((n+1)); [ "$n" -gt "$1" ] && return 1; sleep 0.05; done; }
+end() { for pid in $(postgres_processes "$REAL"); do kill -KILL "$pid" 2>/dev/null; done; await_none 40; }
+# Descriptor 9 is the lock: nothing that outlives this script may keep it.
+quietly() { timeout -k 1 "$@" </dev/null >/dev/null 2>&1 9>&-; }
+PIDS=$(postgres_processes "$REAL"); MAIN=$(postmaster_pid "$REAL"); HOW=already-stopped
+if [ -n "$MAIN" ] && echo "$PIDS" | grep -qx "$MAIN"; then
+  export BIN DATA
+  HOW=stop; quietly 3 sh -c "$STOP"
+  await_none 1 || { HOW=immediate; quietly 3 "$BIN/pg_ctl" -D "$REAL" -m immediate -t 2 stop; }
+  await_none 1 || { HOW=killed; end; }
+elif [ -n "$PIDS" ]; then HOW=orphans-killed; end
+elif [ "$ALWAYS" = yes ]; then export BIN DATA; quietly 3 sh -c "$STOP"; fi
+[ -z "$(postgres_processes "$REAL")" ] || { echo "seen=processes survive SIGKILL"; exit 3; }
+# If anything starts this node again, it must come up read-only.
+: > "$REAL/standby.signal" && sync "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
+echo "how=$HOW"
+echo "names=$("$BIN/postgres" -D "$REAL" -C synchronous_standby_names 2>/dev/null)"
+`;
