@@ -1,0 +1,90 @@
+// The worker process: serves the task queue of its cluster files until it is told to stop.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createActivities } from '../activities/index';
+import { loadClusterFile } from '../configuration/load';
+import { ensureSearchAttributes } from './search-attributes';
+import { type ClusterFile, createTools, keepWarm } from './tools';
+
+type TemporalSettings = ClusterFile['configuration']['temporal'];
+
+/**
+ * Runs until SIGTERM or SIGINT. Prints "worker ready: …" once it polls and its connections are opening.
+ * @throws ConfigurationError for a bad cluster file, before anything is started; TransportError without Temporal
+ */
+export async function runWorker(clusterFiles: readonly string[]): Promise<void> {
+  const files = clusterFiles.map((path) => ({ path, configuration: loadClusterFile(path) }));
+  const queues = groupByQueue(files);
+  Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: ['SIGTERM', 'SIGINT'] });
+  await Promise.all(queues.map(({ temporal, files: own }) => serveQueue(temporal, own)));
+}
+
+async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFile[]): Promise<void> {
+  const { address, namespace, taskQueue } = temporal;
+  const connection = await Connection.connect({ address });
+  const client = new Client({ connection, namespace });
+  await ensureSearchAttributes(connection, namespace);
+  const tools = createTools(files, client, say);
+  const nativeConnection = await NativeConnection.connect({ address });
+  const worker = await Worker.create({
+    connection: nativeConnection,
+    namespace,
+    taskQueue,
+    ...workflowCode(),
+    activities: createActivities(tools),
+    // A dead worker's sticky queue would hold its incident for 10 s by default.
+    stickyQueueScheduleToStartTimeout: '1s',
+    maxHeartbeatThrottleInterval: '500ms',
+    maxCachedWorkflows: 100,
+    shutdownGraceTime: '2s',
+    shutdownForceTime: '10s',
+  });
+  const stopWarming = keepWarm(tools, files);
+  try {
+    const clusters = files.map((file) => file.configuration.cluster).join(', ');
+    const announce = async (): Promise<void> => {
+      await warmUp(client, taskQueue);
+      say(`worker ready: ${clusters} on ${address}, namespace ${namespace}, task queue ${taskQueue}`);
+    };
+    const announcing = announce().catch((error: unknown) => {
+      worker.shutdown();
+      throw error;
+    });
+    await Promise.all([worker.run(), announcing]);
+  } finally {
+    stopWarming();
+    await Promise.allSettled([tools.sql.close(), tools.ssh.close(), connection.close(), nativeConnection.close()]);
+  }
+}
+
+/** The bundle that the build made, else the compiled sources (bundled now, about 3 s). */
+function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
+  const codePath = join(__dirname, '..', 'workflow-bundle.js');
+  return existsSync(codePath)
+    ? { workflowBundle: { codePath } }
+    : { workflowsPath: require.resolve('../workflows/index') };
+}
+
+async function warmUp(client: Client, taskQueue: string): Promise<void> {
+  const workflowId = `pgpool-runbook.warm-up.${String(process.pid)}.${String(Date.now())}`;
+  await client.workflow.execute('warmUp', { workflowId, taskQueue, workflowExecutionTimeout: '30s' });
+}
+
+function groupByQueue(files: readonly ClusterFile[]): { temporal: TemporalSettings; files: ClusterFile[] }[] {
+  const groups = new Map<string, { temporal: TemporalSettings; files: ClusterFile[] }>();
+  for (const file of files) {
+    const { temporal } = file.configuration;
+    const key = JSON.stringify([temporal.address, temporal.namespace, temporal.taskQueue]);
+    const group = groups.get(key) ?? { temporal, files: [] };
+    group.files.push(file);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

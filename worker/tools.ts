@@ -1,0 +1,70 @@
+// The worker's tools: warm connections to every node, the cluster files as they are now, a client for signals.
+
+import type { Client } from '@temporalio/client';
+import { failure, messageOf } from '../activities/io/failures';
+import { SqlConnections } from '../activities/io/postgres';
+import { SshConnections } from '../activities/io/ssh';
+import { sqlTarget, sshTarget, type Tools } from '../activities/io/tools';
+import { loadClusterFile } from '../configuration/load';
+import type { ClusterConfiguration } from '../domain/cluster';
+import { eventSignalName, incidentWorkflowId, workflowTypes } from '../domain/names';
+
+const warmEveryMs = 2000;
+const warmTimeoutMs = 2000;
+
+export interface ClusterFile {
+  readonly path: string;
+  readonly configuration: ClusterConfiguration;
+}
+
+/** `say` gets one line when a cluster file has become invalid: the last valid one stays in force. */
+export function createTools(files: readonly ClusterFile[], client: Client, say: (line: string) => void): Tools {
+  const lastValid = new Map(files.map((file) => [file.configuration.cluster, file]));
+  return {
+    sql: new SqlConnections(),
+    ssh: new SshConnections(),
+    readConfiguration: (cluster) => {
+      const file = lastValid.get(cluster);
+      if (!file)
+        throw failure('configuration', `this worker serves no cluster ${cluster}: start it with that cluster's file`);
+      try {
+        const configuration = loadClusterFile(file.path);
+        if (configuration.cluster === cluster) lastValid.set(cluster, { path: file.path, configuration });
+        else
+          say(`${file.path} now names cluster ${configuration.cluster}: the last file for ${cluster} stays in force`);
+      } catch (error) {
+        // A slip of the pen at night must not stop a failover.
+        say(`the last valid cluster file stays in force: ${messageOf(error)}`);
+      }
+      return (lastValid.get(cluster) ?? file).configuration;
+    },
+    signalIncident: async (configuration, event) => {
+      const { cluster, temporal } = configuration;
+      await client.workflow.signalWithStart(workflowTypes.incident, {
+        workflowId: incidentWorkflowId(cluster),
+        taskQueue: temporal.taskQueue,
+        args: [cluster],
+        signal: eventSignalName,
+        signalArgs: [event],
+        workflowTaskTimeout: '2s',
+      });
+    },
+  };
+}
+
+/** Keeps one connection of each kind open to every node; returns a function that stops it. */
+export function keepWarm(tools: Tools, files: readonly ClusterFile[]): () => void {
+  const warm = (): void => {
+    for (const { configuration } of files) {
+      for (const node of configuration.nodes) {
+        void tools.sql.warm(sqlTarget(configuration, node), warmTimeoutMs);
+        void tools.ssh.warm(sshTarget(configuration, node));
+      }
+    }
+  };
+  warm();
+  const timer = setInterval(warm, warmEveryMs);
+  return () => {
+    clearInterval(timer);
+  };
+}

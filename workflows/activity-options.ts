@@ -1,0 +1,38 @@
+// How long each kind of activity may take and how it is retried, with the reason. Every act heartbeats twice a second
+// (activities/index.ts), so a dead worker is noticed within heartbeatTimeout.
+
+import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities/index';
+
+/** Reading has no effect: retried for ever, and a person sees it waiting in Temporal Web. It bounds itself to 2 s. */
+const look: ActivityOptions = {
+  startToCloseTimeout: '6s',
+  heartbeatTimeout: '2s',
+  retry: { initialInterval: '200ms', backoffCoefficient: 1.5, maximumInterval: '5s' },
+};
+
+/** On the critical path: two attempts, then the plan is made anew from fresh facts. */
+const decide: ActivityOptions = {
+  startToCloseTimeout: '25s',
+  heartbeatTimeout: '2s',
+  retry: { initialInterval: '100ms', maximumAttempts: 2 },
+};
+
+/** Off the critical path: a node or pgpool may need some seconds more; a few minutes of trying, then `incomplete`. */
+const settle: ActivityOptions = {
+  startToCloseTimeout: '40s',
+  heartbeatTimeout: '2s',
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 4 },
+};
+
+/** Waiting for a node that is away: one pending step with a growing interval, for days if it must. */
+const wait: ActivityOptions = {
+  startToCloseTimeout: '10s',
+  heartbeatTimeout: '3s',
+  retry: { initialInterval: '1s', backoffCoefficient: 1.3, maximumInterval: '15s' },
+};
+
+export const { observe } = proxyActivities<Activities>(look);
+export const { awaitRecovery, fence, promote } = proxyActivities<Activities>(decide);
+export const { confirmPrimary, repoint, attach, setSynchronousStandbys } = proxyActivities<Activities>(settle);
+export const { readReturn, signalIncident } = proxyActivities<Activities>(wait);

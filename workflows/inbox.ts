@@ -1,0 +1,71 @@
+// The events of one incident: received once each, handed out failovers first, answered when settled.
+
+import { ApplicationFailure, condition, log, setHandler } from '@temporalio/workflow';
+import { type ClusterEvent, parseEvent } from '../domain/event';
+import type { Verdict } from '../domain/outcome';
+import { eventSignal, settledUpdate } from './messages';
+
+export class Inbox {
+  private readonly waiting: ClusterEvent[] = [];
+  private readonly known = new Set<string>();
+  private readonly verdicts = new Map<string, Verdict>();
+
+  /** Must run before the workflow's first await: signals and updates may come in the very first task. */
+  listen(): void {
+    setHandler(
+      eventSignal,
+      (value) => {
+        const parsed = parseEvent(value);
+        if ('error' in parsed) log.warn('event ignored', { error: parsed.error });
+        // Delivery is at least once.
+        else if (!this.known.has(parsed.event.eventId)) {
+          this.known.add(parsed.event.eventId);
+          this.waiting.push(parsed.event);
+        }
+      },
+      {
+        description:
+          'An event from pgpool (failover, follow) or from await (returned). Repeats of one eventId count once.',
+      },
+    );
+    setHandler(
+      settledUpdate,
+      async (eventId) => {
+        await condition(() => this.verdicts.has(eventId));
+        return this.verdicts.get(eventId)!;
+      },
+      {
+        description: 'Waits until the event with this eventId is settled; answers {outcome, reason, line}.',
+        validator: (eventId) => {
+          if (!this.known.has(eventId)) {
+            throw ApplicationFailure.nonRetryable(`no event ${eventId} in this run`, 'UnknownEvent');
+          }
+        },
+      },
+    );
+  }
+
+  get isEmpty(): boolean {
+    return this.waiting.length === 0;
+  }
+
+  get hasFailover(): boolean {
+    return this.waiting.some((event) => event.kind === 'failover');
+  }
+
+  /** All waiting failover events at once, because one look answers them all; else the oldest other event. */
+  take(): ClusterEvent[] {
+    const failovers = this.waiting.filter((event) => event.kind === 'failover');
+    const taken = failovers.length > 0 ? failovers : this.waiting.slice(0, 1);
+    for (const event of taken) this.waiting.splice(this.waiting.indexOf(event), 1);
+    return taken;
+  }
+
+  settle(events: readonly ClusterEvent[], verdict: Verdict): void {
+    for (const { eventId } of events) this.verdicts.set(eventId, verdict);
+  }
+
+  report(): (Verdict & { eventId: string })[] {
+    return [...this.verdicts].map(([eventId, verdict]) => ({ eventId, ...verdict }));
+  }
+}

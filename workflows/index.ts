@@ -1,0 +1,6 @@
+// Everything that the worker's bundle contains. Workflow types are these names.
+
+export { awaitNode } from './await';
+export { follow } from './follow';
+export { incident } from './incident';
+export { warmUp } from './warm-up';

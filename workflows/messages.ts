@@ -1,0 +1,40 @@
+// The messages of an incident: what others may send it and what it answers. Client and hook use the same names.
+
+import { defineSignal, defineUpdate } from '@temporalio/workflow';
+import { eventSignalName, settledUpdateName } from '../domain/names';
+import type { FollowReport, Verdict } from '../domain/outcome';
+
+/** Payload: a ClusterEvent, parsed by the receiver because any HTTP client may have written it. */
+export const eventSignal = defineSignal<[unknown]>(eventSignalName);
+
+/** Argument: an eventId that was signalled before. Answers once the incident has decided and, where it promotes, promoted. */
+export const settledUpdate = defineUpdate<Verdict, [string]>(settledUpdateName);
+
+/** Durations of a run; tests inject short ones. */
+export interface IncidentTiming {
+  /** Time that a drained incident stays open, so that pgpool's follow hooks join the run that they belong to. */
+  readonly lingerMs: number;
+  /** A newer failover event lets a step of the present one go on for so long before it is cancelled. */
+  readonly preemptMs: number;
+}
+
+export const defaultTiming: IncidentTiming = { lingerMs: 5000, preemptMs: 3000 };
+
+/** The result of an incident's run: the verdict that mattered most, and what became of every event and node. */
+export interface IncidentReport extends Verdict {
+  readonly primary: number | null;
+  readonly events: readonly (Verdict & { readonly eventId: string })[];
+  readonly follows: readonly FollowReport[];
+}
+
+export interface FollowInput {
+  readonly cluster: string;
+  readonly node: number;
+  readonly primary: number;
+}
+
+export interface AwaitInput {
+  readonly cluster: string;
+  readonly node: number;
+  readonly until: 'answers' | 'streams';
+}
