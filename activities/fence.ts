@@ -2,12 +2,12 @@
 
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
 import { serviceCommands } from '../domain/service';
-import type { NodeFacts } from '../domain/witness';
+import type { HostFacts, NodeFacts } from '../domain/witness';
 import { actOnNode } from './io/act';
 import { runLocally } from './io/command';
 import { messageOf } from './io/failures';
-import { readHostFacts } from './io/host-facts';
-import { readNodeFacts } from './io/node-facts';
+import { parseHostFacts } from './io/host-facts';
+import { readNodeFacts, silentNode } from './io/node-facts';
 import { fenceScript } from './io/scripts';
 import type { Tools } from './io/tools';
 
@@ -40,18 +40,12 @@ export async function fence(tools: Tools, input: FenceInput): Promise<FenceResul
   const stopped = await stopOnHost(tools, input, node);
   const commanded = stopped.isConfirmed ? null : await runFenceCommand(configuration, node);
   const others = configuration.nodes.filter((other) => other.id !== node.id);
-  const [nodes, host] = await Promise.all([
-    Promise.all(others.map((other) => readNodeFacts(tools.sql, configuration, other, readMs))),
-    stopped.isConfirmed ? readHostFacts(tools, configuration, node, readMs) : null,
-  ]);
-  const self: NodeFacts = {
-    ...(await readNodeFacts(tools.sql, configuration, node, stopped.isConfirmed ? readMs : 1)),
-    host,
-  };
+  const nodes = await Promise.all(others.map((other) => readNodeFacts(tools.sql, configuration, other, readMs)));
+  const self = stopped.host ? [{ ...silentNode(node.id, 'refused', 'fenced'), host: stopped.host }] : [];
   return {
     outcome: stopped.isConfirmed || commanded?.isConfirmed ? 'confirmed' : 'unconfirmed',
     seen: [stopped.seen, commanded?.seen].filter(Boolean).join('; '),
-    nodes: [...nodes, ...(stopped.isConfirmed ? [self] : [])],
+    nodes: [...nodes, ...self],
     synchronousStandbyNames: stopped.synchronousStandbyNames,
   };
 }
@@ -59,6 +53,8 @@ export async function fence(tools: Tools, input: FenceInput): Promise<FenceResul
 interface StopResult {
   readonly isConfirmed: boolean;
   readonly seen: string;
+  /** What is left there; null when the fence is not confirmed. */
+  readonly host: HostFacts | null;
   readonly synchronousStandbyNames: string | null;
 }
 
@@ -81,21 +77,25 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
       clockOffsetMs: input.clockOffsetMs,
     });
     const how = /^how=(.*)$/m.exec(result.stdout)?.[1];
-    const seen = /^seen=(.*)$/m.exec(result.stdout)?.[1];
-    const names = /^names=(.*)$/m.exec(result.stdout)?.[1] ?? null;
-    if (result.exitCode === 0 && how)
+    const synchronousStandbyNames = /^names=(.*)$/m.exec(result.stdout)?.[1] ?? null;
+    if (result.exitCode === 0 && how) {
+      const host = parseHostFacts(result.stdout, Date.now());
       return {
         isConfirmed: true,
         seen: `no process left (${how}), standby.signal written`,
-        synchronousStandbyNames: names,
+        host,
+        synchronousStandbyNames,
       };
+    }
+    const seen = /^seen=(.*)$/m.exec(result.stdout)?.[1] ?? result.stderr.trim();
     return {
       isConfirmed: false,
-      seen: seen ?? (result.stderr.trim() || 'the connection dropped: outcome unknown'),
-      synchronousStandbyNames: names,
+      seen: seen || 'the connection dropped: outcome unknown',
+      host: null,
+      synchronousStandbyNames,
     };
   } catch (error) {
-    return { isConfirmed: false, seen: messageOf(error), synchronousStandbyNames: null };
+    return { isConfirmed: false, seen: messageOf(error), host: null, synchronousStandbyNames: null };
   }
 }
 

@@ -2,7 +2,14 @@
 
 import { type ClusterConfiguration, findNode, type NodeConfiguration } from '../domain/cluster';
 import { suspectPrimary } from '../domain/failover-plan';
-import type { Facts, NodeFacts, PgpoolFacts, ProbeFacts } from '../domain/witness';
+import {
+  factsOf,
+  type Facts,
+  type NodeFacts,
+  type PgpoolFacts,
+  type ProbeFacts,
+  writableNodes,
+} from '../domain/witness';
 import { messageOf } from './io/failures';
 import { probeFrom, readHostFacts } from './io/host-facts';
 import { readNodeFacts } from './io/node-facts';
@@ -26,7 +33,6 @@ const boundMs = 1000;
 export async function observe(tools: Tools, input: ObserveInput): Promise<Observation> {
   const configuration = tools.readConfiguration(input.cluster);
   const takenAt = new Date().toISOString();
-  const pgpoolsReading = readPgpools(configuration);
   const hosts = new Map<number, ReturnType<typeof readHostFacts>>();
   const lookAt = (node: NodeConfiguration): ReturnType<typeof readHostFacts> => {
     const look = hosts.get(node.id) ?? readHostFacts(tools, configuration, node, boundMs);
@@ -42,25 +48,39 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
       return facts.sql === 'answered' && node !== suspect ? facts : { ...facts, host: await lookAt(node) };
     }),
   );
-  const withoutProbes: Facts = { takenAt, nodes, probes: [], pgpools: [] };
-  const probes = await probeSuspect(tools, configuration, withoutProbes, input.suspect);
-  return { configuration, facts: { takenAt, nodes, probes, pgpools: await pgpoolsReading } };
+  const direct: Facts = { takenAt, nodes, probes: [], pgpools: [] };
+  const about = findNode(
+    configuration,
+    suspectPrimary(configuration, direct, { oldPrimary: input.suspect, failedNode: input.suspect, fencedNode: null }),
+  );
+  // A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time.
+  if (writableNodes(direct).length > 0 || (about && isProvenDead(direct, about.id)))
+    return { configuration, facts: direct };
+  const [probes, pgpools] = await Promise.all([
+    about && needsProbes(direct, about.id) ? probeFromOthers(tools, configuration, about) : [],
+    readPgpools(configuration),
+  ]);
+  return { configuration, facts: { ...direct, probes, pgpools } };
 }
 
-/** Only where the direct look settled nothing: a psql on every standby's host costs more than all the rest. */
-async function probeSuspect(
+function isProvenDead(facts: Facts, node: number): boolean {
+  const own = factsOf(facts, node);
+  return own?.sql !== 'answered' && (own?.host?.processes === 'none' || own?.host?.processes === 'orphans');
+}
+
+/** A psql on every standby's host costs more than all the rest: only where the direct look settled nothing. */
+function needsProbes(facts: Facts, node: number): boolean {
+  const sql = factsOf(facts, node)?.sql;
+  return sql !== 'answered' && sql !== 'recovering';
+}
+
+async function probeFromOthers(
   tools: Tools,
   configuration: ClusterConfiguration,
-  facts: Facts,
-  hint: number | null,
+  about: NodeConfiguration,
 ): Promise<ProbeFacts[]> {
-  const id = suspectPrimary(configuration, facts, { oldPrimary: hint, failedNode: hint, fencedNode: null });
-  const about = findNode(configuration, id);
-  const own = facts.nodes.find((entry) => entry.node === id);
-  if (!about || !own || own.sql === 'answered' || own.sql === 'recovering') return [];
-  if (own.host?.processes === 'none' || own.host?.processes === 'orphans') return [];
-  const askers = configuration.nodes.filter((node) => node.id !== id);
-  return await Promise.all(askers.map((from) => probeFrom(tools, configuration, from, about, boundMs)));
+  const others = configuration.nodes.filter((node) => node.id !== about.id);
+  return await Promise.all(others.map((from) => probeFrom(tools, configuration, from, about, boundMs)));
 }
 
 async function readPgpools(configuration: ClusterConfiguration): Promise<PgpoolFacts[]> {

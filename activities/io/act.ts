@@ -21,7 +21,8 @@ export interface ActInput {
  */
 export async function actOnNode(tools: Tools, input: ActInput): Promise<CommandResult> {
   const { configuration, node } = input;
-  const lock = `${configuration.paths.jobs}/node-${String(node.port)}.lock`;
+  // With the ids, because several nodes may share a host and its home directory.
+  const lock = `${configuration.paths.jobs}/${configuration.cluster}.node${String(node.id)}.lock`;
   const deadline = Date.now() + (input.clockOffsetMs ?? 0) + input.timeoutMs;
   const result = await tools.ssh.run(sshTarget(configuration, node), input.script, {
     args: [lock, String(deadline), ...input.args],

@@ -23,7 +23,7 @@ export async function readHostFacts(
     });
     if (result.exitCode !== 0)
       return { ssh: 'answered', seen: `look failed: ${result.stderr.trim() || 'no answer'}`, ...nothing };
-    return toHostFacts(parseKeyValues(result.stdout), (startedAt + Date.now()) / 2);
+    return parseHostFacts(result.stdout, (startedAt + Date.now()) / 2);
   } catch (error) {
     if (error instanceof SshFailure) {
       const ssh =
@@ -34,7 +34,9 @@ export async function readHostFacts(
   }
 }
 
-function toHostFacts(values: ReadonlyMap<string, string>, now: number): HostFacts {
+/** From the KEY=value lines that a script printed; `now` is the worker's clock when it did. */
+export function parseHostFacts(output: string, now: number): HostFacts {
+  const values = parseKeyValues(output);
   const processes = values.get('processes');
   const [state, identifier, checkpoint, timeline] = ['state', 'identifier', 'checkpoint', 'timeline'].map((key) =>
     values.get(key),

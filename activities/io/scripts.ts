@@ -13,6 +13,9 @@ postgres_processes() {
     case "$(readlink "/proc/$pid/exe" 2>/dev/null)" in */postgres|*/postgres\\ \\(deleted\\)|*/postmaster) echo "$pid";; esac
   done
 }
+control_file() { LC_ALL=C "$BIN/pg_controldata" "$REAL" 2>/dev/null | sed -n \\
+  -e 's/^Database system identifier: */identifier=/p;s/^Database cluster state: */state=/p' \\
+  -e "s/^Latest checkpoint location: */checkpoint=/p;s/^Latest checkpoint's TimeLineID: */timeline=/p"; }
 postmaster_pid() { head -n 1 "$1/postmaster.pid" 2>/dev/null; }
 `;
 
@@ -29,10 +32,7 @@ if [ -z "$PIDS" ]; then echo "processes=none"
 elif [ -n "$MAIN" ] && echo "$PIDS" | grep -qx "$MAIN"; then echo "processes=running"
 else echo "processes=orphans"; fi
 [ -e "$REAL/standby.signal" ] && echo "standby_signal=yes" || echo "standby_signal=no"
-if [ -z "$PIDS" ]; then LC_ALL=C "$BIN/pg_controldata" "$REAL" 2>/dev/null | sed -n \\
-  -e 's/^Database system identifier: *//p;s/^Database cluster state: */state=/p' \\
-  -e "s/^Latest checkpoint location: */checkpoint=/p;s/^Latest checkpoint's TimeLineID: */timeline=/p" | sed 's/^\\([0-9][0-9]*\\)$/identifier=\\1/'
-fi
+[ -n "$PIDS" ] || control_file
 `;
 
 /** Arguments: BIN HOST PORT USER DATABASE PASSFILE SECONDS. Asks another node from this one; exit status and stderr tell. */
@@ -81,6 +81,7 @@ elif [ "$ALWAYS" = yes ]; then export BIN DATA; quietly 3 sh -c "$STOP"; fi
 [ -z "$(postgres_processes "$REAL")" ] || { echo "seen=processes survive SIGKILL"; exit 3; }
 # If anything starts this node again, it must come up read-only.
 : > "$REAL/standby.signal" && sync "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
-echo "how=$HOW"
-echo "names=$("$BIN/postgres" -D "$REAL" -C synchronous_standby_names 2>/dev/null)"
+echo "how=$HOW"; echo "processes=none"; echo "standby_signal=yes"; control_file
+NAMES=$("$BIN/postgres" -D "$REAL" -C synchronous_standby_names 2>/dev/null) && echo "names=$NAMES"
+exit 0
 `;

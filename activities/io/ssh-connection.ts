@@ -36,15 +36,18 @@ export class Session {
    * for want of sessions is tried again until the limit is over.
    */
   async openShell(limit: Limit): Promise<ClientChannel> {
-    for (;;) {
-      try {
-        return await limit.race(this.requestShell(limit));
-      } catch (error) {
-        if (!isWantOfSessions(error) || this.isDead) throw error;
-        await limit.race(sleep(20)).catch((reason: unknown) => {
-          throw limit.isTimeOver ? error : reason;
+    let refusal: unknown;
+    try {
+      for (;;) {
+        const channel = await limit.race(this.requestShell(limit)).catch((error: unknown) => {
+          if (!isWantOfSessions(error) || this.isDead) throw error;
+          refusal = error;
         });
+        if (channel) return channel;
+        await limit.race(sleep(20));
       }
+    } catch (error) {
+      throw error instanceof TimeOver ? (refusal ?? error) : error;
     }
   }
 

@@ -89,27 +89,22 @@ export function explainConnectError(
     new SshFailure(kind, `ssh ${describeTarget(target)}: ${text}`, isRetryable, { cause: error });
   if (error.level === 'client-timeout') return silentFailure(target, phase, waitedMs);
   if (error.level === 'client-authentication') return explain('authentication', explainAuthentication(target));
-  switch (error.code) {
-    case 'ECONNREFUSED':
-      return explain(
-        'refused',
-        'the connection was refused: no sshd listens on that port. Check sshd there and ssh.port.',
-      );
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return explain(
-        'unknown-host',
-        `the host name does not resolve on ${hostname()} (${error.code}). Correct it in the cluster file, or DNS.`,
-        error.code === 'EAI_AGAIN',
-      );
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-    case 'EHOSTDOWN':
-    case 'ETIMEDOUT':
-      return explain('silent', `nothing answered (${error.code}): ${silence.connecting}.`);
+  const code = error.code ?? '';
+  if (code === 'ECONNREFUSED') {
+    return explain(
+      'refused',
+      'the connection was refused: no sshd listens on that port. Check sshd there and ssh.port.',
+    );
+  }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    const seen = `the host name does not resolve on ${hostname()} (${code})`;
+    return explain('unknown-host', `${seen}. Correct it in the cluster file, or DNS.`, code === 'EAI_AGAIN');
+  }
+  if (['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ETIMEDOUT'].includes(code)) {
+    return explain('silent', `nothing answered (${code}): ${silence.connecting}.`);
   }
   if (error.level === 'client-socket' || error.message === 'Connection lost before handshake') {
-    const seen = error.code ?? error.message;
+    const seen = code || error.message;
     return explain(
       'lost',
       `the connection broke before the login (${seen}). sshd may be restarting or at MaxStartups.`,

@@ -1,0 +1,96 @@
+// What can happen to a node: stopped, killed, vanished, frozen, and back again. Each is what the name says and nothing more.
+import type { Layout, NodeLayout } from './layout';
+import { dropPackets, passPackets } from './network';
+import { readPostmaster, startPostgres, stopPostgres } from './postgres';
+import { findPostgresProcesses, findProcesses, isRunning, killAll, sendSignal, type ProcessRecord } from './processes';
+import { waitFor } from './wait';
+import { startSshd } from './sshd';
+import { readState, updateState } from './state';
+
+/** The article's failure: `pg_ctl -m immediate stop`. */
+export async function stopImmediate(layout: Layout, node: NodeLayout): Promise<void> {
+  await stopPostgres(layout, node, 'immediate');
+}
+
+/** kill -9 of the postmaster alone: its backends notice by themselves, and until then go on committing. */
+export async function killPostgres(node: NodeLayout): Promise<void> {
+  const postmaster = requirePostmaster(node);
+  sendSignal(postmaster, 'SIGKILL');
+  await waitFor(() => !isRunning(postmaster), {
+    what: `the end of node ${String(node.id)}'s postmaster`,
+    timeoutMs: 5000,
+  });
+}
+
+/** SIGKILL for all that runs on the node's host: sshd, its sessions and what they started, postmaster, backends. */
+export async function killHost(layout: Layout, node: NodeLayout): Promise<void> {
+  await killAll(() => findHostProcesses(layout, node), `the processes of node ${String(node.id)}`);
+}
+
+/** The host as it boots: sshd, and PostgreSQL as it lies. */
+export async function startHost(layout: Layout, node: NodeLayout): Promise<void> {
+  await Promise.all([
+    isRunning(recordedSshd(layout, node)) ? undefined : startSshd(layout, node),
+    readPostmaster(node) ? undefined : start(layout, node),
+  ]);
+}
+
+/** PostgreSQL as it lies, standby or primary. */
+export async function start(layout: Layout, node: NodeLayout): Promise<void> {
+  await startPostgres(layout, node);
+}
+
+export interface FreezeOptions {
+  /** Freeze sshd and its sessions, too: the whole host hangs. Default false: only PostgreSQL hangs. */
+  readonly withSsh?: boolean;
+}
+
+/** SIGSTOP for the postmaster and all its processes: its port still accepts connections, and nobody answers. */
+export async function freeze(layout: Layout, node: NodeLayout, options: FreezeOptions = {}): Promise<void> {
+  requirePostmaster(node);
+  const frozen = new Set<number>();
+  await waitFor(
+    () => {
+      // Twice the same set: nothing was forked between listing and stopping.
+      const found = findFreezable(layout, node, options).filter(({ pid }) => !frozen.has(pid));
+      for (const record of found) if (sendSignal(record, 'SIGSTOP')) frozen.add(record.pid);
+      return found.length === 0;
+    },
+    { what: `node ${String(node.id)} to freeze`, timeoutMs: 5000, intervalMs: 1 },
+  );
+}
+
+/** SIGCONT for everything on the host. */
+export function thaw(layout: Layout, node: NodeLayout): void {
+  for (const record of findHostProcesses(layout, node)) sendSignal(record, 'SIGCONT');
+}
+
+/** As root: the host is gone from the network, so whoever asks it anything runs into a timeout. */
+export async function dropHost(layout: Layout, node: NodeLayout): Promise<void> {
+  await dropPackets(layout, node);
+  updateState(layout.name, ({ dropped }) => ({ dropped: [...new Set([...dropped, node.id])] }));
+}
+
+export async function restoreHost(layout: Layout, node: NodeLayout): Promise<void> {
+  await passPackets(layout, node);
+  updateState(layout.name, ({ dropped }) => ({ dropped: dropped.filter((id) => id !== node.id) }));
+}
+
+function recordedSshd(layout: Layout, node: NodeLayout): ProcessRecord | undefined {
+  return readState(layout.name)?.processes[`sshd${String(node.id)}`];
+}
+
+function findHostProcesses(layout: Layout, node: NodeLayout): ProcessRecord[] {
+  const sshd = recordedSshd(layout, node);
+  return findProcesses(node.directory, sshd ? [sshd] : []);
+}
+
+function findFreezable(layout: Layout, node: NodeLayout, options: FreezeOptions): ProcessRecord[] {
+  return options.withSsh === true ? findHostProcesses(layout, node) : findPostgresProcesses(node.directory);
+}
+
+function requirePostmaster(node: NodeLayout): ProcessRecord {
+  const postmaster = readPostmaster(node);
+  if (!postmaster) throw new Error(`node ${String(node.id)}: PostgreSQL does not run`);
+  return postmaster;
+}

@@ -1,0 +1,16 @@
+// Files for the user that the lab's programs run as; created by us, owned and read by them, whatever our file mode mask.
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import type { SystemUser } from './processes';
+
+/** Mode 0600 by default: most of what the lab writes for its user is nobody else's business. */
+export function writeFor(user: SystemUser, file: string, text: string, mode = 0o600): void {
+  writeFileSync(file, text, { mode });
+  chmodSync(file, mode);
+  chownSync(file, user.uid, user.gid);
+}
+
+export function makeDirectoryFor(user: SystemUser, directory: string, mode = 0o755): void {
+  mkdirSync(directory, { mode });
+  chmodSync(directory, mode);
+  chownSync(directory, user.uid, user.gid);
+}

@@ -1,0 +1,60 @@
+// The set-up's order: npm packages, system packages, the Temporal CLI, the build. Each part does nothing when nothing is to be done.
+// Without dependencies: it runs before there are any.
+'use strict';
+const path = require('node:path');
+const { SetupError, catchSignals, createVoice, programDirectories } = require('./run.js');
+const { ensurePackages } = require('./packages.js');
+const { ensureBuilt } = require('./build.js');
+const { inspectSystem } = require('./system.js');
+const { installPackages } = require('./apt.js');
+const { describeMissing, isDebian, isRoot, packagesOf } = require('./tools.js');
+const { ensureTemporal } = require('./temporal.js');
+
+const clone = path.resolve(__dirname, '..', '..');
+const usage = `usage: node lab/setup.js [--test | --packages] [--quiet]
+  (none)      everything that the lab and the demo need
+  --test      the same, and what the tests need
+  --packages  only the npm packages
+  --quiet     announce long actions only, without progress`;
+
+function parseFlags(args) {
+  const unknown = args.filter((arg) => !['--test', '--packages', '--quiet'].includes(arg));
+  if (unknown.length > 0) throw new SetupError(`unknown argument ${unknown.join(' ')}\n${usage}`);
+  return {
+    withTests: args.includes('--test'),
+    onlyPackages: args.includes('--packages'),
+    isQuiet: args.includes('--quiet'),
+  };
+}
+
+async function ensureSystem({ withTests, voice }) {
+  const directories = programDirectories(process.env);
+  const inspect = () => inspectSystem({ directories, isRoot: isRoot(), withTests }).missing;
+  let missing = inspect();
+  if (missing.length > 0 && isRoot() && isDebian()) {
+    await installPackages(packagesOf(missing), { directories, voice });
+    missing = inspect();
+  }
+  if (missing.length > 0) throw new SetupError(describeMissing(missing, isDebian()));
+}
+
+async function setUp(args) {
+  const { withTests, onlyPackages, isQuiet } = parseFlags(args);
+  const voice = createVoice(isQuiet);
+  await ensurePackages(clone, voice);
+  if (onlyPackages) return;
+  await ensureSystem({ withTests, voice });
+  await ensureTemporal(process.env, voice);
+  await ensureBuilt(clone, voice);
+}
+
+/** Runs the set-up and ends the process when it fails: by a SetupError's code, or loudly when the fault is ours. */
+function main(args) {
+  catchSignals();
+  setUp(args).catch((error) => {
+    process.stderr.write(error instanceof SetupError ? `set-up: ${error.message}\n` : `set-up: ${error.stack}\n`);
+    process.exitCode = error.exitCode ?? 2;
+  });
+}
+
+module.exports = { main };

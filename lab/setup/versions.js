@@ -1,0 +1,37 @@
+// Every version that the set-up insists on. The Temporal CLI's is read from temporal-cli/go.mod, where it is pinned.
+'use strict';
+const fs = require('node:fs');
+const path = require('node:path');
+
+const wrapperModule = path.join(__dirname, 'temporal-cli');
+
+function pinnedTemporal() {
+  const file = path.join(wrapperModule, 'go.mod');
+  const match = /^\s*(?:require )?github\.com\/temporalio\/cli v(\S+)/m.exec(fs.readFileSync(file, 'utf8'));
+  if (!match) throw new Error(`${file} does not require github.com/temporalio/cli`);
+  return match[1];
+}
+
+/** Numbers of a dotted version at the start of the text; [] when there is none. */
+function parseVersion(text) {
+  const match = /^v?(\d+(?:\.\d+)*)/.exec(text);
+  return match ? match[1].split('.').map(Number) : [];
+}
+
+/** Is dotted version `version` at least `minimum`? Missing parts count as 0; text without a version is never enough. */
+function isAtLeast(version, minimum) {
+  const [left, right] = [parseVersion(version), parseVersion(minimum)];
+  if (left.length === 0) return false;
+  for (let i = 0; i < Math.max(left.length, right.length); i += 1) {
+    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  return true;
+}
+
+module.exports = {
+  minimum: { postgres: '13', pgpool: '4.2', temporal: '1.7', go: '1.24' },
+  pinned: { temporal: pinnedTemporal() },
+  wrapperModule,
+  isAtLeast,
+};

@@ -1,0 +1,33 @@
+// Where the lab's programs are, typed: what setup.js (plain JavaScript, runs before anything is compiled) has found.
+
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** Full paths; `postgresBin` is the directory of initdb, pg_ctl, psql and the rest of one release. */
+export interface Tools {
+  readonly postgresBin: string;
+  readonly pgpool: string;
+  readonly sshd: string;
+  readonly sshKeygen: string;
+  readonly curl: string;
+  readonly temporal: string;
+  readonly versions: { readonly postgres: string; readonly pgpool: string; readonly temporal: string };
+}
+
+/** The clone's root, from the sources and from dist/ alike: the nearest directory above that has a package.json. */
+export function findCloneRoot(from: string = __dirname): string {
+  if (existsSync(join(from, 'package.json'))) return from;
+  const parent = dirname(from);
+  if (parent === from)
+    throw new Error(`no package.json in any directory above ${__dirname}: run the lab from its clone`);
+  return findCloneRoot(parent);
+}
+
+/** Throws one error that lists everything missing and how to get it. Takes about 0.3 s: it asks each program for its version. */
+export function findTools(environment: NodeJS.ProcessEnv = process.env): Tools {
+  // A variable path: the compiler must not look for types of plain JavaScript, and dist/ has no copy of it.
+  const file = join(findCloneRoot(), 'lab', 'setup.js');
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- setup.js is CommonJS outside of the compiled tree
+  const setup = require(file) as { findTools: (environment: NodeJS.ProcessEnv) => Tools };
+  return setup.findTools(environment);
+}

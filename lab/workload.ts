@@ -1,0 +1,148 @@
+// A write load that keeps an honest journal: every id is attempted once, and what became of it is known or "unknown".
+// The demo, the scenarios and the benchmarks share it.
+
+import { Client, type ClientConfig } from 'pg';
+import { messageOf } from '../activities/io/failures';
+
+export interface Acknowledged {
+  readonly id: number;
+  /** Milliseconds of the one clock of this process, when COMMIT was answered. */
+  readonly at: number;
+}
+
+export interface Journal {
+  readonly acknowledged: readonly Acknowledged[];
+  /** Sent, and the connection broke before the answer: may be there or not. */
+  readonly unknown: readonly number[];
+  readonly errors: ReadonlyMap<string, number>;
+}
+
+export interface WorkloadOptions {
+  /** Through pgpool: host, port, user, database, password. */
+  readonly connection: ClientConfig;
+  readonly table: string;
+  readonly writers: number;
+  readonly pauseMs: number;
+}
+
+const connectMs = 1000;
+const queryMs = 1000;
+
+export class Workload {
+  private readonly acknowledgedIds: Acknowledged[] = [];
+  private readonly unknownIds: number[] = [];
+  private readonly errorCounts = new Map<string, number>();
+  private running: Promise<unknown> = Promise.resolve();
+  private nextId = 1;
+  private isStopping = false;
+
+  constructor(private readonly options: WorkloadOptions) {}
+
+  /** Creates the table (empty) and starts the writers. */
+  async start(): Promise<void> {
+    const client = new Client(this.options.connection);
+    await client.connect();
+    await client.query(`drop table if exists ${this.options.table}`);
+    await client.query(`create table ${this.options.table} (id bigint primary key, writer int not null)`);
+    await client.end();
+    this.running = Promise.all(Array.from({ length: this.options.writers }, (_, writer) => this.write(writer)));
+  }
+
+  get journal(): Journal {
+    return { acknowledged: this.acknowledgedIds, unknown: this.unknownIds, errors: this.errorCounts };
+  }
+
+  /** Resolves once `count` writes that were sent after this call are acknowledged. */
+  async untilAcknowledged(count: number, timeoutMs: number): Promise<void> {
+    const from = performance.now();
+    const isEnough = (): boolean => this.acknowledgedIds.filter((entry) => entry.at > from).length >= count;
+    while (!isEnough()) {
+      if (performance.now() - from > timeoutMs)
+        throw new Error(
+          `no ${String(count)} acknowledged writes within ${String(timeoutMs)} ms: ${describeErrors(this.errorCounts)}`,
+        );
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  async stop(): Promise<Journal> {
+    this.isStopping = true;
+    await this.running;
+    return this.journal;
+  }
+
+  private async write(writer: number): Promise<void> {
+    let client: Client | null = null;
+    while (!this.isStopping) {
+      try {
+        client ??= await this.connect();
+        await this.insert(client, writer);
+      } catch (error) {
+        const text = messageOf(error);
+        this.errorCounts.set(text, (this.errorCounts.get(text) ?? 0) + 1);
+        // A hung server never answers a goodbye.
+        if (client) destroy(client);
+        client = null;
+      }
+      await new Promise((resolve) => setTimeout(resolve, this.options.pauseMs));
+    }
+    if (client) await client.end().catch(() => undefined);
+  }
+
+  private async connect(): Promise<Client> {
+    const client = new Client({
+      ...this.options.connection,
+      connectionTimeoutMillis: connectMs,
+      query_timeout: queryMs,
+    });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      destroy(client);
+      throw error;
+    }
+  }
+
+  /** An id is never used twice: after an error nobody knows whether it was written. */
+  private async insert(client: Client, writer: number): Promise<void> {
+    const id = this.nextId++;
+    try {
+      await client.query(`insert into ${this.options.table} values ($1, $2)`, [id, writer]);
+      this.acknowledgedIds.push({ id, at: performance.now() });
+    } catch (error) {
+      this.unknownIds.push(id);
+      throw error;
+    }
+  }
+}
+
+/** The longest time between two acknowledged writes, over all writers, from `since` on. */
+export function longestGapMs(journal: Journal, since = 0): number {
+  const times = journal.acknowledged.map((entry) => entry.at).filter((at) => at >= since);
+  let longest = 0;
+  for (const [index, at] of times.entries()) longest = Math.max(longest, at - (times[index - 1] ?? at));
+  return longest;
+}
+
+/** Acknowledged ids that the table on this node does not hold, compared id by id. */
+export async function findLostIds(journal: Journal, connection: ClientConfig, table: string): Promise<number[]> {
+  const client = new Client(connection);
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ id: string }>(`select id::text as id from ${table}`);
+    const present = new Set(rows.map((row) => Number(row.id)));
+    return journal.acknowledged.map((entry) => entry.id).filter((id) => !present.has(id));
+  } finally {
+    await client.end();
+  }
+}
+
+function destroy(client: Client): void {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
+function describeErrors(errors: ReadonlyMap<string, number>): string {
+  return [...errors].map(([text, count]) => `${String(count)} x ${text}`).join('; ') || 'no error';
+}

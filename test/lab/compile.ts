@@ -1,0 +1,27 @@
+// Compiles the lab into a directory of its own, for tests that need it as a separate program (dist/ may be missing or old).
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { transformFileSync } from '@swc/core';
+
+const root = path.join(__dirname, '..', '..');
+
+/** Returns the path of the compiled lab/main.js. */
+export function compileLab(directory: string): string {
+  for (const folder of ['lab', 'domain', 'configuration', 'activities/io']) {
+    const target = path.join(directory, 'dist', folder);
+    mkdirSync(target, { recursive: true });
+    for (const name of readdirSync(path.join(root, folder)).filter((file) => file.endsWith('.ts'))) {
+      const { code } = transformFileSync(path.join(root, folder, name), {
+        configFile: false,
+        swcrc: false,
+        module: { type: 'commonjs' },
+        jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+      });
+      writeFileSync(path.join(target, name.replace(/\.ts$/, '.js')), code);
+    }
+  }
+  for (const name of ['node_modules', 'package.json', 'package-lock.json', 'client', 'lab']) {
+    symlinkSync(path.join(root, name), path.join(directory, name));
+  }
+  return path.join(directory, 'dist', 'lab', 'main.js');
+}

@@ -1,0 +1,36 @@
+// A standby dies: nothing is promoted, clients are not kept waiting for a decision, and the node is looked after when it is back.
+
+import {
+  expectFollowing,
+  expectOneWritable,
+  expectPgpoolUses,
+  expectServed,
+  finishedIncident,
+  isAwaited,
+  until,
+  useScenario,
+  verdictOf,
+} from './support';
+
+const scenario = useScenario('standby-fails');
+
+test('a failed standby changes nothing for the primary, is awaited, and is attached again when it is back', async () => {
+  const { lab, temporal } = scenario();
+  await lab.stopImmediate(2);
+  const report = await finishedIncident(scenario());
+  expect(verdictOf(report, 'failover')).toMatchObject({ outcome: 'completed', reason: 'standby-failed' });
+  expect(report.primary).toBe(0);
+  expect(report.follows).toMatchObject([{ node: 2, outcome: 'incomplete', reason: 'node-unreachable' }]);
+  await expectServed(scenario());
+  await expectOneWritable(scenario(), 0);
+  expect((await lab.report()).nodes[0]?.timeline).toBe(1);
+  expect(await isAwaited(scenario(), 2)).toBe(true);
+
+  await lab.start(2);
+  await until('node 2 is no longer awaited', async () => !(await isAwaited(scenario(), 2)), 60_000);
+  const second = await finishedIncident(scenario());
+  expect(verdictOf(second, 'returned').outcome).toBe('completed');
+  await expectFollowing(scenario(), 2, 0);
+  await expectPgpoolUses(scenario(), 0, [1, 2]);
+  expect(temporal).toBeDefined();
+});
