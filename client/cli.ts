@@ -1,0 +1,126 @@
+// The command line: names, options, exit codes and output. Each command's code is loaded only when it runs.
+// Output is plain lines without colour (so NO_COLOR needs nothing), or one JSON value with -o json; errors go to stderr.
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { ConfigurationError } from '../configuration/load';
+import type { HookConfArguments, PgpoolConfArguments } from './commands/pgpool-conf';
+import { CommandFailure, type CommandResult, type ExitCode } from './outcome';
+import { findPackageFile } from './package';
+
+export interface Io {
+  readonly writeOut: (text: string) => void;
+  readonly writeError: (text: string) => void;
+}
+
+const processIo: Io = {
+  writeOut: (text) => void process.stdout.write(text),
+  writeError: (text) => void process.stderr.write(text),
+};
+
+/**
+ * Runs one command; `argv` is without node and the script. Resolves to the exit code: 0 done, 1 refused or incomplete,
+ * 2 usage or configuration, 3 cannot reach Temporal, 4 timed out. Never rejects: every error becomes lines on stderr.
+ */
+export async function main(argv: readonly string[], io: Io = processIo): Promise<ExitCode> {
+  const run = { exitCode: 0 as ExitCode, isJson: false };
+  const execute: Execute = async (options, command) => {
+    run.isJson = options.output === 'json';
+    const { exitCode, lines, json } = await command();
+    run.exitCode = exitCode;
+    io.writeOut(run.isJson ? `${JSON.stringify(json)}\n` : lines.map((line) => `${line}\n`).join(''));
+  };
+  try {
+    await createProgram(io, execute).parseAsync(argv, { from: 'user' });
+    return run.exitCode;
+  } catch (error) {
+    // Commander has already written its own message; help and version are not errors.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    return reportError(error, io, run.isJson);
+  }
+}
+
+interface CommonOptions {
+  readonly output: string;
+}
+
+type Execute = (options: CommonOptions, command: () => Promise<CommandResult>) => Promise<void>;
+
+function createProgram(io: Io, execute: Execute): Command {
+  const { version } = JSON.parse(readFileSync(findPackageFile('package.json'), 'utf8')) as { version: string };
+  const program = new Command('pgpool-runbook')
+    .description('Durable failover and follow runbooks for PostgreSQL behind pgpool-II, on Temporal')
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: io.writeOut,
+      writeErr: io.writeError,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+  addWorker(program, execute);
+  addCheck(program, execute);
+  addPgpoolConf(program, execute);
+  addHookConf(program, execute);
+  return program;
+}
+
+function addWorker(program: Command, execute: Execute): void {
+  withOutput(program.command('worker'))
+    .description('run the worker of one or more clusters, until SIGINT or SIGTERM')
+    .requiredOption('-c, --config <files...>', 'cluster files')
+    .action(async (options: CommonOptions & { config: string[] }) => {
+      await execute(options, async () => (await import('./commands/worker.js')).worker(options.config));
+    });
+}
+
+function addCheck(program: Command, execute: Execute): void {
+  withOutput(program.command('check'))
+    .description('validate cluster files; lists every problem with its line')
+    .requiredOption('-c, --config <files...>', 'cluster files')
+    .action(async (options: CommonOptions & { config: string[] }) => {
+      await execute(options, async () => (await import('./commands/check.js')).check(options.config));
+    });
+}
+
+function addPgpoolConf(program: Command, execute: Execute): void {
+  withOutput(program.command('pgpool-conf'))
+    .description('print the pgpool.conf fragment of a cluster')
+    .requiredOption('-c, --config <file>', 'cluster file')
+    .option('--pgpool <name>', "one pgpool of the cluster file: adds that pgpool's own ports")
+    .option('--hook <path>', "hook.sh on the pgpool host (default: this package's)")
+    .option('--hook-conf <path>', 'hook.conf on the pgpool host', '/etc/pgpool-runbook/hook.conf')
+    .action(async (options: CommonOptions & PgpoolConfArguments) => {
+      await execute(options, async () => (await import('./commands/pgpool-conf.js')).printPgpoolConf(options));
+    });
+}
+
+function addHookConf(program: Command, execute: Execute): void {
+  withOutput(program.command('hook-conf'))
+    .description("print the hook's hook.conf for a cluster")
+    .requiredOption('-c, --config <file>', 'cluster file')
+    .option('--temporal-http <url>', "Temporal's HTTP API (default: port 7243 of temporal.address)")
+    .option(
+      '--spool <directory>',
+      'where the hook keeps undelivered events (default: /var/lib/pgpool-runbook/<cluster>)',
+    )
+    .action(async (options: CommonOptions & HookConfArguments) => {
+      await execute(options, async () => (await import('./commands/pgpool-conf.js')).printHookConf(options));
+    });
+}
+
+function withOutput(command: Command): Command {
+  return command.addOption(
+    new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'),
+  );
+}
+
+/** Problems of a cluster file start with its path and line, so that editors can jump there: nothing is put before them. */
+function reportError(error: unknown, io: Io, isJson: boolean): ExitCode {
+  const exitCode = error instanceof ConfigurationError ? 2 : error instanceof CommandFailure ? error.exitCode : 1;
+  const message = error instanceof Error ? error.message : String(error);
+  const errors = error instanceof ConfigurationError ? error.problems : [`pgpool-runbook: ${message}`];
+  for (const line of errors) io.writeError(`${line}\n`);
+  if (isJson) io.writeOut(`${JSON.stringify({ errors })}\n`);
+  return exitCode;
+}

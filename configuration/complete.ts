@@ -1,0 +1,32 @@
+// Fills in the defaults that depend on other keys of the cluster file.
+
+import type { ClusterConfiguration } from '../domain/cluster';
+import type { ClusterFile } from './schema';
+
+/** pgpool matches this name with the standby's application_name, so it must be predictable: node0, node1, ... */
+export function defaultApplicationName(id: number): string {
+  return `node${String(id)}`;
+}
+
+export function complete(file: ClusterFile): ClusterConfiguration {
+  const { service } = file.postgres;
+  const { knownHostsFile, ...sshDefaults } = file.ssh;
+  return {
+    ...file,
+    nodes: file.nodes.map(({ applicationName, ssh, ...node }) => ({
+      ...node,
+      applicationName: applicationName ?? defaultApplicationName(node.id),
+      ssh: {
+        host: ssh.host ?? node.host,
+        port: ssh.port ?? sshDefaults.port,
+        user: ssh.user ?? sshDefaults.user,
+        identityFile: ssh.identityFile ?? sshDefaults.identityFile,
+      },
+    })),
+    postgres: {
+      ...file.postgres,
+      service: typeof service === 'string' ? { kind: service } : { kind: 'commands', ...service.commands },
+    },
+    ssh: { knownHostsFile },
+  };
+}
