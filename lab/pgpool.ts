@@ -29,6 +29,8 @@ max_pool = 2
 enable_pool_hba = on
 pool_passwd = 'pool_passwd'
 health_check_period = 1
+health_check_timeout = 2
+health_check_max_retries = 0
 sr_check_period = 1
 log_line_prefix = '%m: pid %p: '
 `;

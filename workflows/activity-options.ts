@@ -1,11 +1,13 @@
 // How long each kind of activity may take and how it is retried, with the reason. Every act heartbeats twice a second
 // (activities/index.ts), so a dead worker is noticed within heartbeatTimeout.
 
-import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/index';
 
 /** Reading has no effect: retried for ever, and a person sees it waiting in Temporal Web. It bounds itself to 2 s. */
 const look: ActivityOptions = {
+  // A newer event need not wait for an answer that nobody wants any more (this is also the SDK's default).
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
   startToCloseTimeout: '6s',
   heartbeatTimeout: '2s',
   retry: { initialInterval: '200ms', backoffCoefficient: 1.5, maximumInterval: '5s' },
@@ -13,6 +15,8 @@ const look: ActivityOptions = {
 
 /** On the critical path: two attempts, then the plan is made anew from fresh facts. */
 const decide: ActivityOptions = {
+  // A fence that may still be acting would stop a node that the next decision keeps, or hold the lock that it needs.
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   startToCloseTimeout: '25s',
   heartbeatTimeout: '2s',
   retry: { initialInterval: '100ms', maximumAttempts: 2 },
@@ -20,6 +24,8 @@ const decide: ActivityOptions = {
 
 /** Off the critical path: a node or pgpool may need some seconds more; a few minutes of trying, then `incomplete`. */
 const settle: ActivityOptions = {
+  // A cancelled follow is closed only when nothing of it acts on its node any more: the next one waits for that.
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   startToCloseTimeout: '40s',
   heartbeatTimeout: '2s',
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 4 },

@@ -6,27 +6,37 @@ import {
   executeChild,
   isCancellation,
   ParentClosePolicy,
+  sleep,
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ClusterConfiguration } from '../domain/cluster';
 import { awaitWorkflowId, followWorkflowId, workflowTypes } from '../domain/names';
-import type { FollowReport } from '../domain/outcome';
+import type { FollowReport, ReasonCode } from '../domain/outcome';
 import { attach, confirmPrimary, setSynchronousStandbys } from './activity-options';
 import type { AwaitInput } from './messages';
 import { messageOf, type Steps } from './step';
 
+/** An await workflow ends within two workflow tasks of its signal. */
+const endingMs = 2000;
+
 export class Convergence {
   private readonly scopes = new Map<number, { scope: CancellationScope; done: Promise<void> }>();
   private readonly reports = new Map<number, FollowReport>();
-  private pgpoolsConfirmed: Promise<boolean> = Promise.resolve(true);
+  /** pgpool's confirmations and last looks: the incident does not end before they do, and takes new events meanwhile. */
+  private readonly background = new Set<CancellationScope>();
+  private readonly problems = new Map<'pgpools' | 'followers' | 'synchronous', ReasonCode>();
+  private primary: number | null = null;
   private childCounter = 0;
   /** pgpool called follow again after a node was attached: its "up" may be older than that call. */
   private readonly doubted = new Set<number>();
 
   /** Missing nodes that another workflow looks after. */
-  private readonly awaited = new Set<number>();
+  private readonly awaited = new Map<number, AwaitInput['until']>();
+
+  /** Nodes whose await workflow has told this run of their return. */
+  private readonly returned = new Set<number>();
 
   constructor(
     private readonly steps: Steps,
@@ -34,25 +44,55 @@ export class Convergence {
   ) {}
 
   get isBusy(): boolean {
-    return this.scopes.size > 0;
+    return this.scopes.size > 0 || this.background.size > 0;
   }
 
   get follows(): FollowReport[] {
     return [...this.reports.values()];
   }
 
-  /** Called again only when the primary changed: older follows are about a world that is gone. */
-  cancelFollows(): void {
+  /** Why the primary's service is not proven although nothing failed before; null when it is. */
+  get problem(): ReasonCode | null {
+    return [...this.problems.values()][0] ?? null;
+  }
+
+  /** Once the primary has changed, older follows and confirmations are about a world that is gone. */
+  servePrimary(primary: number): void {
+    if (this.primary === primary) return;
+    this.primary = primary;
     for (const { scope } of this.scopes.values()) scope.cancel();
+    for (const scope of this.background) scope.cancel();
     this.reports.clear();
     this.doubted.clear();
+    this.problems.clear();
+    // Who could not follow the last primary may be able to follow this one; who is silent stays awaited.
+    for (const [node, until] of this.awaited) if (until === 'streams') this.awaited.delete(node);
+  }
+
+  private inBackground(body: (scope: CancellationScope) => Promise<void>): void {
+    const scope = new CancellationScope();
+    this.background.add(scope);
+    void scope.run(() => body(scope)).finally(() => this.background.delete(scope));
+  }
+
+  private judge(
+    scope: CancellationScope,
+    what: 'pgpools' | 'followers' | 'synchronous',
+    reason: ReasonCode | null,
+  ): void {
+    if (scope.consideredCancelled) return;
+    if (reason === null) this.problems.delete(what);
+    else this.problems.set(what, reason);
   }
 
   /** Makes every pgpool show this primary, in the background. */
   confirmPgpools(configuration: ClusterConfiguration, primary: number): void {
-    this.pgpoolsConfirmed = Promise.all(
-      configuration.pgpool.map((pgpool) => this.confirmPgpool(configuration, pgpool.name, primary)),
-    ).then((results) => results.every(Boolean));
+    this.inBackground(async (scope) => {
+      const results = await Promise.all(
+        configuration.pgpool.map((pgpool) => this.confirmPgpool(configuration, pgpool.name, primary)),
+      );
+      this.judge(scope, 'pgpools', results.every(Boolean) ? null : 'pgpool-unconfirmed');
+    });
   }
 
   private async confirmPgpool(configuration: ClusterConfiguration, pgpool: string, primary: number): Promise<boolean> {
@@ -66,8 +106,7 @@ export class Convergence {
         (done) => done.line,
       );
       return true;
-    } catch (error) {
-      if (isCancellation(error)) throw error;
+    } catch {
       return false;
     }
   }
@@ -75,6 +114,7 @@ export class Convergence {
   /** The node answers again: it may be followed up. */
   stopAwaiting(node: number): void {
     this.awaited.delete(node);
+    this.returned.add(node);
   }
 
   /** Starts the node's follow child; one that runs already for this primary is joined, one for another is waited for. */
@@ -87,14 +127,19 @@ export class Convergence {
     }
     const scope = new CancellationScope();
     const done = scope
-      .run(() => this.runFollow(node, primary, earlier?.done))
+      .run(() => this.runFollow(scope, node, primary, earlier?.done))
       .finally(() => {
         if (this.scopes.get(node)?.scope === scope) this.scopes.delete(node);
       });
     this.scopes.set(node, { scope, done });
   }
 
-  private async runFollow(node: number, primary: number, earlier: Promise<void> | undefined): Promise<void> {
+  private async runFollow(
+    scope: CancellationScope,
+    node: number,
+    primary: number,
+    earlier: Promise<void> | undefined,
+  ): Promise<void> {
     await earlier;
     this.childCounter += 1;
     try {
@@ -106,9 +151,12 @@ export class Convergence {
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
         workflowTaskTimeout: '2s',
       })) as FollowReport;
-      this.reports.set(node, report);
       this.steps.note(`Follow node ${String(node)}`, `${report.outcome} (${report.reason}): ${report.line}`);
-      if (report.outcome !== 'completed')
+      // It ended before the cancellation reached it: what it did was for another primary.
+      if (scope.consideredCancelled) return;
+      this.reports.set(node, report);
+      // Waiting helps nobody whom the cluster file does not name.
+      if (report.outcome !== 'completed' && report.reason !== 'node-not-configured')
         await this.awaitReturn(node, report.reason === 'node-unreachable' ? 'answers' : 'streams');
     } catch (error) {
       if (isCancellation(error)) {
@@ -124,7 +172,7 @@ export class Convergence {
   /** Starts the await workflow of a missing node unless it runs already. */
   async awaitReturn(node: number, until: AwaitInput['until']): Promise<void> {
     const input: AwaitInput = { cluster: this.cluster, node, until };
-    this.awaited.add(node);
+    this.awaited.set(node, until);
     try {
       await CancellationScope.nonCancellable(() =>
         startChild(workflowTypes.await, {
@@ -138,13 +186,30 @@ export class Convergence {
       this.steps.note(`Await node ${String(node)}`, 'it will be looked after when it answers');
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      // The one that told us of the return may be just about to end; another one waits as well as this would have.
+      if (this.returned.delete(node))
+        this.inBackground(() => sleep(endingMs).then(() => this.awaitReturn(node, until)));
     }
   }
 
-  /** Once the follows are done: the synchronous set by policy, then a last look that every pgpool uses every follower. */
-  async finish(configuration: ClusterConfiguration, primary: number): Promise<boolean> {
-    let isConfirmed = await this.pgpoolsConfirmed;
-    if (configuration.policy.synchronous.standbys > 0) {
+  /** Once the follows are done, in the background: the synchronous set by policy, then a last look that every pgpool uses every follower. */
+  finish(configuration: ClusterConfiguration, primary: number): void {
+    this.inBackground(async (scope) => {
+      this.judge(scope, 'synchronous', (await this.setSynchronous(configuration, primary)) ? null : 'step-failed');
+      let isAttached = true;
+      for (const node of [...this.doubted]) {
+        this.doubted.delete(node);
+        if (this.reports.get(node)?.outcome !== 'completed') continue;
+        for (const { name } of configuration.pgpool)
+          isAttached = (await this.confirmAttached(configuration, name, node, primary)) && isAttached;
+      }
+      if (!isAttached) this.judge(scope, 'followers', 'pgpool-unconfirmed');
+    });
+  }
+
+  private async setSynchronous(configuration: ClusterConfiguration, primary: number): Promise<boolean> {
+    if (configuration.policy.synchronous.standbys === 0) return true;
+    try {
       await this.steps.run(
         'Set the synchronous standbys',
         () =>
@@ -153,14 +218,10 @@ export class Convergence {
           ]),
         (done) => done.line,
       );
+      return true;
+    } catch {
+      return false;
     }
-    for (const node of [...this.doubted]) {
-      this.doubted.delete(node);
-      if (this.reports.get(node)?.outcome !== 'completed') continue;
-      for (const { name } of configuration.pgpool)
-        isConfirmed = (await this.confirmAttached(configuration, name, node, primary)) && isConfirmed;
-    }
-    return isConfirmed;
   }
 
   private async confirmAttached(

@@ -24,8 +24,8 @@ export interface FailoverInput {
   readonly cluster: string;
   readonly failedNode: number | null;
   readonly oldPrimary: number | null;
-  /** ISO time of the oldest event that is being settled. */
-  readonly eventAt: string;
+  /** When the oldest event that is being settled came in, by Temporal's clock: the sender's may be wrong. */
+  readonly receivedAt: number;
 }
 
 type Promotion = Extract<FailoverPlan, { action: 'promote' }>;
@@ -40,7 +40,7 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
     request = { ...request, sinceEventMs: sinceEvent(input) };
     const plan = planFailover(observation.configuration, observation.facts, request);
     steps.note('Plan', plan.line);
-    if (round > mostRounds) {
+    if (round > mostRounds && plan.action !== 'keep') {
       const line = `the nodes changed under every one of ${String(mostRounds)} attempts: see the steps, then call failover again`;
       return conclude(observation, { action: 'refuse', reason: 'world-changed', line });
     }
@@ -52,6 +52,9 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
         (seen) => seen.line,
       );
       request = { ...request, hasWaited: true, oldPrimary: plan.node };
+    } else if (plan.action === 'fence') {
+      await fenceNode(steps, observation, plan.node, plan.line);
+      request = { ...request, fencedNode: plan.node };
     } else if (plan.action === 'promote') {
       const attempt = await attemptPromotion(steps, observation, plan, request);
       if ('verdict' in attempt) return attempt;
@@ -76,13 +79,7 @@ async function attemptPromotion(
   const isStillRunning = fenced?.outcome === 'unconfirmed' && (first.state === 'hung' || first.state === 'recovering');
   if (isStillRunning) {
     const line = `node ${String(former)} runs, does not answer and could not be stopped (${fenced.seen}): stop it on its host; nothing is promoted`;
-    return {
-      verdict: { outcome: 'refused', reason: 'fence-unconfirmed', line },
-      observation,
-      primary: null,
-      formerPrimary: null,
-      timeline: null,
-    };
+    return conclude(observation, { action: 'refuse', reason: 'fence-unconfirmed', line });
   }
   const facts = fenced ? mergeNodes(observation, fenced) : observation.facts;
   const settled: Partial<FailoverRequest> = {
@@ -93,7 +90,7 @@ async function attemptPromotion(
   const plan = planFailover(configuration, facts, { ...request, ...settled, hasWaited: true });
   if (plan.action !== 'promote') {
     steps.note('Plan again', plan.line);
-    return plan.action === 'wait' ? settled : conclude({ configuration, facts }, plan);
+    return plan.action === 'wait' || plan.action === 'fence' ? settled : conclude({ configuration, facts }, plan);
   }
   try {
     const timeline = await promoteCandidate(steps, { configuration, facts }, plan);
@@ -109,13 +106,9 @@ async function attemptPromotion(
   } catch (error) {
     if (isCancellation(error)) throw error;
     if (isWorldChanged(error)) return settled;
-    // It may have been promoted half-way: it must not accept writes beside the next candidate.
-    await fenceNode(
-      steps,
-      { configuration, facts },
-      plan.candidate,
-      `node ${String(plan.candidate)} failed to promote`,
-    );
+    // It may have been promoted half-way: it must not accept writes beside the next candidate, whoever decides on that one.
+    const why = `node ${String(plan.candidate)} failed to promote`;
+    await CancellationScope.nonCancellable(() => fenceNode(steps, { configuration, facts }, plan.candidate, why));
     return { ...settled, excluded: [...request.excluded, plan.candidate] };
   }
 }
@@ -179,7 +172,7 @@ function synchronousNamesAtPromotion({ configuration }: Observation, candidate: 
 
 function conclude(
   observation: Observation,
-  plan: Exclude<FailoverPlan, { action: 'promote' | 'wait' }>,
+  plan: Exclude<FailoverPlan, { action: 'promote' | 'wait' | 'fence' }>,
 ): FailoverResult {
   const isKept = plan.action === 'keep';
   const verdict: Verdict = { outcome: isKept ? 'completed' : 'refused', reason: plan.reason, line: plan.line };
@@ -198,9 +191,8 @@ function newRequest(input: FailoverInput): FailoverRequest {
   };
 }
 
-/** Clocks of pgpool's host and the worker may differ; a message from "before" the event is then no sign of life either. */
 function sinceEvent(input: FailoverInput): number {
-  return Math.max(0, Date.now() - Date.parse(input.eventAt));
+  return Math.max(0, Date.now() - input.receivedAt);
 }
 
 function mergeNodes({ facts }: Observation, fenced: FenceResult): Observation['facts'] {

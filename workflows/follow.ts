@@ -1,6 +1,6 @@
 // The follow runbook for one standby: observe → plan → repoint → attach. A child of the incident; one per node, in parallel.
 
-import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { isCancellation, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { planFollow } from '../domain/follow-plan';
 import type { FollowReport, Outcome, ReasonCode } from '../domain/outcome';
 import { factsOf } from '../domain/witness';
@@ -34,32 +34,39 @@ export async function follow(input: FollowInput): Promise<FollowReport> {
 
   const timeline = factsOf(facts, primary)!.position!.timeline;
   if (plan.rung === 'repoint') {
-    try {
-      await steps.run(
-        `Repoint ${name}`,
-        () =>
-          repoint.executeWithOptions({ summary: `${name} streams from node ${String(primary)}, by reload` }, [
-            { configuration, node, primary, timeline },
-          ]),
-        (done) => done.line,
-      );
-    } catch (error) {
-      return finish('repoint', 'incomplete', 'not-streaming', messageOf(error));
-    }
+    const repointed = steps.run(
+      `Repoint ${name}`,
+      () =>
+        repoint.executeWithOptions({ summary: `${name} streams from node ${String(primary)}, by reload` }, [
+          { configuration, node, primary, timeline },
+        ]),
+      (done) => done.line,
+    );
+    const problem = await problemOf(repointed);
+    if (problem !== null) return finish('repoint', 'incomplete', 'not-streaming', problem);
   }
   for (const pgpool of configuration.pgpool) {
-    try {
-      await steps.run(
-        `Attach ${name} to ${pgpool.name}`,
-        () =>
-          attach.executeWithOptions({ summary: `${pgpool.name} uses ${name}` }, [
-            { configuration, pgpool: pgpool.name, node, primary },
-          ]),
-        (done) => done.line,
-      );
-    } catch (error) {
-      return finish(plan.rung, 'incomplete', 'attach-unconfirmed', messageOf(error));
-    }
+    const attached = steps.run(
+      `Attach ${name} to ${pgpool.name}`,
+      () =>
+        attach.executeWithOptions({ summary: `${pgpool.name} uses ${name}` }, [
+          { configuration, pgpool: pgpool.name, node, primary },
+        ]),
+      (done) => done.line,
+    );
+    const problem = await problemOf(attached);
+    if (problem !== null) return finish(plan.rung, 'incomplete', 'attach-unconfirmed', problem);
   }
   return finish(plan.rung, 'completed', plan.rung === 'repoint' ? 'repointed' : 'already-following', plan.line);
+}
+
+/** Null when the step is done, else why it failed; a cancelled follow is no failed one. */
+async function problemOf(step: Promise<unknown>): Promise<string | null> {
+  try {
+    await step;
+    return null;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return messageOf(error);
+  }
 }

@@ -5,8 +5,11 @@ import { type ClusterEvent, parseEvent } from '../domain/event';
 import type { Verdict } from '../domain/outcome';
 import { eventSignal, settledUpdate } from './messages';
 
+/** With the time at which it came in, by Temporal's clock. */
+export type ReceivedEvent = ClusterEvent & { readonly receivedAt: number };
+
 export class Inbox {
-  private readonly waiting: ClusterEvent[] = [];
+  private readonly waiting: ReceivedEvent[] = [];
   private readonly known = new Set<string>();
   private readonly verdicts = new Map<string, Verdict>();
 
@@ -20,7 +23,7 @@ export class Inbox {
         // Delivery is at least once.
         else if (!this.known.has(parsed.event.eventId)) {
           this.known.add(parsed.event.eventId);
-          this.waiting.push(parsed.event);
+          this.waiting.push({ ...parsed.event, receivedAt: Date.now() });
         }
       },
       {
@@ -36,7 +39,7 @@ export class Inbox {
       },
       {
         description: 'Waits until the event with this eventId is settled; answers {outcome, reason, line}.',
-        validator: (eventId) => {
+        validator: (eventId: string) => {
           if (!this.known.has(eventId)) {
             throw ApplicationFailure.nonRetryable(`no event ${eventId} in this run`, 'UnknownEvent');
           }
@@ -45,7 +48,7 @@ export class Inbox {
     );
   }
 
-  get isEmpty(): boolean {
+  isEmpty(): boolean {
     return this.waiting.length === 0;
   }
 
@@ -54,11 +57,16 @@ export class Inbox {
   }
 
   /** All waiting failover events at once, because one look answers them all; else the oldest other event. */
-  take(): ClusterEvent[] {
+  take(): ReceivedEvent[] {
     const failovers = this.waiting.filter((event) => event.kind === 'failover');
     const taken = failovers.length > 0 ? failovers : this.waiting.slice(0, 1);
     for (const event of taken) this.waiting.splice(this.waiting.indexOf(event), 1);
     return taken;
+  }
+
+  /** Puts events back that are to be decided again. */
+  putBack(events: readonly ReceivedEvent[]): void {
+    this.waiting.push(...events);
   }
 
   settle(events: readonly ClusterEvent[], verdict: Verdict): void {

@@ -9,11 +9,11 @@ import {
 } from '@temporalio/workflow';
 import type { ClusterConfiguration } from '../domain/cluster';
 import type { ClusterEvent } from '../domain/event';
-import type { Verdict } from '../domain/outcome';
+import type { ReasonCode, Verdict } from '../domain/outcome';
 import { answeringStandbys } from '../domain/witness';
 import { Convergence } from './convergence';
 import { failover, type FailoverResult } from './failover';
-import { Inbox } from './inbox';
+import { Inbox, type ReceivedEvent } from './inbox';
 import { defaultTiming, type IncidentReport, type IncidentTiming } from './messages';
 import { searchAttributes } from './search-attributes';
 import { messageOf, Steps } from './step';
@@ -23,6 +23,9 @@ interface Known {
   configuration: ClusterConfiguration | null;
   primary: number | null;
   verdict: Verdict;
+  /** Events whose refusal leaves the cluster without a primary: nobody else will ask again. */
+  undecided: readonly ReceivedEvent[];
+  looksLeft: number;
 }
 
 export async function incident(cluster: string, timing: IncidentTiming = defaultTiming): Promise<IncidentReport> {
@@ -31,24 +34,57 @@ export async function incident(cluster: string, timing: IncidentTiming = default
   upsertSearchAttributes(searchAttributes({ cluster, operation: 'incident' }));
   const steps = new Steps(`Incident of cluster ${cluster}`);
   const convergence = new Convergence(steps, cluster);
-  const known: Known = { configuration: null, primary: null, verdict: nothingHappened };
+  const known: Known = {
+    configuration: null,
+    primary: null,
+    verdict: nothingHappened,
+    undecided: [],
+    looksLeft: timing.looks,
+  };
 
   do {
-    while (!inbox.isEmpty) await settleNext(cluster, inbox, steps, convergence, known, timing);
-    await condition(() => !inbox.isEmpty || !convergence.isBusy);
-    if (inbox.isEmpty && known.configuration && known.primary !== null)
-      await finish(convergence, known, known.configuration, known.primary);
-  } while (!inbox.isEmpty || (await condition(() => !inbox.isEmpty, timing.lingerMs)));
+    while (!inbox.isEmpty()) await settleNext(cluster, inbox, steps, convergence, known, timing);
+    await condition(() => !inbox.isEmpty() || !convergence.isBusy);
+    if (inbox.isEmpty() && known.configuration && known.primary !== null) {
+      convergence.finish(known.configuration, known.primary);
+      await condition(() => !inbox.isEmpty() || !convergence.isBusy);
+    }
+  } while (!inbox.isEmpty() || (await hasMore(inbox, known, timing)));
 
-  // A node that is away is awaited by its own workflow: its absence is not the failover's incompleteness.
-  const isIncomplete = convergence.follows.some(
-    (report) => report.outcome !== 'completed' && report.reason !== 'node-unreachable',
-  );
-  const verdict: Verdict =
-    isIncomplete && known.verdict.outcome === 'completed' ? { ...known.verdict, outcome: 'incomplete' } : known.verdict;
+  const verdict = judgeRun(known.verdict, convergence);
   upsertSearchAttributes(searchAttributes({ outcome: verdict.outcome }));
   await condition(allHandlersFinished);
   return { ...verdict, primary: known.primary, events: inbox.report(), follows: convergence.follows };
+}
+
+/** Late events join the run that they belong to. While no primary is known, the refused events are decided again. */
+async function hasMore(inbox: Inbox, known: Known, timing: IncidentTiming): Promise<boolean> {
+  if (known.undecided.length === 0 || known.looksLeft === 0)
+    return await condition(() => !inbox.isEmpty(), timing.lingerMs, { summary: 'late events join this run' });
+  known.looksLeft -= 1;
+  if (!(await condition(() => !inbox.isEmpty(), timing.lookAgainMs, { summary: 'no primary is known: look again' })))
+    inbox.putBack(known.undecided);
+  return true;
+}
+
+function judgeRun(verdict: Verdict, { follows, problem }: Convergence): Verdict {
+  if (verdict.outcome !== 'completed') return verdict;
+  if (problem) return { ...verdict, outcome: 'incomplete', reason: problem };
+  // A node that is away is awaited by its own workflow: its absence is not the failover's incompleteness.
+  const isIncomplete = follows.some((report) => report.outcome !== 'completed' && report.reason !== 'node-unreachable');
+  return isIncomplete ? { ...verdict, outcome: 'incomplete' } : verdict;
+}
+
+/** The verdict that the run is remembered by: a later look that found less to do does not hide what was done. */
+function weightier(earlier: Verdict, later: Verdict): Verdict {
+  if (later.reason === 'preempted') return earlier;
+  const isBoth = earlier.outcome === 'completed' && later.outcome === 'completed';
+  return isBoth && weightOf(later) < weightOf(earlier) ? earlier : later;
+}
+
+function weightOf({ reason }: Verdict): number {
+  const order: readonly ReasonCode[] = ['already-failed-over', 'standby-failed', 'primary-kept', 'promoted'];
+  return order.indexOf(reason);
 }
 
 const nothingHappened: Verdict = { outcome: 'completed', reason: 'primary-working', line: 'no event needed anything' };
@@ -77,10 +113,12 @@ async function settleNext(
   }
   if (event.kind === 'returned' && event.node !== null) convergence.stopAwaiting(event.node);
   const result = await decide(cluster, inbox, steps, events, timing);
-  inbox.settle(events, 'verdict' in result ? result.verdict : result);
-  known.verdict = 'verdict' in result ? result.verdict : result;
+  const verdict = 'verdict' in result ? result.verdict : result;
+  inbox.settle(events, verdict);
+  known.verdict = weightier(known.verdict, verdict);
   upsertSearchAttributes(searchAttributes({ operation: event.kind, outcome: known.verdict.outcome }));
   if ('verdict' in result) await converge(convergence, known, result, events);
+  known.undecided = verdict.outcome === 'refused' && verdict.reason !== 'node-not-configured' ? events : [];
 }
 
 /** The failover runbook; a newer failover event cancels a step that has gone on for too long, and the events decide together. */
@@ -88,16 +126,18 @@ async function decide(
   cluster: string,
   inbox: Inbox,
   steps: Steps,
-  events: readonly ClusterEvent[],
+  events: readonly ReceivedEvent[],
   timing: IncidentTiming,
 ): Promise<FailoverResult | Verdict> {
   const scope = new CancellationScope();
   let isDone = false;
   const running = scope.run(() => failover(steps, hintsOf(cluster, events)));
-  void preempt(scope, inbox, timing, () => isDone);
+  // Nobody awaits this one: a cancelled incident must not fail its task over it.
+  void CancellationScope.nonCancellable(() => preempt(scope, inbox, timing, () => isDone));
   try {
     return await running;
   } catch (error) {
+    if (CancellationScope.current().consideredCancelled) throw error;
     if (isCancellation(error) && scope.consideredCancelled) {
       return { outcome: 'refused', reason: 'preempted', line: 'a newer failover event took over: its decision counts' };
     }
@@ -129,42 +169,33 @@ async function converge(
   const { reason } = result.verdict;
   known.configuration = configuration;
   if (result.primary === null) {
+    // A hint that names nobody says nothing about the primary; every other refusal means that none is known to work.
+    if (reason !== 'node-not-configured') known.primary = null;
     // Nothing can be promoted now: whoever comes back may change that.
     for (const entry of facts.nodes) if (entry.sql !== 'answered') await convergence.awaitReturn(entry.node, 'answers');
     return;
   }
   const primary = result.primary;
-  if (known.primary !== primary) convergence.cancelFollows();
+  convergence.servePrimary(primary);
   known.primary = primary;
   const isNews = reason === 'promoted' || reason === 'primary-kept';
   if (isNews) convergence.confirmPgpools(configuration, primary);
   const named = events.map((event) => event.node).filter((node): node is number => node !== null);
   const standbys = answeringStandbys(facts).map((entry) => entry.node);
   const followers = isNews ? configuration.nodes.map((node) => node.id) : named;
+  const former = result.formerPrimary;
+  const isAway = former !== null && !standbys.includes(former);
   for (const node of new Set(followers)) {
-    if (node === primary) continue;
-    if (node === result.formerPrimary && !standbys.includes(node)) await convergence.awaitReturn(node, 'answers');
-    else convergence.startFollow(node, primary);
+    if (node !== primary && !(isAway && node === former)) convergence.startFollow(node, primary);
   }
-}
-
-async function finish(
-  convergence: Convergence,
-  known: Known,
-  configuration: ClusterConfiguration,
-  primary: number,
-): Promise<void> {
-  const isConfirmed = await convergence.finish(configuration, primary);
-  if (!isConfirmed && known.verdict.outcome === 'completed') {
-    known.verdict = { ...known.verdict, outcome: 'incomplete', reason: 'pgpool-unconfirmed' };
-  }
+  if (isAway) await convergence.awaitReturn(former, 'answers');
 }
 
 /** One look answers them all: the failed node that a pgpool took for the primary matters most. */
-function hintsOf(cluster: string, events: readonly ClusterEvent[]): Parameters<typeof failover>[1] {
+function hintsOf(cluster: string, events: readonly ReceivedEvent[]): Parameters<typeof failover>[1] {
   const main = events.find((event) => event.node === event.oldPrimary) ?? events[0]!;
-  const eventAt = events.map((event) => event.at).sort()[0]!;
-  return { cluster, failedNode: main.kind === 'failover' ? main.node : null, oldPrimary: main.oldPrimary, eventAt };
+  const receivedAt = Math.min(...events.map((event) => event.receivedAt));
+  return { cluster, failedNode: main.kind === 'failover' ? main.node : null, oldPrimary: main.oldPrimary, receivedAt };
 }
 
 function describeEvent(event: ClusterEvent): string {

@@ -16,9 +16,15 @@ export interface IncidentTiming {
   readonly lingerMs: number;
   /** A newer failover event lets a step of the present one go on for so long before it is cancelled. */
   readonly preemptMs: number;
+  /**
+   * A refusal leaves the cluster without a primary, and pgpool calls its hook only once: so often, and after so long, the
+   * incident looks again, because evidence may have become clearer.
+   */
+  readonly looks: number;
+  readonly lookAgainMs: number;
 }
 
-export const defaultTiming: IncidentTiming = { lingerMs: 5000, preemptMs: 3000 };
+export const defaultTiming: IncidentTiming = { lingerMs: 5000, preemptMs: 3000, looks: 60, lookAgainMs: 10_000 };
 
 /** The result of an incident's run: the verdict that mattered most, and what became of every event and node. */
 export interface IncidentReport extends Verdict {

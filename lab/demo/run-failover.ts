@@ -1,6 +1,7 @@
 // The demo's act: write through pgpool, stop the primary as the article does, watch the incident, stop writing, count.
 
 import { Client, Connection } from '@temporalio/client';
+import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FenceResult } from '../../activities/fence';
@@ -67,6 +68,8 @@ async function stopAndWatch(
   const connection = await Connection.connect({ address: lab.temporal.address });
   const client = new Client({ connection, namespace: lab.temporal.namespace });
   const signal = AbortSignal.timeout(incidentMs);
+  // Every long poll of every watched run listens to it.
+  setMaxListeners(0, signal);
   try {
     const count = workload.journal.acknowledged.length;
     const startedAt = Date.now();

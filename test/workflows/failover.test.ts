@@ -1,0 +1,355 @@
+// The failover runbook: in which order it acts, when it refuses, and how it goes on when an act fails.
+
+import { Bench } from './support';
+import {
+  deadNode,
+  type FakeCluster,
+  hungNode,
+  primaryNode,
+  recoveringNode,
+  rejectingNode,
+  retryable,
+  standbyNode,
+  vanishedNode,
+  worldChanged,
+} from './fake-cluster';
+
+let bench: Bench;
+let cluster: FakeCluster;
+
+beforeAll(async () => {
+  bench = await Bench.open();
+});
+afterAll(async () => {
+  await bench.close();
+});
+beforeEach(() => {
+  cluster = bench.newCluster();
+  cluster.set(deadNode(0));
+});
+
+describe('a dead primary', () => {
+  it('is fenced, the best standby is promoted, the rest follows and the old primary is awaited', async () => {
+    const { incident, event, report } = await bench.failOver(cluster);
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0', 'promote 1', 'confirmPrimary 1']);
+    expect(cluster.callsOf('follow 2')).toEqual(['observe', 'repoint 2', 'attach 2']);
+    await expect(bench.awaiting(cluster, 0).describe()).resolves.toMatchObject({ status: { name: 'RUNNING' } });
+    expect(report).toMatchObject({
+      outcome: 'completed',
+      reason: 'promoted',
+      primary: 1,
+      events: [{ eventId: event.eventId, outcome: 'completed', reason: 'promoted' }],
+      follows: [{ node: 2, rung: 'repoint', outcome: 'completed', reason: 'repointed' }],
+    });
+    await bench.stopAwaiting(cluster, 0);
+    await bench.record('incident-promoted', incident);
+    await bench.record('follow-repointed', await bench.followOf(incident, 2));
+  });
+
+  it('is replaced by the standby with the most WAL, although the other one has the lowest id', async () => {
+    cluster.set(standbyNode(1, 0, 1, '0/4FFFFFF'));
+    const { report } = await bench.failOver(cluster);
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0', 'promote 2', 'confirmPrimary 2']);
+    expect(cluster.callsOf('follow 1')).toEqual(['observe', 'repoint 1', 'attach 1']);
+    expect(report.primary).toBe(2);
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('is not replaced when its own files say that the last commit may be on a standby that does not answer', async () => {
+    cluster.set(vanishedNode(2));
+    const nodes = [deadNode(0), standbyNode(1, 0)];
+    cluster.fakes.fence = () =>
+      Promise.resolve({ outcome: 'confirmed', seen: 'stopped', nodes, synchronousStandbyNames: 'ANY 1 (node2)' });
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'synchronous-set-unreachable' });
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0']);
+    await bench.stopAwaiting(cluster, 0, 2);
+  });
+
+  it('is fenced before the plan is made again, and the second plan counts', async () => {
+    cluster.fakes.fence = () => {
+      const nodes = [deadNode(0), standbyNode(1, 0), standbyNode(2, 0, 1, '0/5000100')];
+      cluster.set(...nodes);
+      return Promise.resolve({ outcome: 'confirmed', seen: 'stopped', nodes, synchronousStandbyNames: null });
+    };
+    const { report } = await bench.failOver(cluster);
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0', 'promote 2', 'confirmPrimary 2']);
+    expect(report.primary).toBe(2);
+    await bench.stopAwaiting(cluster, 0);
+  });
+});
+
+type Story = [reason: string, why: string, arrange: (cluster: FakeCluster) => void, awaited: number[]];
+
+describe('nothing is promoted', () => {
+  const stories: Story[] = [
+    [
+      'two-primaries',
+      'when two nodes accept writes on the same timeline',
+      (it) => {
+        it.set(primaryNode(0), primaryNode(1));
+      },
+      [],
+    ],
+    [
+      'primary-unknown',
+      'when every node is in recovery',
+      (it) => {
+        it.set(standbyNode(0, 1));
+      },
+      [],
+    ],
+    [
+      'primary-rejects-queries',
+      'when the primary answers with an error',
+      (it) => {
+        it.set(rejectingNode(0));
+      },
+      [0],
+    ],
+    [
+      'primary-unreachable',
+      'when only one host fails to reach the primary',
+      (it) => {
+        it.set(vanishedNode(0));
+      },
+      [0],
+    ],
+    [
+      'primary-unreachable',
+      'when two hosts fail to reach the primary and the policy is park',
+      (it) => {
+        it.set(vanishedNode(0));
+        it.probes = [{ from: 1, about: 0, answer: 'silent', seen: 'no answer' }];
+        it.setPolicy({ unreachableHost: 'park' });
+      },
+      [0],
+    ],
+    [
+      'too-soon',
+      'when the primary is only unreachable shortly after another promotion',
+      (it) => {
+        it.set(vanishedNode(0), { ...standbyNode(1, 0), timelineAgeMs: 1000 });
+        it.probes = [{ from: 1, about: 0, answer: 'silent', seen: 'no answer' }];
+      },
+      [0],
+    ],
+    [
+      'no-candidate',
+      'when no standby answers',
+      (it) => {
+        it.set(deadNode(1), vanishedNode(2));
+      },
+      [0, 1, 2],
+    ],
+    [
+      'lag-exceeded',
+      'when the best candidate is too far behind the stopped primary',
+      (it) => {
+        const host = deadNode(0).host!;
+        const checkpoint = { timeline: 1, lsn: '0/9000000' };
+        const controlFile = { state: 'shut down', systemIdentifier: it.get(1).systemIdentifier!, checkpoint };
+        it.set({ ...deadNode(0), host: { ...host, controlFile } });
+      },
+      [0],
+    ],
+    [
+      'diverged-branches',
+      'when two standbys are on branches of which neither contains the other',
+      (it) => {
+        it.set({ ...standbyNode(1, 0, 3), history: [] });
+      },
+      [0],
+    ],
+    [
+      'synchronous-set-unreachable',
+      'when the last commit may be on a standby that does not answer',
+      (it) => {
+        it.setPolicy({ synchronous: { standbys: 1, whenNone: 'wait' } });
+        it.set(vanishedNode(2));
+      },
+      [0, 2],
+    ],
+  ];
+
+  it.each(stories)('(%s) %s', async (reason, _why, arrange, awaited) => {
+    arrange(cluster);
+    const { report, event } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'refused', reason, primary: null, follows: [] });
+    expect(report.events).toEqual([expect.objectContaining({ eventId: event.eventId, outcome: 'refused', reason })]);
+    expect(cluster.callsOf('incident')).toEqual(['observe']);
+    await bench.stopAwaiting(cluster, ...awaited);
+  });
+
+  it('(node-not-configured) when the event names a node that the cluster file does not', async () => {
+    cluster.set(primaryNode(0));
+    const { incident } = await bench.send(cluster, { kind: 'failover', node: 7, oldPrimary: 7 });
+    await expect(incident.result()).resolves.toMatchObject({ outcome: 'refused', reason: 'node-not-configured' });
+    expect(cluster.callsOf('incident')).toEqual(['observe']);
+  });
+
+  it('(fence-unconfirmed) when a hung primary cannot be stopped', async () => {
+    cluster.set(hungNode(0));
+    const nodes = [standbyNode(1, 0), standbyNode(2, 0)];
+    cluster.fakes.fence = () =>
+      Promise.resolve({ outcome: 'unconfirmed', seen: 'ssh dropped', nodes, synchronousStandbyNames: null });
+    const { report, incident } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'fence-unconfirmed', primary: null });
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0']);
+    await bench.record('incident-fence-unconfirmed', incident);
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('(world-changed) when the nodes change under every attempt', async () => {
+    cluster.fail('promote 1', ...Array.from({ length: 20 }, () => worldChanged('node 2 holds more WAL')));
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'world-changed' });
+    const round = ['observe', 'promote 1'];
+    expect(cluster.callsOf('incident')).toEqual([
+      ...['observe', 'fence 0', 'promote 1'],
+      ...Array.from({ length: 7 }, () => round).flat(),
+      'observe',
+    ]);
+    await bench.stopAwaiting(cluster, 0);
+  });
+});
+
+describe('a primary that works', () => {
+  it('is kept when pgpool gave it up, every pgpool is told and every standby looked after', async () => {
+    cluster.set(primaryNode(0));
+    const { report, incident } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'primary-kept', primary: 0 });
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'confirmPrimary 0']);
+    expect(cluster.callsOf('follow 1')).toEqual(['observe', 'attach 1']);
+    expect(cluster.callsOf('follow 2')).toEqual(['observe', 'attach 2']);
+    await bench.record('incident-primary-kept', incident);
+  });
+
+  it('is kept when a standby fails, and the standby is awaited', async () => {
+    cluster.set(primaryNode(0), deadNode(2));
+    const { incident } = await bench.send(cluster, { kind: 'failover', node: 2 });
+    const report = await incident.result();
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'standby-failed', primary: 0 });
+    expect(report.follows).toEqual([
+      expect.objectContaining({ node: 2, outcome: 'incomplete', reason: 'node-unreachable' }),
+    ]);
+    expect(cluster.callsOf('incident')).toEqual(['observe']);
+    expect(cluster.callsOf('follow 2')).toEqual(['observe']);
+    await bench.stopAwaiting(cluster, 2);
+    await bench.record('follow-unreachable', await bench.followOf(incident, 2));
+  });
+
+  it('is kept when the failover happened already', async () => {
+    cluster.set(primaryNode(1, 2), standbyNode(2, 1, 2));
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'already-failed-over', primary: 1 });
+    expect(cluster.callsOf('incident')).toEqual(['observe']);
+    await bench.stopAwaiting(cluster, 0);
+  });
+});
+
+describe('a former primary that accepts writes beside its successor', () => {
+  it('is fenced and then awaited, and the successor stays the primary', async () => {
+    cluster.set(primaryNode(0), primaryNode(1, 2), standbyNode(2, 1, 2));
+    const { report, incident } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'already-failed-over', primary: 1 });
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0', 'observe']);
+    await expect(bench.awaiting(cluster, 0).describe()).resolves.toMatchObject({ status: { name: 'RUNNING' } });
+    await bench.record('incident-former-fenced', incident);
+    await bench.stopAwaiting(cluster, 0);
+  });
+});
+
+describe('a primary in crash recovery', () => {
+  it('is given its time, then fenced and replaced when it still recovers', async () => {
+    cluster.set(recoveringNode(0));
+    const { report, incident } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
+    expect(cluster.callsOf('incident')).toEqual([
+      ...['observe', 'awaitRecovery 0', 'observe', 'fence 0', 'promote 1', 'confirmPrimary 1'],
+    ]);
+    await bench.record('incident-recovering', incident);
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('is kept when it has recovered in that time', async () => {
+    cluster.set(recoveringNode(0));
+    cluster.fakes.awaitRecovery = () => {
+      cluster.set(primaryNode(0));
+      return Promise.resolve({ line: 'node 0 after 900 ms: answered' });
+    };
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'primary-kept', primary: 0 });
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'awaitRecovery 0', 'observe', 'confirmPrimary 0']);
+  });
+});
+
+describe('when an act fails', () => {
+  it('a changed world is looked at again before the next attempt, without a second fence', async () => {
+    cluster.fail('promote 1', worldChanged('node 2 holds more WAL'));
+    const { report, incident } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted' });
+    expect(cluster.callsOf('incident')).toEqual([
+      ...['observe', 'fence 0', 'promote 1', 'observe', 'promote 1', 'confirmPrimary 1'],
+    ]);
+    await bench.record('incident-world-changed', incident);
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('each act is tried twice on the critical path', async () => {
+    cluster.fail('fence 0', retryable('ssh dropped'));
+    cluster.fail('promote 1', retryable('connection reset'));
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted' });
+    const acts = ['observe', 'fence 0', 'fence 0', 'promote 1', 'promote 1', 'confirmPrimary 1'];
+    expect(cluster.callsOf('incident')).toEqual(acts);
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('off the critical path and for a look, a failure is tried again as well', async () => {
+    cluster.fail('observe', retryable('busy'));
+    cluster.fail('confirmPrimary 1', retryable('PCP refused'));
+    cluster.fail('repoint 2', retryable('not streaming yet'));
+    cluster.fail('attach 2', retryable('PCP refused'));
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted' });
+    const calls = ['observe', 'observe', 'fence 0', 'promote 1', 'confirmPrimary 1', 'confirmPrimary 1'];
+    expect(cluster.callsOf('incident')).toEqual(calls);
+    expect(cluster.callsOf('follow 2')).toEqual(['observe', 'repoint 2', 'repoint 2', 'attach 2', 'attach 2']);
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('a candidate that does not promote is fenced and the next one promoted', async () => {
+    cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
+    const { report, incident } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
+    expect(cluster.callsOf('incident')).toEqual([
+      ...['observe', 'fence 0', 'promote 1', 'promote 1', 'fence 1'],
+      ...['observe', 'promote 2', 'confirmPrimary 2'],
+    ]);
+    await bench.record('incident-next-candidate', incident);
+    await bench.stopAwaiting(cluster, 0, 1);
+  });
+
+  it('and every candidate fails, the answer is no-candidate', async () => {
+    cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
+    cluster.fail('promote 2', retryable('no answer'), retryable('no answer'));
+    const { report, incident } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'no-candidate', primary: null });
+    expect(cluster.callsOf('incident')).toEqual([
+      ...['observe', 'fence 0', 'promote 1', 'promote 1', 'fence 1'],
+      ...['observe', 'promote 2', 'promote 2', 'fence 2', 'observe'],
+    ]);
+    await bench.record('incident-no-candidate', incident);
+    await bench.stopAwaiting(cluster, 0, 1, 2);
+  });
+
+  it('a look that can never succeed ends in step-failed, which the waiting hook is told', async () => {
+    cluster.fail('observe', worldChanged('this worker serves no such cluster'));
+    const { incident, event } = await bench.send(cluster, { kind: 'failover', node: 0 });
+    const verdict = { outcome: 'refused', reason: 'step-failed', line: 'this worker serves no such cluster' };
+    await expect(bench.askSettled(incident, event.eventId)).resolves.toEqual(verdict);
+    await expect(incident.result()).resolves.toMatchObject({ ...verdict, primary: null });
+    expect(cluster.callsOf('incident')).toEqual(['observe']);
+  });
+});

@@ -1,0 +1,285 @@
+// A cluster that exists only in a test: nodes with states, typed fake activities that read and change them, a record of every call.
+
+import { ApplicationFailure } from '@temporalio/common';
+import type { Activities } from '../../activities/index';
+import type { ClusterConfiguration, PolicyConfiguration } from '../../domain/cluster';
+import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts } from '../../domain/witness';
+
+export type ActivityName = keyof Activities;
+export type Fakes = {
+  [Name in ActivityName]: (input: Parameters<Activities[Name]>[0]) => ReturnType<Activities[Name]>;
+};
+
+const systemIdentifier = '7400000000000000001';
+const lsn = '0/5000000';
+
+/** An act that is held until the test lets it go; `isCancellable` = it notices a cancellation, as acts that wait do. */
+export interface Hold {
+  readonly reached: Promise<void>;
+  readonly release: () => void;
+}
+
+interface OpenHold extends Hold {
+  readonly arrive: () => void;
+  readonly released: Promise<void>;
+  readonly isCancellable: boolean;
+}
+
+export class FakeCluster {
+  /** In the order in which the activities began; `by` is the workflow: incident, follow 2, await 0. */
+  readonly calls: { readonly by: string; readonly name: string }[] = [];
+  readonly fakes: Fakes;
+  configuration: ClusterConfiguration;
+  probes: ProbeFacts[] = [];
+  pgpools: PgpoolFacts[] = [];
+  private readonly nodes = new Map<number, NodeFacts>();
+  private readonly failures = new Map<string, Error[]>();
+  private readonly holds = new Map<string, OpenHold>();
+
+  constructor(name: string, signal: (node: number, eventId: string) => Promise<void>) {
+    this.configuration = configurationOf(name, [0, 1, 2]);
+    this.set(primaryNode(0), standbyNode(1, 0), standbyNode(2, 0));
+    this.fakes = fakesOf(this, signal);
+  }
+
+  get name(): string {
+    return this.configuration.cluster;
+  }
+
+  get facts(): Facts {
+    return {
+      takenAt: '2026-01-01T00:00:00.000Z',
+      nodes: [...this.nodes.values()],
+      probes: this.probes,
+      pgpools: this.pgpools,
+    };
+  }
+
+  set(...nodes: readonly NodeFacts[]): void {
+    for (const node of nodes) this.nodes.set(node.node, node);
+  }
+
+  get(node: number): NodeFacts {
+    return this.nodes.get(node)!;
+  }
+
+  /** Nodes 0 to `count` - 1: 0 is the primary, the rest stream from it. */
+  resize(count: number): void {
+    const ids = Array.from({ length: count }, (_, id) => id);
+    this.configuration = configurationOf(this.name, ids);
+    this.set(primaryNode(0), ...ids.slice(1).map((id) => standbyNode(id, 0)));
+  }
+
+  setPolicy(policy: Partial<PolicyConfiguration>): void {
+    this.configuration = { ...this.configuration, policy: { ...this.configuration.policy, ...policy } };
+  }
+
+  callsOf(by: string): string[] {
+    return this.calls.filter((call) => call.by === by).map((call) => call.name);
+  }
+
+  /** The next calls with this short name ("promote 1") fail, one failure each. */
+  fail(name: string, ...failures: readonly Error[]): void {
+    this.failures.set(name, [...failures]);
+  }
+
+  /** The next call with this short name stops until it is released. */
+  hold(name: string, { isCancellable }: { isCancellable: boolean }): Hold {
+    const reached = promiseWithResolve();
+    const released = promiseWithResolve();
+    const hold: OpenHold = {
+      reached: reached.promise,
+      arrive: reached.resolve,
+      released: released.promise,
+      release: released.resolve,
+      isCancellable,
+    };
+    this.holds.set(name, hold);
+    return hold;
+  }
+
+  /** What every fake goes through first. `cancelled` rejects when the activity is told to stop. */
+  async begin(by: string, name: string, cancelled: Promise<never>): Promise<void> {
+    this.calls.push({ by, name });
+    const hold = this.holds.get(name);
+    this.holds.delete(name);
+    hold?.arrive();
+    if (hold) await (hold.isCancellable ? Promise.race([hold.released, cancelled]) : hold.released);
+    const failure = this.failures.get(name)?.shift();
+    if (failure) throw failure;
+  }
+}
+
+function promiseWithResolve(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+export function retryable(message: string): Error {
+  return ApplicationFailure.create({ type: 'Unproven', message });
+}
+
+/** Retried at once: the policy of a wait is a second at first, and a test need not wait for it. */
+export function notYet(message: string): Error {
+  return ApplicationFailure.create({ type: 'Unreachable', message, nextRetryDelay: '100ms' });
+}
+
+export function worldChanged(message: string): Error {
+  return ApplicationFailure.nonRetryable(message, 'WorldChanged');
+}
+
+function fakesOf(cluster: FakeCluster, signal: (node: number, eventId: string) => Promise<void>): Fakes {
+  return {
+    observe: () => Promise.resolve({ configuration: cluster.configuration, facts: cluster.facts }),
+    awaitRecovery: ({ node }) => Promise.resolve({ line: `node ${String(node)} after 3000 ms: starting up` }),
+    fence: ({ node }) => {
+      cluster.set(deadNode(node));
+      const { nodes } = cluster.facts;
+      return Promise.resolve({ outcome: 'confirmed', seen: 'no process left', nodes, synchronousStandbyNames: null });
+    },
+    promote: ({ candidate, position }) => {
+      const timeline = position.timeline + 1;
+      cluster.set(primaryNode(candidate, timeline));
+      return Promise.resolve({ changed: true, timeline, line: `node ${String(candidate)} accepts writes` });
+    },
+    confirmPrimary: ({ pgpool, primary }) =>
+      Promise.resolve({ changed: false, line: `${pgpool} shows node ${String(primary)}` }),
+    repoint: ({ node, primary, timeline }) => {
+      cluster.set(standbyNode(node, primary, timeline));
+      return Promise.resolve({ changed: true, line: `node ${String(node)} streams` });
+    },
+    attach: ({ pgpool, node }) => Promise.resolve({ changed: true, line: `${pgpool} uses node ${String(node)}` }),
+    setSynchronousStandbys: () => Promise.resolve({ changed: true, line: 'ANY 1 ("node2")' }),
+    readReturn: ({ node, until }) => {
+      const { sql, walReceiver } = cluster.get(node);
+      const isBack = sql === 'answered' && (until === 'answers' || walReceiver?.isStreaming === true);
+      if (isBack) return Promise.resolve({ line: `node ${String(node)} is back` });
+      return Promise.reject(notYet(`node ${String(node)} is not back`));
+    },
+    signalIncident: ({ node, eventId }) => signal(node, eventId),
+  };
+}
+
+/** Addresses that belong to nobody. */
+export function hostOf(node: number): string {
+  return `10.0.0.1${String(node)}`;
+}
+
+function node(id: number, facts: Partial<NodeFacts>): NodeFacts {
+  return {
+    node: id,
+    sql: 'answered',
+    sqlSeen: 'answered',
+    isInRecovery: null,
+    systemIdentifier,
+    position: null,
+    history: [],
+    timelineAgeMs: null,
+    isReplayPaused: null,
+    synchronousStandbyNames: '',
+    walReceiver: null,
+    host: null,
+    ...facts,
+  };
+}
+
+function ends(timeline: number): { timeline: number; endLsn: string }[] {
+  return Array.from({ length: timeline - 1 }, (_, index) => ({ timeline: index + 1, endLsn: lsn }));
+}
+
+export function primaryNode(id: number, timeline = 1): NodeFacts {
+  return node(id, { isInRecovery: false, position: { timeline, lsn }, history: ends(timeline), sqlSeen: 'primary' });
+}
+
+export function standbyNode(id: number, upstream: number, timeline = 1, position = lsn): NodeFacts {
+  return node(id, {
+    sqlSeen: 'standby',
+    isInRecovery: true,
+    position: { timeline, lsn: position },
+    history: ends(timeline),
+    walReceiver: { isStreaming: true, host: hostOf(upstream), port: 5432, timeline, lastMessageAgeMs: null },
+  });
+}
+
+function absent(id: number, sql: NodeFacts['sql'], sqlSeen: string, host: Partial<HostFacts>): NodeFacts {
+  const seen: HostFacts = {
+    ssh: 'answered',
+    seen: 'answered',
+    processes: 'none',
+    clockOffsetMs: 0,
+    hasStandbySignal: false,
+    controlFile: null,
+    ...host,
+  };
+  return node(id, { sql, sqlSeen, systemIdentifier: null, synchronousStandbyNames: null, host: seen });
+}
+
+/** The host answers, PostgreSQL does not run. */
+export function deadNode(id: number): NodeFacts {
+  return absent(id, 'refused', 'connection refused', {});
+}
+
+/** PostgreSQL's processes are there and say nothing. */
+export function hungNode(id: number): NodeFacts {
+  return absent(id, 'silent', 'no answer in 1000 ms', { processes: 'running' });
+}
+
+export function recoveringNode(id: number): NodeFacts {
+  return absent(id, 'recovering', 'the database system is starting up', { processes: 'running' });
+}
+
+export function rejectingNode(id: number): NodeFacts {
+  return absent(id, 'rejected', 'too many clients', { processes: 'running' });
+}
+
+/** Nothing on that host answers. */
+export function vanishedNode(id: number): NodeFacts {
+  return absent(id, 'silent', 'no answer in 1000 ms', { ssh: 'silent', processes: 'unknown', clockOffsetMs: null });
+}
+
+function configurationOf(cluster: string, ids: readonly number[]): ClusterConfiguration {
+  return {
+    cluster,
+    nodes: ids.map((id) => ({
+      id,
+      host: hostOf(id),
+      port: 5432,
+      dataDirectory: '/srv/main',
+      applicationName: `node${String(id)}`,
+      priority: 100,
+      ssh: { host: hostOf(id), port: 22, user: 'postgres', identityFile: '~/.ssh/id_ed25519' },
+    })),
+    postgres: {
+      bin: '/usr/lib/postgresql/15/bin',
+      user: 'postgres',
+      database: 'postgres',
+      replicationUser: 'replicator',
+      passFile: '~/.pgpass',
+      service: { kind: 'pg_ctl' },
+    },
+    ssh: { knownHostsFile: '~/.ssh/known_hosts' },
+    paths: { savedConfiguration: '~/pgpool-runbook/saved', jobs: '~/pgpool-runbook/jobs' },
+    pgpool: [
+      { name: 'pgpool0', host: '10.0.0.20', port: 9999, pcpPort: 9898, pcpUser: 'pgpool', passFile: '~/.pcppass' },
+    ],
+    policy: {
+      maximumLagBytes: 16_777_216,
+      unreachableHost: 'proceed',
+      fenceCommand: [],
+      crashRecoveryMs: 3000,
+      unreachableFromPgpoolMs: 10_000,
+      follow: ['repoint', 'rewind', 'rebuild'],
+      replacedData: 'keep',
+      divergedWrites: 'park',
+      rejoin: 'automatic',
+      synchronous: { standbys: 0, whenNone: 'degrade' },
+      slots: 'none',
+      slotRetentionBytes: 0,
+      minimumIntervalMs: 60_000,
+    },
+    temporal: { address: '127.0.0.1:7233', namespace: 'default', taskQueue: 'pgpool-runbook' },
+  };
+}

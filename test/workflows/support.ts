@@ -1,0 +1,221 @@
+// The bench of the workflow tests: one real Temporal dev server, one worker with fake activities, a fake cluster per test.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
+import { type WorkflowHandle } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { ClusterEvent } from '../../domain/event';
+import { awaitWorkflowId, eventSignalName, incidentWorkflowId, settledUpdateName } from '../../domain/names';
+import type { Verdict } from '../../domain/outcome';
+import { findTools } from '../../lab/tools';
+import type { incident } from '../../workflows/incident';
+import type { IncidentReport, IncidentTiming } from '../../workflows/messages';
+import { searchAttributeKeys } from '../../workflows/search-attributes';
+import { type ActivityName, FakeCluster, type Fakes } from './fake-cluster';
+
+export type IncidentHandle = WorkflowHandle<typeof incident> & { readonly runId: string };
+export type History = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>;
+
+/** In histories, so that they name no machine. */
+const identity = 'test@host';
+const taskQueue = 'test';
+export const historiesDirectory = join(__dirname, 'histories');
+
+/** Long enough for a message to arrive within, short enough to wait for. */
+export const quick: IncidentTiming = { lingerMs: 200, preemptMs: 150, looks: 0, lookAgainMs: 50 };
+
+export class Bench {
+  private readonly clusters = new Map<string, FakeCluster>();
+  private eventCounter = 0;
+  private running: Promise<void> = Promise.resolve();
+  private worker!: Worker;
+
+  private constructor(readonly environment: TestWorkflowEnvironment) {}
+
+  static async open(): Promise<Bench> {
+    // An activity whose workflow a test has terminated is worth a warning elsewhere.
+    Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'ERROR' } } });
+    const environment = await TestWorkflowEnvironment.createLocal({
+      client: { identity },
+      server: {
+        executable: { type: 'existing-path', path: findTools().temporal },
+        ip: '127.0.0.1',
+        log: { format: 'pretty', level: 'error' },
+        searchAttributes: Object.values(searchAttributeKeys),
+        extraArgs: [
+          ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=200'],
+          // By default the server fires a timer up to a second late.
+          ...['--dynamic-config-value', 'history.timerProcessorMaxTimeShift="1ms"'],
+        ],
+      },
+    });
+    const bench = new Bench(environment);
+    bench.worker = await Worker.create({
+      connection: environment.nativeConnection,
+      identity,
+      taskQueue,
+      workflowBundle: { codePath: process.env['WORKFLOW_BUNDLE']! },
+      activities: bench.activities(),
+      maxHeartbeatThrottleInterval: '50ms',
+      shutdownForceTime: '2s',
+    });
+    bench.running = bench.worker.run();
+    return bench;
+  }
+
+  async close(): Promise<void> {
+    this.worker.shutdown();
+    await this.running;
+    await this.environment.teardown();
+  }
+
+  /** Names are short and end in nothing random, so that recorded histories differ little. */
+  newCluster(): FakeCluster {
+    const name = `shop-${String(this.clusters.size + 1)}`;
+    const cluster = new FakeCluster(name, async (node, eventId) => {
+      await this.send(cluster, { eventId, kind: 'returned', node, oldPrimary: null });
+    });
+    this.clusters.set(name, cluster);
+    return cluster;
+  }
+
+  newEvent(fields: Partial<ClusterEvent> & Pick<ClusterEvent, 'kind' | 'node'>): ClusterEvent {
+    this.eventCounter += 1;
+    return {
+      eventId: `event-${String(this.eventCounter)}`,
+      mainNode: 1,
+      oldPrimary: 0,
+      at: new Date().toISOString(),
+      ...fields,
+    };
+  }
+
+  /** As hook.sh does it; fields that are not given are those of a hook call about primary 0. */
+  async send(
+    cluster: FakeCluster,
+    fields: Partial<ClusterEvent> & Pick<ClusterEvent, 'kind' | 'node'>,
+    timing: IncidentTiming | null = quick,
+  ): Promise<{ event: ClusterEvent; incident: IncidentHandle }> {
+    const event = this.newEvent(fields);
+    return { event, incident: await this.sendRaw(cluster, event, timing) };
+  }
+
+  async sendRaw(
+    cluster: FakeCluster,
+    payload: unknown,
+    timing: IncidentTiming | null = quick,
+  ): Promise<IncidentHandle> {
+    const { workflow } = this.environment.client;
+    const handle = await workflow.signalWithStart('incident', {
+      workflowId: incidentWorkflowId(cluster.name),
+      taskQueue,
+      args: timing ? [cluster.name, timing] : [cluster.name],
+      signal: eventSignalName,
+      signalArgs: [payload],
+      workflowTaskTimeout: '2s',
+    });
+    const runId = handle.signaledRunId;
+    return Object.assign(workflow.getHandle<typeof incident>(handle.workflowId, runId), { runId });
+  }
+
+  /** A failover event about the primary, node 0, from its signal to the end of its run. */
+  async failOver(
+    cluster: FakeCluster,
+  ): Promise<{ event: ClusterEvent; incident: IncidentHandle; report: IncidentReport }> {
+    const sent = await this.send(cluster, { kind: 'failover', node: 0 });
+    return { ...sent, report: await sent.incident.result() };
+  }
+
+  async askSettled(incident: IncidentHandle, eventId: string): Promise<Verdict> {
+    return await incident.executeUpdate<Verdict, [string]>(settledUpdateName, { args: [eventId] });
+  }
+
+  awaiting(cluster: FakeCluster, node: number): WorkflowHandle {
+    return this.environment.client.workflow.getHandle(awaitWorkflowId(cluster.name, node));
+  }
+
+  /** The first follow of this node in the run. */
+  async followOf(incident: WorkflowHandle, node: number): Promise<WorkflowHandle> {
+    const started = (await incident.fetchHistory()).events!.flatMap(
+      (entry) => entry.childWorkflowExecutionStartedEventAttributes?.workflowExecution ?? [],
+    );
+    const child = started.find(({ workflowId }) => workflowId!.includes(`.follow.${String(node)}.`))!;
+    return this.environment.client.workflow.getHandle(child.workflowId!, child.runId!);
+  }
+
+  /** Tests that leave a node away end its wait, so that it does not go on in the other tests' log. */
+  async stopAwaiting(cluster: FakeCluster, ...nodes: readonly number[]): Promise<void> {
+    for (const node of nodes) await this.awaiting(cluster, node).terminate('the test is over');
+  }
+
+  /** RECORD_HISTORIES=1 writes the run into test/workflows/histories; else nothing happens. */
+  async record(name: string, handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<void> {
+    if (process.env['RECORD_HISTORIES'] !== '1') return;
+    const history: unknown = JSON.parse(historyToJSON(await handle.fetchHistory()), withoutMachine);
+    const json = JSON.stringify(history, null, 1);
+    if (json.includes(process.cwd())) throw new Error(`the history ${name} names a directory of this machine`);
+    mkdirSync(historiesDirectory, { recursive: true });
+    writeFileSync(join(historiesDirectory, `${name}.json`), `${json}\n`);
+  }
+
+  private activities(): Fakes {
+    const names = Object.keys(this.newCluster().fakes) as ActivityName[];
+    this.clusters.clear();
+    return Object.fromEntries(names.map((name) => [name, (input: unknown) => this.act(name, input)])) as never;
+  }
+
+  private async act(name: ActivityName, input: unknown): Promise<unknown> {
+    const { cluster: given, configuration } = input as { cluster?: string; configuration?: { cluster: string } };
+    const cluster = this.clusters.get(given ?? configuration!.cluster)!;
+    const context = Context.current();
+    const timer = setInterval(() => {
+      context.heartbeat();
+    }, 50);
+    try {
+      await cluster.begin(callerOf(context), shortName(name, input), context.cancelled);
+      // The name and the input belong together: both come from one activity task.
+      return await (cluster.fakes[name] as (input: unknown) => Promise<unknown>)(input);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+}
+
+function callerOf({ info }: Context): string {
+  const node = /\.(?:follow|await)\.([0-9]+)/.exec(info.workflowExecution?.workflowId ?? '')?.[1];
+  return node === undefined ? 'incident' : `${info.workflowType === 'follow' ? 'follow' : 'await'} ${node}`;
+}
+
+function shortName(name: ActivityName, input: unknown): string {
+  const { node, candidate, primary } = input as { node?: number; candidate?: number; primary?: number };
+  const about = node ?? candidate ?? primary;
+  return about === undefined ? name : `${name} ${String(about)}`;
+}
+
+/** Stack traces hold the paths of the machine that recorded. */
+function withoutMachine(key: string, value: unknown): unknown {
+  return key === 'stackTrace' ? '' : value;
+}
+
+/** Timers of the run that have fired, and how long those that it started were to take. */
+export async function timersOf(handle: WorkflowHandle): Promise<{ fired: number; startedMs: number[] }> {
+  const events = (await handle.fetchHistory()).events ?? [];
+  return {
+    fired: events.filter((entry) => entry.timerFiredEventAttributes).length,
+    startedMs: events.flatMap(({ timerStartedEventAttributes: timer }) =>
+      timer ? [Number(timer.startToFireTimeout!.seconds) * 1000 + timer.startToFireTimeout!.nanos! / 1e6] : [],
+    ),
+  };
+}
+
+/** Waits for a condition that only polling can see; fails with what it was waiting for. */
+export async function eventually(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!(await isTrue())) {
+    if (Date.now() > deadline) throw new Error(`waited 10 s for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,112 @@
+// What people see of a run in Temporal Web: the table of steps, a summary on every activity, search attributes; and the worker's warm-up.
+
+import { defaultPayloadConverter, SearchAttributeType } from '@temporalio/common';
+import { type WorkflowHandle } from '@temporalio/client';
+import { deadNode, type FakeCluster } from './fake-cluster';
+import { Bench, type IncidentHandle } from './support';
+import { searchAttributeKeys } from '../../workflows/search-attributes';
+
+let bench: Bench;
+let cluster: FakeCluster;
+let incident: IncidentHandle;
+let follow: WorkflowHandle;
+
+beforeAll(async () => {
+  bench = await Bench.open();
+  cluster = bench.newCluster();
+  cluster.set(deadNode(0));
+  ({ incident } = await bench.failOver(cluster));
+  follow = await bench.followOf(incident, 2);
+});
+afterAll(async () => {
+  await bench.stopAwaiting(cluster, 0);
+  await bench.close();
+});
+
+interface Metadata {
+  readonly currentDetails: string;
+  readonly definition: { readonly [kind: string]: readonly { readonly name: string; readonly description: string }[] };
+}
+
+async function detailsOf(handle: WorkflowHandle): Promise<Metadata> {
+  return await handle.query<Metadata>('__temporal_workflow_metadata');
+}
+
+/** Title, state and what was seen of every row of the table. */
+function rowsOf({ currentDetails }: Metadata): string[][] {
+  const lines = currentDetails.split('\n').filter((line) => line.startsWith('| +'));
+  return lines.map((line) => {
+    const [, , title, state, , seen] = line.split(/(?<!\\)\|/).map((cell) => cell.trim());
+    return [title!, state!, seen!];
+  });
+}
+
+it('shows the incident as a table of what was decided and done', async () => {
+  const details = await detailsOf(incident);
+  expect(details.currentDetails).toContain(`### Incident of cluster ${cluster.name}`);
+  expect(details.currentDetails).toContain('| at | step | state | took | what was seen |');
+  const rows = rowsOf(details);
+  expect(rows.map(([title]) => title).slice(0, 5)).toEqual([
+    ...['Event', 'Observe every node', 'Plan', 'Fence node 0', 'Promote node 1'],
+  ]);
+  expect(rows).toContainEqual(['Event', '', 'pgpool says failover (node 0, old primary 0)']);
+  expect(rows).toContainEqual(['Promote node 1', 'done', 'node 1 accepts writes']);
+  expect(rows).toContainEqual(['Confirm pgpool0', 'done', 'pgpool0 shows node 1']);
+  expect(rows).toContainEqual(['Follow node 2', '', expect.stringMatching(/^completed \(repointed\)/)]);
+  expect(rows).toContainEqual(['Await node 0', '', 'it will be looked after when it answers']);
+});
+
+it('shows a follow as a table of its own', async () => {
+  const titles = rowsOf(await detailsOf(follow)).map(([title, state]) => [title, state]);
+  expect(titles).toEqual([
+    ['Observe every node', 'done'],
+    ['Plan', ''],
+    ['Repoint node 2', 'done'],
+    ['Attach node 2 to pgpool0', 'done'],
+    ['completed', ''],
+  ]);
+});
+
+it('describes the messages that an incident takes', async () => {
+  const { definition } = await detailsOf(incident);
+  const named = (kind: string): unknown => definition[kind]!.map(({ name, description }) => [name, description !== '']);
+  expect(named('signalDefinitions')).toEqual([['event', true]]);
+  expect(named('updateDefinitions')).toEqual([['settled', true]]);
+});
+
+it('has a sentence on every activity and on every child', async () => {
+  const summaries = async (handle: WorkflowHandle): Promise<unknown[]> =>
+    ((await handle.fetchHistory()).events ?? [])
+      .filter((entry) => entry.activityTaskScheduledEventAttributes)
+      .map(({ userMetadata }) => defaultPayloadConverter.fromPayload(userMetadata!.summary!));
+  expect(await summaries(incident)).toEqual([
+    'measure every node and pgpool',
+    expect.stringMatching(/^node 0 must accept no more writes: node 1 has the greatest/),
+    expect.stringMatching(/^promote node 1: node 1 has the greatest/),
+    'pgpool0 shows node 1 as its primary',
+  ]);
+  expect(await summaries(follow)).toEqual([
+    'measure node 2 and its primary',
+    'node 2 streams from node 1, by reload',
+    'pgpool0 uses node 2',
+  ]);
+  expect(await summaries(bench.awaiting(cluster, 0))).toEqual(['waiting for node 0 to come back']);
+  await expect((await follow.describe()).staticSummary()).resolves.toBe('node 2 follows node 1');
+});
+
+it('can be searched for by cluster, operation and outcome', async () => {
+  const attributes = async (handle: WorkflowHandle): Promise<unknown[]> => {
+    const { typedSearchAttributes } = await handle.describe();
+    return Object.values(searchAttributeKeys).map((key) => typedSearchAttributes.get(key));
+  };
+  expect(searchAttributeKeys.cluster.type).toBe(SearchAttributeType.KEYWORD);
+  await expect(attributes(incident)).resolves.toEqual([cluster.name, 'failover', 'completed']);
+  await expect(attributes(follow)).resolves.toEqual([cluster.name, 'follow', 'completed']);
+  await expect(attributes(bench.awaiting(cluster, 0))).resolves.toEqual([cluster.name, 'await', undefined]);
+});
+
+it('has a workflow that does nothing, to warm a worker up', async () => {
+  const handle = await bench.environment.client.workflow.start('warmUp', { workflowId: 'warm-up', taskQueue: 'test' });
+  await expect(handle.result()).resolves.toBeUndefined();
+  await bench.record('warm-up-done', handle);
+});
