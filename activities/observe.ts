@@ -1,7 +1,7 @@
 // Measures every node and every pgpool at once, within one bound. A silent node is a fact, not an error.
 
 import { type ClusterConfiguration, findNode, type NodeConfiguration } from '../domain/cluster';
-import { suspectPrimary } from '../domain/failover-plan';
+import { suspectPrimary } from '../domain/suspect';
 import {
   factsOf,
   type Facts,
@@ -29,6 +29,8 @@ export interface Observation {
 
 /** All of it takes at most twice this, whatever is down. */
 const boundMs = 1000;
+/** A node that works answers sooner. */
+const promptMs = 50;
 
 export async function observe(tools: Tools, input: ObserveInput): Promise<Observation> {
   const configuration = tools.readConfiguration(input.cluster);
@@ -44,7 +46,11 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
   if (suspect) void lookAt(suspect);
   const nodes = await Promise.all(
     configuration.nodes.map(async (node): Promise<NodeFacts> => {
-      const facts = await readNodeFacts(tools.sql, configuration, node, boundMs);
+      const reading = readNodeFacts(tools.sql, configuration, node, boundMs);
+      // Nor is any other node that is slow to answer: one silence after the other would break the bound.
+      const timer = setTimeout(() => void lookAt(node), promptMs);
+      const facts = await reading;
+      clearTimeout(timer);
       return facts.sql === 'answered' && node !== suspect ? facts : { ...facts, host: await lookAt(node) };
     }),
   );

@@ -2,6 +2,7 @@
 
 import { activityInfo, heartbeat } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
+import type { NodeFacts } from '../domain/witness';
 import { notYet } from './io/failures';
 import { readNodeFacts } from './io/node-facts';
 import type { Tools } from './io/tools';
@@ -9,9 +10,11 @@ import type { Tools } from './io/tools';
 export interface ReadReturnInput {
   readonly cluster: string;
   readonly node: number;
-  /** answers: any answer counts; streams: it answered and could not follow, so it must stream, or be silent and answer again. */
+  /** answers: any answer counts; streams: it answered and could not follow, so it must stream from the primary, or be silent and answer again. */
   readonly until: 'answers' | 'streams';
 }
+
+const readMs = 2000;
 
 /** What one attempt tells the next: the node has been silent, so its answering is news. */
 interface Seen {
@@ -20,16 +23,34 @@ interface Seen {
 
 /** Reads only. @throws Unreachable (quietly) while the node is not back. */
 export async function readReturn(tools: Tools, input: ReadReturnInput): Promise<{ line: string }> {
-  const configuration: ClusterConfiguration = tools.readConfiguration(input.cluster);
+  const configuration = tools.readConfiguration(input.cluster);
   const earlier = activityInfo().heartbeatDetails as Seen | undefined;
-  const facts = await readNodeFacts(tools.sql, configuration, getNode(configuration, input.node), 2000);
-  const isAnswering = facts.sql === 'answered';
-  const isStreaming = isAnswering && facts.walReceiver?.isStreaming === true;
-  const state = isAnswering ? (isStreaming ? 'streams' : 'answers but does not stream') : facts.sqlSeen;
+  const nodes = await Promise.all(
+    configuration.nodes.map((node) => readNodeFacts(tools.sql, configuration, node, readMs)),
+  );
+  const own = nodes.find((entry) => entry.node === input.node);
+  const isAnswering = own?.sql === 'answered';
+  const isFollowing = own !== undefined && followsPrimary(configuration, own, nodes);
+  const state = isFollowing
+    ? 'follows the primary'
+    : isAnswering
+      ? 'answers, but does not follow the primary'
+      : own?.sqlSeen;
   const wasSilent = earlier?.wasSilent === true || !isAnswering;
-  if (isStreaming || (isAnswering && (input.until === 'answers' || wasSilent))) {
-    return { line: `node ${String(input.node)} is back: ${state}` };
+  const line = state ?? 'not configured';
+  if (isFollowing || (isAnswering && (input.until === 'answers' || wasSilent))) {
+    return { line: `node ${String(input.node)} is back: ${line}` };
   }
   heartbeat({ wasSilent } satisfies Seen);
-  throw notYet(`node ${String(input.node)} is not back: ${state}`);
+  throw notYet(`node ${String(input.node)} is not back: ${line}`);
+}
+
+/** From the one node that accepts writes, on its timeline: a standby that streams from a former primary has not come back. */
+function followsPrimary(configuration: ClusterConfiguration, own: NodeFacts, nodes: readonly NodeFacts[]): boolean {
+  const writable = nodes.filter((entry) => entry.sql === 'answered' && entry.isInRecovery === false);
+  const [primary] = writable;
+  const receiver = own.walReceiver;
+  if (!primary || writable.length > 1 || receiver?.isStreaming !== true) return false;
+  const { host, port } = getNode(configuration, primary.node);
+  return receiver.host === host && receiver.port === port && receiver.timeline === primary.position?.timeline;
 }

@@ -41,6 +41,7 @@ export async function repoint(tools: Tools, input: RepointInput): Promise<Repoin
     port: primary.port,
     user: configuration.postgres.replicationUser,
     applicationName: node.applicationName,
+    passFile: configuration.postgres.passFile,
   });
   const changed = wanted !== row.conninfo;
   if (changed) {

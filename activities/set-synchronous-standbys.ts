@@ -26,9 +26,12 @@ export async function setSynchronousStandbys(
   const streaming = configuration.nodes.filter((node) =>
     rows.some((row) => row.application_name === node.applicationName),
   );
+  // With nobody streaming, an empty list would let commits pass: "wait" names everybody who may come back.
+  const isWaiting = streaming.length === 0 && configuration.policy.synchronous.whenNone === 'wait';
+  const named = isWaiting ? configuration.nodes.filter((node) => node.id !== input.primary) : streaming;
   const wanted = formatSynchronousStandbyNames(
     configuration,
-    streaming.map((node) => node.id),
+    named.map((node) => node.id),
   );
   const [row] = await tools.sql.query<{ value: string }>(
     target,
@@ -41,6 +44,9 @@ export async function setSynchronousStandbys(
       timeoutMs,
     });
     await tools.sql.query(target, 'select pg_reload_conf()', { timeoutMs });
+    // Commits that the old value held are released by a standby's next message, which it may send only every 10 s
+    // (wal_receiver_status_interval): a few bytes of WAL make it send one.
+    await tools.sql.query(target, `select pg_logical_emit_message(false, 'pgpool-runbook', '')`, { timeoutMs });
   }
   return { changed, line: wanted === '' ? 'replication is asynchronous' : `commits wait for ${wanted}` };
 }

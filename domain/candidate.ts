@@ -28,7 +28,7 @@ export function chooseCandidate(
     (entry): entry is Positioned => entry.position !== null && entry.node !== request.formerPrimary,
   );
   const identifier = systemIdentifierOf(facts, request.formerPrimary, standbys);
-  const sameSystem = standbys.filter((entry) => entry.systemIdentifier === identifier);
+  const sameSystem = standbys.filter((entry) => identifier !== null && entry.systemIdentifier === identifier);
   const eligible = sameSystem
     .filter((entry) => !request.excluded.includes(entry.node) && getNode(configuration, entry.node).priority > 0)
     .sort((left, right) => compareCandidates(configuration, left, right));
@@ -39,13 +39,8 @@ export function chooseCandidate(
       .join('; ');
     return { refusal: 'no-candidate', line: `no standby can be promoted (${seen}): bring one back` };
   }
-  const stranger = sameSystem.find((entry) => !isAncestor(entry.position.timeline, best));
-  if (stranger) {
-    return {
-      refusal: 'diverged-branches',
-      line: `node ${String(stranger.node)} is on timeline ${String(stranger.position.timeline)}, which is not in the history of node ${String(best.node)}: decide which branch is right and stop the other`,
-    };
-  }
+  const conflict = findBranchConflict(facts, request.formerPrimary, sameSystem, best);
+  if (conflict !== null) return { refusal: 'diverged-branches', line: conflict };
   const lag = measureLag(facts, request.formerPrimary, sameSystem, best);
   if (lag !== null && lag > configuration.policy.maximumLagBytes) {
     return {
@@ -56,7 +51,8 @@ export function chooseCandidate(
   const missing = hasLastCommit(
     configuration,
     request.formerSynchronousStandbyNames,
-    sameSystem.map((entry) => entry.node),
+    // A commit that only a node ahead of the candidate confirmed would be lost.
+    sameSystem.filter((entry) => comparePosition(entry.position, best.position) <= 0).map((entry) => entry.node),
     request.formerPrimary,
   );
   if (missing !== null) return { refusal: 'synchronous-set-unreachable', line: missing };
@@ -81,7 +77,7 @@ function isAncestor(timeline: number, of: Positioned): boolean {
   return timeline === of.position.timeline || of.history.some((entry) => entry.timeline === timeline);
 }
 
-/** The former primary's own identifier if its control file could be read, else the one that most standbys share. */
+/** The former primary's own identifier if its control file could be read, else the one that most standbys share; null in a tie. */
 function systemIdentifierOf(
   facts: Facts,
   formerPrimary: number | null,
@@ -94,7 +90,8 @@ function systemIdentifierOf(
   for (const { systemIdentifier } of standbys) {
     if (systemIdentifier) counts.set(systemIdentifier, (counts.get(systemIdentifier) ?? 0) + 1);
   }
-  return [...counts].sort((left, right) => right[1] - left[1])[0]?.[0] ?? null;
+  const [most, next] = [...counts].sort((left, right) => right[1] - left[1]);
+  return most && most[1] !== next?.[1] ? most[0] : null;
 }
 
 /**
@@ -108,13 +105,33 @@ function measureLag(
   best: Positioned,
 ): number | null {
   const former = formerPrimary === null ? undefined : factsOf(facts, formerPrimary);
-  const own = former?.host?.controlFile?.checkpoint ?? former?.position ?? null;
-  const others = standbys.map((entry) => entry.position);
-  const lags = [...others, ...(own ? [own] : [])]
+  const control = former?.host?.controlFile;
+  const seen = control?.checkpoint ?? former?.position;
+  // Its last checkpoint may be on an older timeline than its WAL: that says nothing.
+  const own = seen && seen.timeline === best.position.timeline ? seen : null;
+  const lags = [...standbys.map((entry) => entry.position), ...(own ? [own] : [])]
     .filter((position) => position.timeline === best.position.timeline)
     .map((position) => lagBytes(position.lsn, best.position.lsn) ?? 0);
   const most = Math.max(0, ...lags);
-  return most > 0 || own ? most : null;
+  // After a crash the checkpoint is only the least that it wrote: "nothing known to be missing" is not "nothing missing".
+  const isWholeKnown = own !== null && (!control || control.state.startsWith('shut down'));
+  return most > 0 || isWholeKnown ? most : null;
+}
+
+/** A timeline outside the candidate's history, of a standby or of the former primary: both branches would number the next one alike. */
+function findBranchConflict(
+  facts: Facts,
+  formerPrimary: number | null,
+  standbys: readonly Positioned[],
+  best: Positioned,
+): string | null {
+  const stranger = standbys.find((entry) => !isAncestor(entry.position.timeline, best));
+  if (stranger) {
+    return `node ${String(stranger.node)} is on timeline ${String(stranger.position.timeline)}, which is not in the history of node ${String(best.node)}: decide which branch is right and stop the other`;
+  }
+  const former = formerPrimary === null ? undefined : factsOf(facts, formerPrimary)?.host?.controlFile;
+  if (!former || isAncestor(former.checkpoint.timeline, best)) return null;
+  return `the former primary, node ${String(formerPrimary)}, was on timeline ${String(former.checkpoint.timeline)}, which node ${String(best.node)} has never seen: start it again, or bring a standby of that timeline back`;
 }
 
 function describeAbsence(configuration: ClusterConfiguration, entry: NodeFacts, request: CandidateRequest): string {

@@ -3,7 +3,7 @@
 /** Keywords in their order; null when the text is malformed (an unclosed quote, a missing "="). */
 export function parseConninfo(text: string): Map<string, string> | null {
   const values = new Map<string, string>();
-  const pattern = /\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)/gsy;
+  const pattern = /\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:(?:[^\s'\\]|\\.)(?:[^\s\\]|\\.)*)?))(?=\s|$)/gsy;
   while (pattern.lastIndex < text.trimEnd().length) {
     const match = pattern.exec(text);
     if (!match) return null;
@@ -22,6 +22,8 @@ export interface Upstream {
   readonly port: number;
   readonly user: string;
   readonly applicationName: string;
+  /** Where the nodes keep their passwords; a path under ~/ is libpq's own default and need not be written. */
+  readonly passFile: string;
 }
 
 /**
@@ -32,6 +34,7 @@ export function repointConninfo(current: string, upstream: Upstream): string {
   const values = parseConninfo(current) ?? new Map<string, string>();
   values.delete('hostaddr');
   if (!values.has('user')) values.set('user', upstream.user);
+  if (!values.has('passfile') && upstream.passFile.startsWith('/')) values.set('passfile', upstream.passFile);
   values.set('host', upstream.host);
   values.set('port', String(upstream.port));
   values.set('application_name', upstream.applicationName);

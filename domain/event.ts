@@ -20,6 +20,8 @@ export interface ClusterEvent {
 export type ParsedEvent = { readonly event: ClusterEvent } | { readonly error: string };
 
 const eventIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
+const isoTimePattern =
+  /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$/;
 const largestNodeId = 127; // pgpool's MAX_NUM_BACKENDS is 128 (pool_type.h)
 
 /**
@@ -36,7 +38,7 @@ export function parseEvent(value: unknown): ParsedEvent {
   if (kind !== 'failover' && kind !== 'follow' && kind !== 'returned') {
     return { error: `event.kind must be failover, follow or returned, not ${printable(kind)}` };
   }
-  if (typeof at !== 'string' || Number.isNaN(Date.parse(at))) {
+  if (typeof at !== 'string' || !isoTimePattern.test(at) || Number.isNaN(Date.parse(at))) {
     return { error: `event.at must be an ISO time, not ${printable(at)}` };
   }
   for (const name of ['node', 'mainNode', 'oldPrimary']) {
@@ -64,5 +66,7 @@ function isNodeId(value: unknown): boolean {
 /** Short and on one line: the value came from outside and lands in logs. */
 function printable(value: unknown): string {
   if (value === undefined) return 'missing';
-  return (JSON.stringify(value) as string | undefined)?.slice(0, 60) ?? typeof value;
+  const text = (JSON.stringify(value) as string | undefined)?.slice(0, 60) ?? typeof value;
+  // JSON leaves these as they are; a terminal or a log reader may take them for commands or for ends of line.
+  return text.replaceAll(/[\u007f-\u009f\u2028\u2029]/g, '?');
 }

@@ -3,12 +3,13 @@
 import { type ClusterConfiguration, findNode, getNode } from './cluster';
 import { chooseCandidate } from './candidate';
 import { type ReasonCode } from './outcome';
+import { suspectPrimary } from './suspect';
 import {
-  answeringStandbys,
   factsOf,
   type Facts,
   judgePrimary,
   type NodeFacts,
+  type PrimaryJudgement,
   type PrimaryState,
   writableNodes,
 } from './witness';
@@ -48,6 +49,8 @@ export type FailoverPlan =
       readonly line: string;
     }
   | { readonly action: 'wait'; readonly node: number; readonly line: string }
+  /** A former primary that came back writable beside its successor: every write that it takes will be lost. */
+  | { readonly action: 'fence'; readonly node: number; readonly line: string }
   | { readonly action: 'refuse'; readonly reason: ReasonCode; readonly line: string };
 
 /** What to do about the primary. The same function plans before and after the fence. */
@@ -56,7 +59,7 @@ export function planFailover(
   facts: Facts,
   request: FailoverRequest,
 ): FailoverPlan {
-  for (const hint of [request.failedNode, request.oldPrimary]) {
+  for (const hint of [request.failedNode, request.oldPrimary, request.fencedNode]) {
     if (hint !== null && !findNode(configuration, hint)) {
       return refuse(
         'node-not-configured',
@@ -65,12 +68,7 @@ export function planFailover(
     }
   }
   const writable = writableNodes(facts);
-  if (writable.length > 1) {
-    const names = writable
-      .map((entry) => `${String(entry.node)} (timeline ${String(entry.position?.timeline ?? '?')})`)
-      .join(' and ');
-    return refuse('two-primaries', `nodes ${names} both accept writes: stop the one that must not, on its host`);
-  }
+  if (writable.length > 1) return planWithTwoPrimaries(writable, request);
   const [living] = writable;
   if (living) return planWithLivingPrimary(facts, living.node, request);
 
@@ -82,8 +80,28 @@ export function planFailover(
     );
   }
   const { host, port } = getNode(configuration, suspect);
-  const { state } = judgePrimary(facts, suspect, { host, port }, request.sinceEventMs);
-  return planWithoutPrimary(configuration, facts, request, suspect, state);
+  const judgement = judgePrimary(facts, suspect, { host, port }, request.sinceEventMs);
+  return planWithoutPrimary(configuration, facts, request, suspect, judgement);
+}
+
+/** Only a strict successor settles it: a newer timeline that descends from the other's. */
+function planWithTwoPrimaries(writable: readonly NodeFacts[], request: FailoverRequest): FailoverPlan {
+  const [newest, ...others] = [...writable].sort(
+    (left, right) => (right.position?.timeline ?? 0) - (left.position?.timeline ?? 0),
+  );
+  const former = others.find(
+    (entry) =>
+      entry.systemIdentifier === newest?.systemIdentifier &&
+      newest.history.some((end) => end.timeline === entry.position?.timeline),
+  );
+  if (newest && former && others.length === 1 && request.fencedNode !== former.node) {
+    const line = `node ${String(former.node)} accepts writes on timeline ${String(former.position?.timeline)}, which node ${String(newest.node)} has succeeded: it is stopped`;
+    return { action: 'fence', node: former.node, line };
+  }
+  const names = writable
+    .map((entry) => `${String(entry.node)} (timeline ${String(entry.position?.timeline ?? '?')})`)
+    .join(' and ');
+  return refuse('two-primaries', `nodes ${names} both accept writes: stop the one that must not, on its host`);
 }
 
 function planWithLivingPrimary(facts: Facts, primary: number, request: FailoverRequest): FailoverPlan {
@@ -120,97 +138,79 @@ function planWithoutPrimary(
   facts: Facts,
   request: FailoverRequest,
   suspect: number,
-  state: PrimaryState,
+  judgement: PrimaryJudgement,
 ): FailoverPlan {
   const isFenced = request.fencedNode === suspect;
-  const name = `node ${String(suspect)}`;
-  switch (isFenced ? 'dead' : state) {
-    case 'working':
-      // A probe from a standby's host got an answer that the worker did not: our own path is at fault.
-      return {
-        action: 'keep',
-        primary: suspect,
-        reason: 'primary-kept',
-        line: `${name} answers queries from another host: kept`,
-      };
-    case 'recovering':
-      if (!request.hasWaited) {
-        return {
-          action: 'wait',
-          node: suspect,
-          line: `${name} is starting, stopping or in crash recovery: given ${String(configuration.policy.crashRecoveryMs)} ms`,
-        };
-      }
-      break;
-    case 'rejecting':
-      return refuse(
-        'primary-rejects-queries',
-        `${name} answers but rejects queries (${factsOf(facts, suspect)?.sqlSeen ?? 'no detail'}): mend that, nothing is promoted`,
-      );
-    case 'unknown':
-      return refuse(
-        'primary-unreachable',
-        `only one host fails to reach ${name}, which is no proof that it is dead: check its network`,
-      );
-    case 'unreachable':
-      if (configuration.policy.unreachableHost === 'park') {
-        return refuse(
-          'primary-unreachable',
-          `${name} is unreachable from two hosts and policy.unreachableHost is park: a person decides`,
-        );
-      }
-      if (isTooSoon(configuration, facts)) {
-        return refuse(
-          'too-soon',
-          `${name} is only unreachable, not proven dead, and the last promotion was less than ${String(configuration.policy.minimumIntervalMs)} ms ago`,
-        );
-      }
-      break;
-    case 'hung':
-    case 'dead':
-      break;
-  }
+  const instead = isFenced ? null : planInsteadOfPromotion(configuration, facts, request, suspect, judgement);
+  if (instead) return instead;
   const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: suspect });
   if ('refusal' in choice) return refuse(choice.refusal, choice.line);
   return {
     action: 'promote',
     candidate: choice.candidate,
     formerPrimary: suspect,
-    state: isFenced ? 'dead' : state,
+    state: isFenced ? 'dead' : judgement.state,
     lagBytes: choice.lagBytes,
     line: choice.line,
   };
 }
 
-/** The node that was the primary: what streamed from it says so first, then pgpool. */
-export function suspectPrimary(
+/** What the state of a primary that is not fenced forbids, or asks for first; null when it must be replaced. */
+function planInsteadOfPromotion(
   configuration: ClusterConfiguration,
   facts: Facts,
-  request: Pick<FailoverRequest, 'oldPrimary' | 'failedNode' | 'fencedNode'>,
-): number | null {
-  if (request.fencedNode !== null) return request.fencedNode;
-  const isStandby = (node: number): boolean => answeringStandbys(facts).some((entry) => entry.node === node);
-  const upstreams = answeringStandbys(facts).flatMap((entry) => upstreamOf(configuration, entry));
-  const byPgpool = facts.pgpools.flatMap((pgpool) =>
-    pgpool.nodes.filter((entry) => entry.role === 'primary').map((entry) => entry.node),
-  );
-  const hints = [request.oldPrimary, ...byPgpool, ...upstreams, request.failedNode];
-  const silent = facts.nodes.filter((entry) => entry.sql !== 'answered').map((entry) => entry.node);
-  // With one node missing and every other one in recovery, the missing one is the primary.
-  if (silent.length === 1) hints.push(silent[0]!);
-  return (
-    hints.find(
-      (node): node is number => node !== null && !isStandby(node) && findNode(configuration, node) !== undefined,
-    ) ?? null
-  );
+  request: FailoverRequest,
+  suspect: number,
+  { state, witnesses }: PrimaryJudgement,
+): FailoverPlan | null {
+  const name = `node ${String(suspect)}`;
+  switch (state) {
+    case 'working': {
+      // A probe from a standby's host got an answer that the worker did not: our own path is at fault.
+      const line = `${name} answers queries from another host: kept`;
+      return { action: 'keep', primary: suspect, reason: 'primary-kept', line };
+    }
+    case 'recovering': {
+      if (request.hasWaited) return null;
+      const line = `${name} is starting, stopping or in crash recovery: given ${String(configuration.policy.crashRecoveryMs)} ms`;
+      return { action: 'wait', node: suspect, line };
+    }
+    case 'rejecting':
+      return refuse(
+        'primary-rejects-queries',
+        `${name} answers but rejects queries (${factsOf(facts, suspect)?.sqlSeen ?? 'no detail'}): mend that, nothing is promoted`,
+      );
+    case 'unknown': {
+      const alive = witnesses.filter((witness) => witness.answer === 'alive');
+      const heard = alive.map((witness) => `${witness.from} (${witness.seen})`).join(' and ');
+      const why = heard ? `but ${heard} heard from it` : 'and nobody else could ask';
+      return refuse(
+        'primary-unreachable',
+        `${name} does not answer the worker, ${why}, which is no proof that it is dead: check its network`,
+      );
+    }
+    case 'unreachable':
+      return refuseUnreachable(configuration, facts, name);
+    case 'hung':
+    case 'dead':
+      return null;
+  }
 }
 
-function upstreamOf(configuration: ClusterConfiguration, entry: NodeFacts): number[] {
-  const receiver = entry.walReceiver;
-  if (!receiver) return [];
-  return configuration.nodes
-    .filter((node) => node.host === receiver.host && node.port === receiver.port)
-    .map((node) => node.id);
+function refuseUnreachable(configuration: ClusterConfiguration, facts: Facts, name: string): FailoverPlan | null {
+  if (configuration.policy.unreachableHost === 'park') {
+    return refuse(
+      'primary-unreachable',
+      `${name} is unreachable from two hosts and policy.unreachableHost is park: a person decides`,
+    );
+  }
+  if (isTooSoon(configuration, facts)) {
+    return refuse(
+      'too-soon',
+      `${name} is only unreachable, not proven dead, and the last promotion was less than ${String(configuration.policy.minimumIntervalMs)} ms ago`,
+    );
+  }
+  return null;
 }
 
 function isTooSoon(configuration: ClusterConfiguration, facts: Facts): boolean {

@@ -40,12 +40,6 @@ export function planFollow(
       `${name} belongs to another cluster (system identifier ${own.systemIdentifier ?? 'unknown'})`,
     );
   }
-  if (isDiverged(own.position, source.position.timeline, source.history)) {
-    return refuse(
-      'diverged',
-      `${name} holds WAL that the primary, node ${String(primary)}, does not: it is at (${String(own.position.timeline)}, ${own.position.lsn}) and must be rebuilt`,
-    );
-  }
   const upstream = getNode(configuration, primary);
   const receiver = own.walReceiver;
   if (
@@ -58,6 +52,12 @@ export function planFollow(
       rung: 'none',
       line: `${name} already streams from node ${String(primary)} on timeline ${String(source.position.timeline)}`,
     };
+  }
+  if (isDiverged(own, source)) {
+    return refuse(
+      'diverged',
+      `${name} holds WAL that the primary, node ${String(primary)}, does not: it is at (${String(own.position.timeline)}, ${own.position.lsn}) and must be rebuilt`,
+    );
   }
   return { rung: 'repoint', line: `${name} has nothing that node ${String(primary)} lacks: repoint by reload` };
 }

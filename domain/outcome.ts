@@ -11,7 +11,6 @@ export const reasonCodes = [
   'primary-working',
   'repointed',
   'already-following',
-  'attached',
   'diverged',
   'node-unreachable',
   'node-not-standby',
@@ -31,10 +30,8 @@ export const reasonCodes = [
   'two-primaries',
   'too-soon',
   'world-changed',
-  'promotion-failed',
   'fence-unconfirmed',
   'node-not-configured',
-  'invalid-event',
   'step-failed',
 ] as const;
 

@@ -17,8 +17,8 @@ export function parseSynchronousStandbyNames(text: string): SynchronousSet | nul
   if (trimmed === '') return asynchronous;
   const method = /^(?:(?:any|first)\s+)?([0-9]{1,4})\s*\(([^()]*)\)$/i.exec(trimmed);
   const names = splitNames(method ? method[2]! : trimmed);
-  if (names === null || names.length === 0) return null;
-  return { required: method ? Number(method[1]) : 1, names };
+  const required = method ? Number(method[1]) : 1;
+  return names === null || required === 0 ? null : { required, names };
 }
 
 function splitNames(text: string): string[] | null {
@@ -32,7 +32,7 @@ function splitNames(text: string): string[] | null {
 }
 
 /**
- * Can the reachable standbys hold the last acknowledged commit? Null = yes, else the sentence that says why not.
+ * Do `reachable` standbys, none of them ahead of the candidate, hold the last acknowledged commit for certain? Null = yes, else the sentence that says why not.
  * The set in force is the former primary's own if readable, and the cluster file's; the stricter wins.
  */
 export function hasLastCommit(
@@ -43,6 +43,7 @@ export function hasLastCommit(
 ): string | null {
   const standbys = configuration.nodes.filter((node) => node.id !== formerPrimary);
   const allNames = standbys.map((node) => node.applicationName);
+  const formerName = configuration.nodes.find((node) => node.id === formerPrimary)?.applicationName.toLowerCase();
   const sets: { set: SynchronousSet; source: string }[] = [
     { set: { required: configuration.policy.synchronous.standbys, names: allNames }, source: 'policy.synchronous' },
   ];
@@ -52,12 +53,15 @@ export function hasLastCommit(
     sets.push({ set: set ?? { required: 1, names: allNames }, source: `synchronous_standby_names '${formerSetting}'` });
   }
   for (const { set, source } of sets) {
-    const members = set.names.includes('*')
-      ? standbys
-      : standbys.filter((node) => set.names.includes(node.applicationName));
-    const asked = members.filter((node) => reachable.includes(node.id)).length;
-    if (set.required > 0 && members.length > 0 && asked + set.required <= members.length) {
-      return `${String(asked)} of the ${String(members.length)} standbys of ${source} answer: the last acknowledged commit may be on another one; bring it back`;
+    // PostgreSQL compares names without case (syncrep.c, SyncRepGetStandbyPriority); a primary never confirms to itself,
+    // and a listed standby that the cluster file does not know may hold a commit as well.
+    const listed = (set.names.includes('*') ? allNames : set.names).map((name) => name.toLowerCase());
+    const members = new Set(listed.filter((name) => name !== formerName));
+    const asked = standbys.filter(
+      (node) => reachable.includes(node.id) && members.has(node.applicationName.toLowerCase()),
+    ).length;
+    if (set.required > 0 && members.size > 0 && asked + set.required <= members.size) {
+      return `${String(asked)} of the ${String(members.size)} standbys of ${source} answer without being ahead of the candidate: the last acknowledged commit may be on another one; bring it back`;
     }
   }
   return null;

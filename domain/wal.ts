@@ -56,12 +56,32 @@ export function parseTimelineHistory(text: string): TimelineEnd[] | null {
   return ends;
 }
 
+/** Where a node stands, and the ends of the timelines before its own. */
+export interface Branch {
+  readonly position: WalPosition | null;
+  readonly history: readonly TimelineEnd[];
+}
+
 /**
- * Has a node at `position` WAL that a primary on `primaryTimeline` with this history does not contain?
- * On the same timeline it has not; on an ancestor it has if it went past that ancestor's end; otherwise it is a different branch.
+ * Has `node` WAL that `primary` does not contain? On an ancestor of the primary's timeline it has if it went past that
+ * ancestor's end. On the same timeline it has if it went further, or if two promotions gave one number to two branches,
+ * which their different histories show. Anything else is a different branch. Unknown positions count as diverged.
  */
-export function isDiverged(position: WalPosition, primaryTimeline: number, history: readonly TimelineEnd[]): boolean {
-  if (position.timeline === primaryTimeline) return false;
-  const end = history.find((entry) => entry.timeline === position.timeline);
-  return !end || compareLsn(position.lsn, end.endLsn) > 0;
+export function isDiverged(node: Branch, primary: Branch): boolean {
+  const [own, source] = [node.position, primary.position];
+  if (!own || !source) return true;
+  if (own.timeline === source.timeline) {
+    return compareLsn(own.lsn, source.lsn) > 0 || !isSameHistory(node.history, primary.history);
+  }
+  const end = primary.history.find((entry) => entry.timeline === own.timeline);
+  return !end || compareLsn(own.lsn, end.endLsn) > 0;
+}
+
+function isSameHistory(left: readonly TimelineEnd[], right: readonly TimelineEnd[]): boolean {
+  return (
+    left.length === right.length &&
+    left.every(
+      (end, index) => end.timeline === right[index]?.timeline && compareLsn(end.endLsn, right[index].endLsn) === 0,
+    )
+  );
 }

@@ -158,18 +158,22 @@ export function judgePrimary(
         seen: age === null ? 'no message' : `last message ${String(Math.round(age))} ms ago`,
       };
     }),
-    ...facts.pgpools.flatMap((pgpool) =>
-      pgpool.nodes
-        .filter((entry) => entry.node === node)
-        .map((entry) => ({
-          from: `pgpool ${pgpool.pgpool}`,
-          // pgpool connects to the node when PCP asks it (pcp_worker.c, inform_node_info); its "down" is why we were called.
-          answer: entry.liveStatus === 'up' ? ('alive' as const) : ('unknown' as const),
-          seen: `live status ${entry.liveStatus}`,
-        })),
-    ),
+    ...pgpoolWitnesses(facts, node),
   ];
   return { state: judgeState(own, probes, witnesses), witnesses };
+}
+
+/** pgpool connects to the node when PCP asks it (pcp_worker.c, inform_node_info); its "down" is why we were called. */
+function pgpoolWitnesses(facts: Facts, node: number): Witness[] {
+  return facts.pgpools.flatMap((pgpool) =>
+    pgpool.nodes
+      .filter((entry) => entry.node === node)
+      .map((entry) => ({
+        from: `pgpool ${pgpool.pgpool}`,
+        answer: entry.liveStatus === 'up' ? 'alive' : 'unknown',
+        seen: `live status ${entry.liveStatus}`,
+      })),
+  );
 }
 
 function judgeState(
@@ -183,9 +187,9 @@ function judgeState(
   if (answers.includes('recovering')) return 'recovering';
   if (answers.includes('rejected')) return 'rejecting';
   if (processes === 'none' || processes === 'orphans') return 'dead';
-  if (answers.includes('refused') && processes === 'unknown') return 'dead';
-  // pgpool or a WAL receiver heard from it after the event: silence towards us is then our network, not its death.
+  // pgpool or a WAL receiver heard from it after the event: silence or a reset is then our network, not its death.
   if (witnesses.some((witness) => witness.answer === 'alive')) return 'unknown';
+  if (answers.includes('refused') && processes === 'unknown') return 'dead';
   if (processes === 'running') return 'hung';
   const silentHosts = 1 + probes.filter((probe) => probe.answer === 'silent').length;
   return silentHosts >= 2 ? 'unreachable' : 'unknown';

@@ -113,7 +113,7 @@ async function* readEvents(
     );
     yield* page.history?.events ?? [];
     nextPageToken = page.nextPageToken;
-  } while (nextPageToken?.length);
+  } while (nextPageToken.length > 0);
 }
 
 function toRecord(

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/index';
 import { loadClusterFile } from '../configuration/load';
@@ -24,11 +25,13 @@ export async function runWorker(clusterFiles: readonly string[]): Promise<void> 
 
 async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFile[]): Promise<void> {
   const { address, namespace, taskQueue } = temporal;
-  const connection = await Connection.connect({ address });
+  // TLS, API key and the like come from Temporal's own environment variables and file, as for its CLI.
+  const { connectionOptions } = loadClientConnectConfig();
+  const connection = await Connection.connect({ ...connectionOptions, address });
   const client = new Client({ connection, namespace });
   await ensureSearchAttributes(connection, namespace);
   const tools = createTools(files, client, say);
-  const nativeConnection = await NativeConnection.connect({ address });
+  const nativeConnection = await NativeConnection.connect({ ...connectionOptions, address });
   const worker = await Worker.create({
     connection: nativeConnection,
     namespace,

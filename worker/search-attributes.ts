@@ -10,7 +10,7 @@ const keyword = 2;
 export async function ensureSearchAttributes(connection: Connection, namespace: string): Promise<void> {
   const wanted = Object.values(searchAttributeNames);
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-  const missing = wanted.filter((name) => customAttributes[name] !== keyword);
+  const missing = wanted.filter((name) => Number(customAttributes[name]) !== keyword);
   if (missing.length === 0) return;
   try {
     await connection.operatorService.addSearchAttributes({
@@ -24,6 +24,7 @@ export async function ensureSearchAttributes(connection: Connection, namespace: 
     const seen = error instanceof Error ? error.message : String(error);
     throw new Error(
       `namespace ${namespace} lacks search attributes and they could not be registered (${seen}); run: ${commands.join('; ')}`,
+      { cause: error },
     );
   }
 }

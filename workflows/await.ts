@@ -1,6 +1,6 @@
 // Waits for a missing node, for days if it must, then tells the incident. Has no other effect.
 
-import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { sleep, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { readReturn, signalIncident } from './activity-options';
 import type { AwaitInput } from './messages';
 import { searchAttributes } from './search-attributes';
@@ -8,8 +8,9 @@ import { searchAttributes } from './search-attributes';
 export async function awaitNode(input: AwaitInput): Promise<string> {
   const { cluster, node } = input;
   upsertSearchAttributes(searchAttributes({ cluster, operation: 'await' }));
+  if (input.delayMs > 0) await sleep(input.delayMs, { summary: 'not at once: it has just failed' });
   const { line } = await readReturn.executeWithOptions({ summary: `waiting for node ${String(node)} to come back` }, [
-    input,
+    { cluster, node, until: input.until },
   ]);
   const eventId = `returned-${String(node)}-${workflowInfo().runId}`;
   await signalIncident.executeWithOptions({ summary: `tell the incident: ${line}`.slice(0, 200) }, [

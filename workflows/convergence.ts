@@ -7,19 +7,20 @@ import {
   isCancellation,
   ParentClosePolicy,
   sleep,
-  startChild,
   workflowInfo,
 } from '@temporalio/workflow';
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ClusterConfiguration } from '../domain/cluster';
-import { awaitWorkflowId, followWorkflowId, workflowTypes } from '../domain/names';
+import { followWorkflowId, workflowTypes } from '../domain/names';
 import type { FollowReport, ReasonCode } from '../domain/outcome';
 import { attach, confirmPrimary, setSynchronousStandbys } from './activity-options';
 import type { AwaitInput } from './messages';
+import { MissingNodes } from './missing-nodes';
 import { messageOf, type Steps } from './step';
 
 /** An await workflow ends within two workflow tasks of its signal. */
 const endingMs = 2000;
+/** While a pgpool does not take a node that is well, incidents must not follow on each other's heels. */
+const attachPauseMs = 60_000;
 
 export class Convergence {
   private readonly scopes = new Map<number, { scope: CancellationScope; done: Promise<void> }>();
@@ -32,11 +33,7 @@ export class Convergence {
   /** pgpool called follow again after a node was attached: its "up" may be older than that call. */
   private readonly doubted = new Set<number>();
 
-  /** Missing nodes that another workflow looks after. */
-  private readonly awaited = new Map<number, AwaitInput['until']>();
-
-  /** Nodes whose await workflow has told this run of their return. */
-  private readonly returned = new Set<number>();
+  private readonly missing = new MissingNodes();
 
   constructor(
     private readonly steps: Steps,
@@ -65,8 +62,7 @@ export class Convergence {
     this.reports.clear();
     this.doubted.clear();
     this.problems.clear();
-    // Who could not follow the last primary may be able to follow this one; who is silent stays awaited.
-    for (const [node, until] of this.awaited) if (until === 'streams') this.awaited.delete(node);
+    this.missing.forgetFollowers();
   }
 
   private inBackground(body: (scope: CancellationScope) => Promise<void>): void {
@@ -113,13 +109,12 @@ export class Convergence {
 
   /** The node answers again: it may be followed up. */
   stopAwaiting(node: number): void {
-    this.awaited.delete(node);
-    this.returned.add(node);
+    this.missing.markReturned(node);
   }
 
   /** Starts the node's follow child; one that runs already for this primary is joined, one for another is waited for. */
   startFollow(node: number, primary: number): void {
-    if (this.awaited.has(node)) return;
+    if (this.missing.isAwaited(node)) return;
     const earlier = this.scopes.get(node);
     if (earlier && !earlier.scope.consideredCancelled) {
       this.doubted.add(node);
@@ -157,7 +152,11 @@ export class Convergence {
       this.reports.set(node, report);
       // Waiting helps nobody whom the cluster file does not name.
       if (report.outcome !== 'completed' && report.reason !== 'node-not-configured')
-        await this.awaitReturn(node, report.reason === 'node-unreachable' ? 'answers' : 'streams');
+        await this.awaitReturn(
+          node,
+          report.reason === 'node-unreachable' ? 'answers' : 'streams',
+          report.reason === 'attach-unconfirmed' ? attachPauseMs : 0,
+        );
     } catch (error) {
       if (isCancellation(error)) {
         this.steps.note(`Follow node ${String(node)}`, 'cancelled: a newer failover decides again');
@@ -170,25 +169,12 @@ export class Convergence {
   }
 
   /** Starts the await workflow of a missing node unless it runs already. */
-  async awaitReturn(node: number, until: AwaitInput['until']): Promise<void> {
-    const input: AwaitInput = { cluster: this.cluster, node, until };
-    this.awaited.set(node, until);
-    try {
-      await CancellationScope.nonCancellable(() =>
-        startChild(workflowTypes.await, {
-          args: [input],
-          workflowId: awaitWorkflowId(this.cluster, node),
-          parentClosePolicy: ParentClosePolicy.ABANDON,
-          staticSummary: `waiting for node ${String(node)} to come back`,
-          workflowTaskTimeout: '2s',
-        }),
-      );
-      this.steps.note(`Await node ${String(node)}`, 'it will be looked after when it answers');
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      // The one that told us of the return may be just about to end; another one waits as well as this would have.
-      if (this.returned.delete(node))
-        this.inBackground(() => sleep(endingMs).then(() => this.awaitReturn(node, until)));
+  async awaitReturn(node: number, until: AwaitInput['until'], delayMs = 0): Promise<void> {
+    const isNew = await this.missing.awaitReturn({ cluster: this.cluster, node, until, delayMs });
+    if (isNew) this.steps.note(`Await node ${String(node)}`, 'it will be looked after when it answers');
+    // The one that told us of the return may be just about to end; another one waits as well as this would have.
+    else if (this.missing.hasReturned(node)) {
+      this.inBackground(() => sleep(endingMs).then(() => this.awaitReturn(node, until, delayMs)));
     }
   }
 

@@ -36,8 +36,9 @@ const mostRounds = 8;
 export async function failover(steps: Steps, input: FailoverInput): Promise<FailoverResult> {
   let request = newRequest(input);
   for (let round = 1; ; round += 1) {
+    // Taken before the look: a message that is older than this came before the event.
+    request = { ...request, sinceEventMs: Math.max(0, Date.now() - input.receivedAt) };
     const observation = await lookAround(steps, input);
-    request = { ...request, sinceEventMs: sinceEvent(input) };
     const plan = planFailover(observation.configuration, observation.facts, request);
     steps.note('Plan', plan.line);
     if (round > mostRounds && plan.action !== 'keep') {
@@ -185,14 +186,10 @@ function newRequest(input: FailoverInput): FailoverRequest {
     oldPrimary: input.oldPrimary,
     excluded: [],
     hasWaited: false,
-    sinceEventMs: sinceEvent(input),
+    sinceEventMs: 0,
     formerSynchronousStandbyNames: null,
     fencedNode: null,
   };
-}
-
-function sinceEvent(input: FailoverInput): number {
-  return Math.max(0, Date.now() - input.receivedAt);
 }
 
 function mergeNodes({ facts }: Observation, fenced: FenceResult): Observation['facts'] {

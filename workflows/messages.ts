@@ -43,4 +43,6 @@ export interface AwaitInput {
   readonly cluster: string;
   readonly node: number;
   readonly until: 'answers' | 'streams';
+  /** Before the first look, where looking at once would only repeat what has just failed. */
+  readonly delayMs: number;
 }

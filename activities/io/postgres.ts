@@ -4,7 +4,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Client, type QueryResultRow } from 'pg';
+import { Client, DatabaseError, type QueryResultRow } from 'pg';
 import { messageOf } from './failures';
 import { findPassword } from './pcp-pass';
 
@@ -35,7 +35,9 @@ interface Warm {
   isBroken: boolean;
 }
 
-const refusedCodes = new Set(['ECONNREFUSED']);
+const silentCodes = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
+const lostCodes = new Set(['ECONNRESET', 'EPIPE']);
+const goodbyeMs = 300;
 
 export class SqlConnections {
   private readonly warmClients = new Map<string, Promise<Warm>>();
@@ -61,7 +63,7 @@ export class SqlConnections {
         return (await warm.client.query<Row>(config)).rows;
       } catch (error) {
         const failed = classify(error, target);
-        if (failed.kind !== 'rejected') this.discard(target, warm);
+        if (failed.kind !== 'rejected') discard(warm);
         if (failed.kind === 'lost' && isFirst && wasWarm) continue;
         throw failed;
       }
@@ -77,32 +79,40 @@ export class SqlConnections {
     this.isClosed = true;
     const clients = [...this.warmClients.values()];
     this.warmClients.clear();
-    await Promise.allSettled(clients.map(async (opening) => (await opening).client.end()));
+    await Promise.allSettled(clients.map(async (opening) => close(await opening)));
   }
 
   private async connect(target: SqlTarget, timeoutMs: number): Promise<Warm> {
     const key = keyOf(target);
-    const existing = this.warmClients.get(key);
-    if (existing) {
-      const warm = await withinBound(existing, timeoutMs, target);
+    const deadline = Date.now() + timeoutMs;
+    for (let existing = this.warmClients.get(key); existing; existing = this.warmClients.get(key)) {
+      const warm = await withinBound(existing, deadline - Date.now(), target);
       if (!warm.isBroken) return warm;
-      this.warmClients.delete(key);
+      // Another caller may have replaced it meanwhile: that one is then used, and never lost from the map.
+      if (this.warmClients.get(key) === existing) this.warmClients.delete(key);
     }
     if (this.isClosed) throw new SqlFailure('lost', 'the worker is shutting down');
-    const opening = open(target, Math.max(1, timeoutMs));
+    const opening = open(target, Math.max(1, deadline - Date.now()));
     this.warmClients.set(key, opening);
     opening.catch(() => {
       if (this.warmClients.get(key) === opening) this.warmClients.delete(key);
     });
     return await opening;
   }
+}
 
-  private discard(target: SqlTarget, warm: Warm): void {
-    warm.isBroken = true;
-    // A frozen server never answers a polite goodbye: the socket is closed without one.
-    (warm.client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
-    this.warmClients.delete(keyOf(target));
-  }
+/** A frozen server never answers a polite goodbye: the socket is closed without one. */
+function discard(warm: Warm): void {
+  warm.isBroken = true;
+  (warm.client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
+async function close(warm: Warm): Promise<void> {
+  const impatience = setTimeout(() => {
+    discard(warm);
+  }, goodbyeMs);
+  await warm.client.end();
+  clearTimeout(impatience);
 }
 
 async function open(target: SqlTarget, timeoutMs: number): Promise<Warm> {
@@ -165,30 +175,32 @@ async function withinBound<T>(promise: Promise<T>, timeoutMs: number, target: Sq
   }
 }
 
+/** Only the server's own errors have one: EPIPE, a socket's code, looks like one, too. */
+function sqlStateOf(error: unknown): string | null {
+  return error instanceof DatabaseError ? (error.code ?? null) : null;
+}
+
 function classify(error: unknown, target: SqlTarget): SqlFailure {
   if (error instanceof SqlFailure) return error;
-  const { code } = error as { code?: string };
+  const sqlState = sqlStateOf(error);
   const message = `${nameOf(target)}: ${messageOf(error)}`;
-  if (code === '57P03') return new SqlFailure('recovering', message, code);
+  if (sqlState === '57P03') return new SqlFailure('recovering', message, sqlState);
   // 57P01-57P02: the backend was told to end; the postmaster's own state is asked for by a new connection.
-  if (code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('57P'))
-    return new SqlFailure('rejected', message, code);
+  if (sqlState !== null && !sqlState.startsWith('57P')) return new SqlFailure('rejected', message, sqlState);
   if (messageOf(error) === 'Query read timeout')
     return new SqlFailure('silent', `${nameOf(target)}: no answer in time`);
   return new SqlFailure('lost', message);
 }
 
 function classifyConnect(error: unknown, target: SqlTarget): SqlFailure {
-  const { code } = error as { code?: string };
+  const sqlState = sqlStateOf(error);
+  const { code = '' } = error as { code?: string };
   const message = `${nameOf(target)}: ${messageOf(error)}`;
-  if (code !== undefined && refusedCodes.has(code)) return new SqlFailure('refused', message);
-  if (code === '57P03') return new SqlFailure('recovering', message, code);
-  if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) return new SqlFailure('rejected', message, code);
-  if (/timeout/i.test(messageOf(error)) || code === 'ETIMEDOUT' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH') {
-    return new SqlFailure('silent', message);
-  }
-  // "Connection terminated unexpectedly": accepted, then closed without a word, as a dying postmaster does.
-  if (/terminated/.test(messageOf(error))) return new SqlFailure('lost', message);
+  if (code === 'ECONNREFUSED') return new SqlFailure('refused', message);
+  if (sqlState !== null) return new SqlFailure(sqlState === '57P03' ? 'recovering' : 'rejected', message, sqlState);
+  if (/timeout/i.test(messageOf(error)) || silentCodes.has(code)) return new SqlFailure('silent', message);
+  // Accepted, then closed or reset without a word, as a dying postmaster does.
+  if (lostCodes.has(code) || /terminated/.test(messageOf(error))) return new SqlFailure('lost', message);
   return new SqlFailure('rejected', message);
 }
 

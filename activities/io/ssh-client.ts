@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Client, utils, type ServerHostKeyAlgorithm } from 'ssh2';
+import { Client, type ConnectConfig, utils, type ServerHostKeyAlgorithm } from 'ssh2';
 import { checkHostKey, knownKeyTypes, readKeyType } from './known-hosts';
 import {
   explainConnectError,
@@ -98,6 +98,13 @@ function makeHostVerifier(
   return { verify, refusal: () => refusal };
 }
 
+const everyConnection: ConnectConfig = {
+  authHandler: ['publickey'],
+  // Off by default in ssh2: without it a host that vanished is never noticed. Dead after about 4 s.
+  keepaliveInterval: 1000,
+  keepaliveCountMax: 3,
+};
+
 /**
  * Opens a connection; gives up after timeoutMs, at most 5 s. Rejects with an SshFailure, and then nothing is left open.
  * `onPhase` hears how far it came; `signal` ends it at any time, also when it is open.
@@ -117,53 +124,50 @@ export async function openClient(
   const client = new Client();
   // noDelay because Nagle's algorithm makes a warm command cost 45 ms instead of 4 (measured); ssh2 does not set it.
   const socket = connect({ host: target.host, port: target.port, noDelay: true });
-  const destroy = (): void => {
-    socket.destroy();
-  };
-  const closed = new Promise<void>((resolve) => {
-    socket.once('close', () => {
-      resolve();
-    });
-  });
+  const destroy = (): void => void socket.destroy();
+  const closed = new Promise<unknown>((resolve) => socket.once('close', resolve)).then(() => undefined);
   options.signal.addEventListener('abort', destroy);
   void closed.then(() => {
     options.signal.removeEventListener('abort', destroy);
   });
   if (options.signal.aborted) destroy();
   const timeoutMs = Math.max(1, Math.min(options.timeoutMs, maximumConnectMs));
-  client.on('connect', () => {
-    enter('handshake');
-  });
-  client.on('handshake', () => {
-    enter('authentication');
-  });
+  client.on('connect', enter.bind(null, 'handshake')).on('handshake', enter.bind(null, 'authentication'));
+  const settings: ConnectConfig = {
+    ...everyConnection,
+    sock: socket,
+    username: target.user,
+    privateKey,
+    readyTimeout: timeoutMs,
+    algorithms: { serverHostKey: orderHostKeyAlgorithms(knownKeyTypes(knownHosts, target.host, target.port)) },
+    hostVerifier: hostKey.verify,
+  };
   try {
-    await new Promise<void>((resolve, reject) => {
-      client.once('ready', resolve);
-      // Stays for good: ssh2 often emits a second error, and one without a listener would end the process.
-      client.on('error', (error: Error) => {
-        reject(hostKey.refusal() ?? explainConnectError(target, error, phase, timeoutMs));
-      });
-      client.once('close', () => {
-        reject(explainConnectError(target, new Error('Connection lost before handshake'), phase, timeoutMs));
-      });
-      client.connect({
-        sock: socket,
-        username: target.user,
-        privateKey,
-        authHandler: ['publickey'],
-        readyTimeout: timeoutMs,
-        // Off by default in ssh2: without it a host that vanished is never noticed. Dead after about 4 s.
-        keepaliveInterval: 1000,
-        keepaliveCountMax: 3,
-        algorithms: { serverHostKey: orderHostKeyAlgorithms(knownKeyTypes(knownHosts, target.host, target.port)) },
-        hostVerifier: hostKey.verify,
-      });
-    });
+    const explain = (error: Error): SshFailure =>
+      hostKey.refusal() ?? explainConnectError(target, error, phase, timeoutMs);
+    await untilReady(client, settings, explain);
   } catch (error) {
     destroy();
     throw error;
   }
   enter('open');
   return { client, closed, isDead: () => socket.destroyed || !socket.writable, destroy };
+}
+
+async function untilReady(
+  client: Client,
+  settings: ConnectConfig,
+  explain: (error: Error) => SshFailure,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    client.once('ready', resolve);
+    // Stays for good: ssh2 often emits a second error, and one without a listener would end the process.
+    client.on('error', (error: Error) => {
+      reject(explain(error));
+    });
+    client.once('close', () => {
+      reject(explain(new Error('Connection lost before handshake')));
+    });
+    client.connect(settings);
+  });
 }

@@ -49,6 +49,9 @@ async function build(root, now) {
   const compiler = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const { code, output } = await run(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root });
   if (code !== 0) throw new SetupError(`the sources do not compile; tsc said:\n${tail(output, 40)}`, 1);
+  // A stale bundle would make the worker run old workflows.
+  const bundle = await run(process.execPath, [path.join('dist', 'worker', 'bundle.js')], { cwd: root });
+  if (bundle.code !== 0) throw new SetupError(`the workflows cannot be bundled:\n${tail(bundle.output, 40)}`, 1);
   fs.writeFileSync(path.join(root, stamp), now.join('\n'));
 }
 

@@ -150,13 +150,14 @@ describe('getting it', () => {
 
   it('leaves neither lock nor half a build after Ctrl-C', async () => {
     const run = join(dirname(modulePath('lock.js')), 'run.js');
-    writeGo('echo started >&2; exec sleep 60');
+    writeGo('echo started >&2; exec sleep 25');
     const program = `
       const { catchSignals, createVoice } = require(${JSON.stringify(run)});
       const { ensureTemporal } = require(${JSON.stringify(modulePath('temporal.js'))});
       catchSignals();
       ensureTemporal(process.env, createVoice(false)).catch((error) => (process.exitCode = error.exitCode));`;
     let isSent = false;
+    const startedAt = Date.now();
     const { code } = await runProgram(process.execPath, ['-e', program], {
       env: environment(),
       onOutput: (output, pid) => {
@@ -166,6 +167,8 @@ describe('getting it', () => {
       },
     });
     expect(code).toBe(130);
+    // Go was stopped, not waited for.
+    expect(Date.now() - startedAt).toBeLessThan(20_000);
     expect(cacheContents()).toEqual([]);
   });
 });

@@ -1,0 +1,50 @@
+// Which node was the primary, from what is on its disk, pgpool's numbers and the standbys' WAL receivers: pure.
+
+import { type ClusterConfiguration, findNode } from './cluster';
+import { answeringStandbys, factsOf, type Facts, type HostFacts, type NodeFacts } from './witness';
+
+export interface Suspicion {
+  /** pgpool's %P. */
+  readonly oldPrimary: number | null;
+  /** pgpool's %d. */
+  readonly failedNode: number | null;
+  /** Fenced in this incident: that settles it. */
+  readonly fencedNode: number | null;
+}
+
+/**
+ * The node that was the primary. pgpool's numbers may be older than the last promotion, and standby.signal is on disk:
+ * processes without it come first, then the numbers and what streamed from it, a node with it last.
+ */
+export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts, request: Suspicion): number | null {
+  if (request.fencedNode !== null) return request.fencedNode;
+  const isStandby = (node: number): boolean => answeringStandbys(facts).some((entry) => entry.node === node);
+  const upstreams = answeringStandbys(facts).flatMap((entry) => upstreamOf(configuration, entry));
+  const byPgpool = facts.pgpools.flatMap((pgpool) =>
+    pgpool.nodes.filter((entry) => entry.role === 'primary').map((entry) => entry.node),
+  );
+  const silent = facts.nodes.filter((entry) => entry.sql !== 'answered');
+  const runsAsPrimary = silent.filter(({ host }) => host?.hasStandbySignal === false && hasProcesses(host));
+  const hints = [
+    ...runsAsPrimary.map((entry) => entry.node),
+    request.oldPrimary,
+    ...byPgpool,
+    ...upstreams,
+    request.failedNode,
+    // With one node missing and every other one in recovery, the missing one is the primary.
+    silent.length === 1 ? silent[0]!.node : null,
+  ].filter((node): node is number => node !== null && !isStandby(node) && findNode(configuration, node) !== undefined);
+  return hints.find((node) => factsOf(facts, node)?.host?.hasStandbySignal !== true) ?? hints[0] ?? null;
+}
+
+function hasProcesses(host: HostFacts): boolean {
+  return host.processes === 'running' || host.processes === 'orphans';
+}
+
+function upstreamOf(configuration: ClusterConfiguration, entry: NodeFacts): number[] {
+  const receiver = entry.walReceiver;
+  if (!receiver) return [];
+  return configuration.nodes
+    .filter((node) => node.host === receiver.host && node.port === receiver.port)
+    .map((node) => node.id);
+}

@@ -1,0 +1,91 @@
+// attach against a real pgpool: asks only when needed, believes only what pgpool shows, and says what it saw when it gives up.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { AttachInput, AttachResult } from '../../activities/attach';
+import { readNodeInfo, requestDetach } from '../../activities/io/pcp';
+import type { ClusterConfiguration } from '../../domain/cluster';
+import { startPgpool, type TestPgpool } from './io/pgpool';
+import { createEnvironment, createTools, dieDuring, failureOf, perform, waitFor } from './support';
+
+let pgpool: TestPgpool;
+let configuration: ClusterConfiguration;
+let settled: { noPgpool: Promise<Error>; noPrimary: Promise<Error> };
+const tools = createTools('');
+
+const attach = (more: Partial<AttachInput> = {}): Promise<AttachResult> =>
+  perform(tools, 'attach', { configuration, pgpool: 'test', node: 1, primary: 0, ...more });
+
+beforeAll(async () => {
+  pgpool = await startPgpool();
+  const known = { ...pgpool.target, port: 9999 };
+  const gone = { ...known, name: 'gone', pcpPort: 1 };
+  configuration = { cluster: 'test', nodes: [], pgpool: [known, gone] } as unknown as ClusterConfiguration;
+  // These give up only after 20 s, so they wait beside the other tests.
+  settled = { noPgpool: failureOf(attach({ pgpool: 'gone' })), noPrimary: failureOf(attach({ node: 0, primary: 1 })) };
+});
+afterAll(async () => {
+  await Promise.all([pgpool.stop(), tools.close()]);
+});
+
+/** As people see it: pgpool's own command. */
+async function readStatus(node: number): Promise<string | undefined> {
+  const { host, pcpPort, pcpUser, passFile } = pgpool.target;
+  const argv = ['-h', host, '-p', String(pcpPort), '-U', pcpUser, '-w', String(node)];
+  const { stdout } = await promisify(execFile)('pcp_node_info', argv, {
+    env: { ...process.env, PCPPASSFILE: passFile },
+  });
+  return stdout.split(' ')[4];
+}
+
+async function detach(): Promise<void> {
+  await requestDetach(pgpool.target, 1, { timeoutMs: 2000 });
+  // pgpool restarts PCP after each change of a node: only the restarted one is asked by pcp_node_info below.
+  await waitFor(async () => (await readNodeInfo(pgpool.target, 1, { timeoutMs: 1000 })).status === 'down', {
+    what: 'pgpool to detach node 1',
+    timeoutMs: 10_000,
+  });
+}
+
+it('leaves a node alone that pgpool uses already', async () => {
+  expect(await attach()).toEqual({ changed: false, line: 'pgpool test uses node 1' });
+  expect(await readStatus(1)).toMatch(/^(up|waiting)$/);
+});
+
+it('attaches a detached node and returns when pgpool shows it up; the second time it only looks', async () => {
+  await detach();
+  expect(await attach()).toEqual({ changed: true, line: 'pgpool test uses node 1' });
+  await waitFor(async () => /^(up|waiting)$/.test((await readStatus(1)) ?? ''), { what: 'up', timeoutMs: 5000 });
+  expect(await attach()).toMatchObject({ changed: false });
+});
+
+it('is completed by another worker when the first is killed between the request and its proof', async () => {
+  await detach();
+  await dieDuring('', 'attach', { configuration, pgpool: 'test', node: 1, primary: 0 }, { proving: 2 });
+  expect((await attach()).line).toBe('pgpool test uses node 1');
+  await waitFor(async () => /^(up|waiting)$/.test((await readStatus(1)) ?? ''), { what: 'up', timeoutMs: 5000 });
+});
+
+it('stops at once when it is cancelled', async () => {
+  const environment = createEnvironment();
+  const input = { configuration, pgpool: 'gone', node: 1, primary: 0 };
+  const failing = failureOf(perform(tools, 'attach', input, environment));
+  environment.cancel();
+  expect((await failing).name).toBe('CancelledFailure');
+});
+
+it('refuses a pgpool that the cluster file does not name', async () => {
+  expect(await failureOf(attach({ pgpool: 'other' }))).toMatchObject({ type: 'Configuration', nonRetryable: true });
+});
+
+it('gives up on a pgpool that is down, and says so', async () => {
+  const failure = await settled.noPgpool;
+  expect(failure).toMatchObject({ type: 'Unproven', nonRetryable: false });
+  expect(failure.message).toMatch(
+    /^pgpool gone does not show node 1 up after 20 s: .*connection refused; is pgpool running/,
+  );
+});
+
+it('does not believe "up" before pgpool shows the new primary', async () => {
+  const failure = await settled.noPrimary;
+  expect(failure.message).toMatch(/^pgpool test does not show node 0 up after 20 s: .*its primary is not yet node 1$/);
+});

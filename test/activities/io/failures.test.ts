@@ -1,0 +1,30 @@
+// The closed set of failure types: which of them Temporal retries, and which is no alarm.
+import { failure, failureTypes, messageOf, notYet } from '../../../activities/io/failures';
+
+it.each([
+  ['configuration', 'Configuration', true],
+  ['worldChanged', 'WorldChanged', true],
+  ['unproven', 'Unproven', false],
+  ['unreachable', 'Unreachable', false],
+] as const)('%s is of type %s', (key, type, nonRetryable) => {
+  expect(failure(key, 'node 1 is away')).toMatchObject({ type, nonRetryable, message: 'node 1 is away' });
+});
+
+it('has a row here for every type', () => {
+  expect(Object.keys(failureTypes)).toHaveLength(4);
+});
+
+it('keeps the cause, if it is an error', () => {
+  const cause = new Error('socket');
+  expect(failure('unproven', 'x', cause).cause).toBe(cause);
+  expect(failure('unproven', 'x', 'text').cause).toBeUndefined();
+});
+
+it('makes "not yet" retryable and quiet', () => {
+  expect(notYet('soon')).toMatchObject({ type: 'Unreachable', nonRetryable: false, category: 'BENIGN' });
+  expect(failure('unreachable', 'x').category).not.toBe('BENIGN');
+});
+
+it('finds words in whatever was thrown', () => {
+  expect([messageOf(new Error('a')), messageOf('b'), messageOf(3)]).toEqual(['a', 'b', '3']);
+});

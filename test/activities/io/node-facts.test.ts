@@ -1,0 +1,72 @@
+// readNodeFacts against real nodes: positions, timelines and streams as other queries see them, and silence as a fact.
+import { readNodeFacts } from '../../../activities/io/node-facts';
+import type { NodeFacts } from '../../../domain/witness';
+import { type Bed, startBed, waitFor } from '../support';
+
+let bed: Bed;
+
+beforeAll(async () => {
+  bed = await startBed('facts', 2);
+});
+afterAll(() => bed.down());
+
+const read = (node: number, timeoutMs = 5000): Promise<NodeFacts> =>
+  readNodeFacts(bed.tools.sql, bed.configuration, bed.node(node), timeoutMs);
+
+it('reads a primary and its standby on the first timeline', async () => {
+  const { lsn } = await bed.ask(0, 'select pg_current_wal_flush_lsn()::text as lsn');
+  expect(await read(0)).toMatchObject({
+    sqlSeen: 'answers, accepts writes',
+    position: { timeline: 1, lsn },
+    history: [],
+    timelineAgeMs: null,
+    isReplayPaused: null,
+    synchronousStandbyNames: '',
+  });
+  const standby = await read(1);
+  expect(standby).toMatchObject({ sqlSeen: 'answers, in recovery', position: { timeline: 1, lsn }, history: [] });
+  expect(standby.walReceiver!.lastMessageAgeMs).toBeGreaterThanOrEqual(0);
+});
+
+it('counts what a standby received, although replay is paused', async () => {
+  await bed.ask(1, 'select pg_wal_replay_pause()');
+  await bed.ask(0, 'create table unreplayed (id int)');
+  const { lsn } = await bed.ask(0, 'select pg_current_wal_flush_lsn()::text as lsn');
+  await waitFor(async () => (await read(1)).position?.lsn === lsn, { what: 'the WAL to arrive', timeoutMs: 5000 });
+  const { behind } = await bed.ask(1, `select pg_last_wal_replay_lsn() < '${String(lsn)}' as behind`);
+  expect([(await read(1)).isReplayPaused, behind]).toEqual([true, true]);
+  await bed.ask(1, 'select pg_wal_replay_resume()');
+});
+
+it('sees that the WAL messages stop when the primary freezes, while the receiver still says "streaming"', async () => {
+  await bed.lab.freeze(0);
+  await waitFor(async () => (await read(1)).walReceiver!.lastMessageAgeMs! > 500, { what: 'age', timeoutMs: 5000 });
+  expect((await read(1)).walReceiver!.isStreaming).toBe(true);
+  const startedAt = Date.now();
+  expect(await read(0, 300)).toMatchObject({ sql: 'silent', position: null, host: null });
+  expect(Date.now() - startedAt).toBeLessThan(1500);
+  bed.lab.thaw(0);
+});
+
+it('knows the new timeline of a standby that has followed without a restart point', async () => {
+  await bed.stop(0);
+  expect(await read(0)).toMatchObject({ sql: 'refused', isInRecovery: null });
+  await bed.ask(1, 'select pg_promote(true)');
+  const primary = await read(1);
+  expect(primary.position!.timeline).toBe(2);
+  expect(primary.history.map(({ timeline }) => timeline)).toEqual([1]);
+  expect(primary.timelineAgeMs).toBeGreaterThanOrEqual(0);
+  expect(primary.timelineAgeMs).toBeLessThan(60_000);
+
+  await bed.followNode(0, 1);
+  const standby = await read(0);
+  // The control file may still name the timeline of the last restart point; what streams does not.
+  expect(await bed.ask(0, 'select timeline_id from pg_control_checkpoint()')).toEqual({ timeline_id: 1 });
+  expect(standby).toMatchObject({ position: { timeline: 2 }, history: primary.history });
+  expect(standby.walReceiver).toMatchObject({ isStreaming: true, timeline: 2 });
+
+  // And still does after the stream has ended.
+  await bed.stop(1);
+  await waitFor(async () => (await read(0)).walReceiver?.isStreaming !== true, { what: 'no stream', timeoutMs: 5000 });
+  expect((await read(0)).position!.timeline).toBe(2);
+});

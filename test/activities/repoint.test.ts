@@ -1,0 +1,146 @@
+// repoint against real nodes: only streaming on the new timeline from the new primary counts, and a site's own conninfo survives.
+import type { RepointInput, RepointResult } from '../../activities/repoint';
+import { type Bed, createTools, dieDuring, failureOf, perform, startBed, waitFor } from './support';
+
+let bed: Bed;
+
+beforeAll(async () => {
+  bed = await startBed('repoint');
+  await bed.keep();
+});
+afterAll(() => bed.down());
+
+const inputFor = (more: Partial<RepointInput> = {}): RepointInput => ({
+  configuration: bed.configuration,
+  node: 2,
+  primary: 1,
+  timeline: 2,
+  ...more,
+});
+const repoint = (more: Partial<RepointInput> = {}): Promise<RepointResult> =>
+  perform(bed.tools, 'repoint', inputFor(more));
+
+/** Node 0 dies, node 1 succeeds it on timeline 2; node 2 still looks for node 0. */
+async function failOver(): Promise<void> {
+  await bed.stop(0, 'immediate');
+  await bed.ask(1, 'select pg_promote(true)');
+}
+
+/** A row written on node 1 arrives on node 2: what streaming is for. */
+async function expectFollowing(): Promise<void> {
+  await bed.ask(1, 'create table if not exists arrived as select 1 as id');
+  await waitFor(async () => (await bed.ask(2, 'select id from arrived'))['id'] === 1, {
+    what: 'a row of node 1 on node 2',
+    timeoutMs: 5000,
+  });
+  const { host, port } = bed.node(1);
+  expect(await bed.ask(2, 'select status, sender_host, sender_port, received_tli from pg_stat_wal_receiver')).toEqual({
+    status: 'streaming',
+    sender_host: host,
+    sender_port: port,
+    received_tli: 2,
+  });
+}
+
+const readConninfo = async (): Promise<unknown> => (await bed.ask(2, 'show primary_conninfo'))['primary_conninfo'];
+
+async function setConninfo(text: string): Promise<void> {
+  await bed.ask(2, `alter system set primary_conninfo = '${text.replaceAll("'", "''")}'`);
+  await bed.ask(2, 'select pg_reload_conf()');
+  await waitFor(async () => (await readConninfo()) === text, { what: 'the reload', timeoutMs: 5000 });
+}
+
+describe('after a failover', () => {
+  beforeEach(async () => {
+    await bed.reset();
+    await failOver();
+  });
+
+  it('makes a standby whose primary is gone stream from the new one; the second time it only proves it', async () => {
+    const line = 'node 2 streams from node 1 on timeline 2';
+    expect(await repoint()).toEqual({ changed: true, line });
+    await expectFollowing();
+    const { pid: before } = await bed.ask(2, 'select pid from pg_stat_wal_receiver');
+    expect(await repoint()).toEqual({ changed: false, line });
+    // The receiver was not even restarted.
+    expect(await bed.ask(2, 'select pid from pg_stat_wal_receiver')).toEqual({ pid: before });
+  });
+
+  it('keeps what the site has written into primary_conninfo, quotes included', async () => {
+    const { host, port } = bed.node(0);
+    const passFile = bed.layout.worker.passFile;
+    await setConninfo(
+      `host=${host} hostaddr=${host} port = ${String(port)} user=replicator passfile='${passFile}' ` +
+        String.raw`sslmode=disable options='-c search_path=it\'s\\here' keepalives_idle=5`,
+    );
+    expect((await repoint()).changed).toBe(true);
+    await expectFollowing();
+    const conninfo = String(await readConninfo());
+    expect(conninfo).toContain(`passfile='${passFile}'`);
+    expect(conninfo).toContain(`sslmode='disable'`);
+    expect(conninfo).toContain(String.raw`options='-c search_path=it\'s\\here'`);
+    expect(conninfo).toContain(`keepalives_idle='5'`);
+    expect(conninfo).toContain(`application_name='node2'`);
+    expect(conninfo).not.toContain('hostaddr');
+  });
+
+  it('refuses a node that has left recovery', async () => {
+    await bed.ask(2, 'select pg_promote(true)');
+    const before = await readConninfo();
+    const failure = await failureOf(repoint());
+    expect(failure).toMatchObject({
+      type: 'WorldChanged',
+      nonRetryable: true,
+      message: 'node 2 is not in recovery: it cannot follow',
+    });
+    expect(await readConninfo()).toBe(before);
+  });
+
+  it.each([
+    ['between the setting and its reload', { beforeQuery: 'pg_reload_conf' } as const, true],
+    ['after the reload and before the proof', { proving: 1 } as const, false],
+  ])('is completed by another worker when the first is killed %s', async (_, moment, changed) => {
+    await dieDuring(bed.lab.clusterFile, 'repoint', inputFor(), moment);
+    const elsewhere = createTools(bed.lab.clusterFile);
+    try {
+      expect((await perform(elsewhere, 'repoint', inputFor())).changed).toBe(changed);
+      await expectFollowing();
+    } finally {
+      await elsewhere.close();
+    }
+  });
+});
+
+describe('without proof', () => {
+  beforeEach(() => bed.reset());
+
+  it('does not call a standby streaming that is ahead of the point where the new timeline began', async () => {
+    // Node 1 stops receiving, node 2 gets more, node 1 becomes the primary: node 2 has diverged.
+    await bed.ask(1, `alter system set primary_conninfo = ''`);
+    await bed.ask(1, 'select pg_reload_conf()');
+    await waitFor(async () => (await bed.ask(1, 'select count(*)::int as n from pg_stat_wal_receiver'))['n'] === 0, {
+      what: 'the end of the WAL receiver',
+      timeoutMs: 5000,
+    });
+    await bed.ask(0, 'create table only_on_node_2 as select 1 as id');
+    await waitFor(async () => (await bed.ask(2, 'select id from only_on_node_2'))['id'] === 1, {
+      what: 'the row on node 2',
+      timeoutMs: 5000,
+    });
+    await failOver();
+    const failure = await failureOf(repoint());
+    expect(failure).toMatchObject({ type: 'Unproven', nonRetryable: false });
+    expect(failure.message).toMatch(
+      /^node 2 does not stream from node 1 on timeline 2: (no WAL receiver|receiver at .*); its log says why$/,
+    );
+    expect(
+      (await bed.ask(1, "select count(*)::int as n from pg_stat_replication where state = 'streaming'"))['n'],
+    ).toBe(0);
+  });
+
+  it('is a failure that names the node when the standby does not answer', async () => {
+    await bed.lab.killHost(2);
+    const failure = await failureOf(repoint());
+    expect(failure.message).toMatch(/PostgreSQL at 127\..*ECONNREFUSED/);
+  });
+});

@@ -1,0 +1,88 @@
+// setSynchronousStandbys against a real primary: names exactly who streams, by policy, and no commit waits for anybody else.
+import type { PolicyConfiguration } from '../../domain/cluster';
+import { type Bed, createTools, dieDuring, perform, startBed, waitFor } from './support';
+
+let bed: Bed;
+
+beforeAll(async () => {
+  bed = await startBed('synchronous');
+});
+afterAll(() => bed.down());
+
+const inputFor = (synchronous: PolicyConfiguration['synchronous']) => ({
+  configuration: { ...bed.configuration, policy: { ...bed.configuration.policy, synchronous } },
+  primary: 0,
+});
+const one = { standbys: 1, whenNone: 'degrade' } as const;
+const set = (synchronous: PolicyConfiguration['synchronous']) =>
+  perform(bed.tools, 'setSynchronousStandbys', inputFor(synchronous));
+const inForce = async (): Promise<unknown> =>
+  (await bed.ask(0, 'show synchronous_standby_names'))['synchronous_standby_names'];
+const expectInForce = (wanted: string): Promise<void> =>
+  waitFor(async () => (await inForce()) === wanted, { what: wanted, timeoutMs: 5000 });
+const commit = (): Promise<unknown> => bed.ask(0, 'create temporary table commits (id int)');
+
+async function stopStandby(node: number): Promise<void> {
+  await bed.stop(node);
+  const gone = `select count(*)::int as n from pg_stat_replication where application_name = 'node${String(node)}'`;
+  await waitFor(async () => (await bed.ask(0, gone))['n'] === 0, {
+    what: `node ${String(node)} to go`,
+    timeoutMs: 5000,
+  });
+}
+
+it('leaves an asynchronous cluster alone', async () => {
+  expect(await set({ standbys: 0, whenNone: 'degrade' })).toEqual({
+    changed: false,
+    line: 'replication is asynchronous',
+  });
+  expect(await inForce()).toBe('');
+});
+
+it('names the standbys that stream; the second time it changes nothing', async () => {
+  const wanted = 'ANY 1 ("node1", "node2")';
+  expect(await set(one)).toEqual({ changed: true, line: `commits wait for ${wanted}` });
+  await expectInForce(wanted);
+  const { n } = await bed.ask(0, `select count(*)::int as n from pg_stat_replication where sync_state = 'quorum'`);
+  expect(n).toBe(2);
+  expect(await set(one)).toEqual({ changed: false, line: `commits wait for ${wanted}` });
+});
+
+it('is completed by another worker when the first is killed between the setting and its reload', async () => {
+  const both = { standbys: 2, whenNone: 'degrade' } as const;
+  await dieDuring(bed.lab.clusterFile, 'setSynchronousStandbys', inputFor(both), { beforeQuery: 'pg_reload_conf' });
+  expect(await inForce()).toBe('ANY 1 ("node1", "node2")');
+  const elsewhere = createTools(bed.lab.clusterFile);
+  try {
+    const result = await perform(elsewhere, 'setSynchronousStandbys', inputFor(both));
+    expect(result.changed).toBe(true);
+    await expectInForce('ANY 2 ("node1", "node2")');
+  } finally {
+    await elsewhere.close();
+  }
+});
+
+it('drops a standby that is gone, and frees the commits that wait for it', async () => {
+  await stopStandby(2);
+  const client = await bed.connect(0);
+  let isCommitted = false;
+  const committing = client.query('create table waits (id int)').then(() => (isCommitted = true));
+  await waitFor(
+    async () =>
+      (await bed.ask(0, `select count(*)::int as n from pg_stat_activity where wait_event = 'SyncRep'`))['n'] === 1,
+    { what: 'a commit that waits', timeoutMs: 5000 },
+  );
+  expect(isCommitted).toBe(false);
+  expect((await set({ standbys: 2, whenNone: 'degrade' })).line).toBe('commits wait for ANY 1 ("node1")');
+  await committing;
+  await client.end();
+});
+
+it('without any standby, commits go on or wait, as the policy says', async () => {
+  await stopStandby(1);
+  await set(one);
+  await expectInForce('');
+  await commit();
+  const { line } = await set({ standbys: 1, whenNone: 'wait' });
+  expect(line).toBe('commits wait for ANY 1 ("node1", "node2")');
+});

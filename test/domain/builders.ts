@@ -1,0 +1,232 @@
+// A cluster in which everything is well, deep-frozen: a row of a table overrides only what differs.
+// Node 0 is the primary on timeline 1; every other node streams from it; pgpool shows all of them up.
+
+import type { ClusterConfiguration, NodeConfiguration, PolicyConfiguration } from '../../domain/cluster';
+import type { FailoverRequest } from '../../domain/failover-plan';
+import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts, WalReceiverFacts } from '../../domain/witness';
+
+type DeepPartialNode = Partial<Omit<NodeFacts, 'host' | 'walReceiver'>> & {
+  readonly host?: Partial<HostFacts> | null;
+  readonly walReceiver?: Partial<WalReceiverFacts> | null;
+};
+
+export interface Differences {
+  readonly nodes?: Readonly<Record<number, DeepPartialNode>>;
+  readonly probes?: readonly ProbeFacts[];
+  readonly pgpools?: readonly PgpoolFacts[];
+}
+
+export const systemIdentifier = '7300000000000000001';
+export const wellLsn = '0/5000000';
+
+/** Freezes everything below `value`: a function that changes its input then throws. */
+export function deepFreeze<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}
+
+export interface ConfigurationDifferences {
+  readonly nodes?: Readonly<Record<number, Partial<NodeConfiguration>>>;
+  readonly policy?: Partial<PolicyConfiguration>;
+  readonly postgres?: Partial<ClusterConfiguration['postgres']>;
+}
+
+function makeNode(id: number): NodeConfiguration {
+  const host = `10.0.0.${String(10 + id)}`;
+  return {
+    id,
+    host,
+    port: 5432,
+    dataDirectory: '/srv/main',
+    applicationName: `node${String(id)}`,
+    priority: 100,
+    ssh: { host, port: 22, user: 'postgres', identityFile: '~/.ssh/id_ed25519' },
+  };
+}
+
+const policyDefaults: PolicyConfiguration = {
+  maximumLagBytes: 16_777_216,
+  unreachableHost: 'proceed',
+  fenceCommand: [],
+  crashRecoveryMs: 3000,
+  unreachableFromPgpoolMs: 10_000,
+  follow: ['repoint', 'rewind', 'rebuild'],
+  replacedData: 'keep',
+  divergedWrites: 'park',
+  rejoin: 'automatic',
+  synchronous: { standbys: 0, whenNone: 'degrade' },
+  slots: 'none',
+  slotRetentionBytes: 0,
+  minimumIntervalMs: 60_000,
+};
+
+/** Nodes 0 to count - 1 with the cluster file's defaults. */
+export function makeConfiguration(differences: ConfigurationDifferences = {}, count = 3): ClusterConfiguration {
+  const pgpool = { name: 'pgpool0', host: '10.0.0.1', port: 9999, pcpPort: 9898, pcpUser: 'pgpool', passFile: '~/.p' };
+  return deepFreeze({
+    cluster: 'shop',
+    nodes: Array.from({ length: count }, (_, id) => ({ ...makeNode(id), ...differences.nodes?.[id] })),
+    postgres: {
+      bin: '/usr/lib/postgresql/15/bin',
+      user: 'postgres',
+      database: 'postgres',
+      replicationUser: 'replicator',
+      passFile: '~/.pgpass',
+      service: { kind: 'pg_ctl' as const },
+      ...differences.postgres,
+    },
+    ssh: { knownHostsFile: '~/.ssh/known_hosts' },
+    paths: { savedConfiguration: '~/saved', jobs: '~/jobs' },
+    pgpool: [pgpool],
+    policy: { ...policyDefaults, ...differences.policy },
+    temporal: { address: '127.0.0.1:7233', namespace: 'default', taskQueue: 'pgpool-runbook' },
+  });
+}
+
+const hostIsWell: HostFacts = {
+  ssh: 'answered',
+  seen: 'host answers',
+  processes: 'running',
+  clockOffsetMs: 0,
+  hasStandbySignal: false,
+  controlFile: null,
+};
+
+/** A WAL receiver that hears from node `from` every 100 ms. */
+export function receiverFrom(from: number, timeline = 1): WalReceiverFacts {
+  return { isStreaming: true, host: makeNode(from).host, port: 5432, timeline, lastMessageAgeMs: 100 };
+}
+
+function makeNodeFacts(node: number, differences: DeepPartialNode = {}): NodeFacts {
+  const isInRecovery = node !== 0;
+  const { host, walReceiver, ...plain } = differences;
+  const receiver = isInRecovery ? receiverFrom(0) : null;
+  return {
+    node,
+    sql: 'answered',
+    sqlSeen: isInRecovery ? 'answers, in recovery' : 'answers, accepts writes',
+    isInRecovery,
+    systemIdentifier,
+    position: { timeline: 1, lsn: wellLsn },
+    history: [],
+    timelineAgeMs: null,
+    isReplayPaused: isInRecovery ? false : null,
+    synchronousStandbyNames: '',
+    walReceiver: walReceiver ? { ...receiverFrom(0), ...walReceiver } : walReceiver === null ? null : receiver,
+    host: host ? { ...hostIsWell, ...host } : null,
+    ...plain,
+  };
+}
+
+/** pgpool's view: `primary` has that role, every node is up, `live` says what pgpool itself sees. */
+export function pgpoolSees(
+  primary: number | null,
+  live: Readonly<Record<number, string>> = {},
+  count = 3,
+): PgpoolFacts {
+  const nodes = Array.from({ length: count }, (_, node) => ({
+    node,
+    status: 'up' as const,
+    role: node === primary ? 'primary' : 'standby',
+    liveStatus: live[node] ?? 'up',
+  }));
+  return { pgpool: 'pgpool0', nodes, seen: '' };
+}
+
+export function makeFacts(differences: Differences = {}, count = 3): Facts {
+  return deepFreeze({
+    takenAt: '2026-01-01T00:00:00.000Z',
+    nodes: Array.from({ length: count }, (_, node) => makeNodeFacts(node, differences.nodes?.[node])),
+    probes: differences.probes ?? [],
+    pgpools: differences.pgpools ?? [pgpoolSees(0, {}, count)],
+  });
+}
+
+/** What pgpool reports when the primary, node 0, fails. */
+export function makeRequest(differences: Partial<FailoverRequest> = {}): FailoverRequest {
+  return deepFreeze({
+    failedNode: 0,
+    oldPrimary: 0,
+    excluded: [],
+    hasWaited: false,
+    sinceEventMs: 50,
+    formerSynchronousStandbyNames: null,
+    fencedNode: null,
+    ...differences,
+  });
+}
+
+const nothingOverSql = {
+  isInRecovery: null,
+  systemIdentifier: null,
+  position: null,
+  history: [],
+  isReplayPaused: null,
+  synchronousStandbyNames: null,
+  walReceiver: null,
+} as const;
+
+/** Stopped: the port is closed and the host says that no process is left. */
+export const stopped: DeepPartialNode = {
+  ...nothingOverSql,
+  sql: 'refused',
+  sqlSeen: 'connection refused',
+  host: { processes: 'none' },
+};
+
+/** SIGSTOP: the processes are there, SQL says nothing. */
+export const frozen: DeepPartialNode = {
+  ...nothingOverSql,
+  sql: 'silent',
+  sqlSeen: 'no answer in 1000 ms',
+  host: { processes: 'running' },
+};
+
+/** Packets dropped: neither SQL nor ssh says anything. */
+export const vanished: DeepPartialNode = {
+  ...frozen,
+  host: { ssh: 'silent', seen: 'no answer', processes: 'unknown', clockOffsetMs: null, hasStandbySignal: null },
+};
+
+/** SQLSTATE 57P03: starting, stopping or in crash recovery. */
+export const recovering: DeepPartialNode = {
+  ...frozen,
+  sql: 'recovering',
+  sqlSeen: 'the database system is starting up (57P03)',
+};
+
+/** The stopped node's control file, with its last checkpoint at `lsn`. */
+export function stoppedAt(lsn: string, timeline = 1, identifier = systemIdentifier): DeepPartialNode {
+  const controlFile = { state: 'shut down', systemIdentifier: identifier, checkpoint: { timeline, lsn } };
+  return { ...stopped, host: { processes: 'none', controlFile } };
+}
+
+export function at(lsn: string, timeline = 1): DeepPartialNode {
+  return { position: { timeline, lsn } };
+}
+
+/** A standby's receiver lost its primary: what remains after a reset connection. */
+export const receivesNothing: DeepPartialNode = { walReceiver: null };
+
+/** Promoted: accepts writes on a timeline that forked from timeline 1 at the well position. */
+export const promotedToTimeline2: DeepPartialNode = {
+  isInRecovery: false,
+  position: { timeline: 2, lsn: '0/5000100' },
+  history: [{ timeline: 1, endLsn: wellLsn }],
+  timelineAgeMs: 300_000,
+  walReceiver: null,
+};
+
+/** A standby that has crossed to timeline 2 with the node above. */
+export const onTimeline2: DeepPartialNode = {
+  position: { timeline: 2, lsn: '0/5000100' },
+  history: [{ timeline: 1, endLsn: wellLsn }],
+  timelineAgeMs: 300_000,
+};
+
+export function probe(from: number, answer: ProbeFacts['answer'], about = 0): ProbeFacts {
+  return { from, about, answer, seen: `select 1: ${answer}` };
+}

@@ -1,0 +1,163 @@
+// Stories in which planFailover promotes nobody: refusals, and two primaries. Told in failover-plan.test.ts.
+
+import {
+  at,
+  frozen,
+  onTimeline2,
+  pgpoolSees,
+  probe,
+  promotedToTimeline2,
+  receivesNothing,
+  stopped,
+  vanished,
+} from './builders';
+import { parks, pgpoolLost, withoutReceivers, type FailoverStory } from './failover-stories';
+
+export const refusalStories: readonly FailoverStory[] = [
+  {
+    title: 'pgpool names a node that the cluster file does not know',
+    topology: '0* stopped; pgpool: 7/0',
+    facts: { nodes: { 0: stopped } },
+    request: { failedNode: 7 },
+    expected: { action: 'refuse', reason: 'node-not-configured' },
+  },
+  {
+    title: 'pgpool’s old primary is a node that the cluster file does not know',
+    topology: '0* well; pgpool: 0/9',
+    facts: {},
+    request: { oldPrimary: 9 },
+    expected: { action: 'refuse', reason: 'node-not-configured' },
+  },
+  {
+    title: 'the fenced node was taken out of the cluster file meanwhile',
+    topology: '0 1 2 known, node 5 was fenced',
+    facts: { nodes: { 0: stopped } },
+    request: { fencedNode: 5 },
+    expected: { action: 'refuse', reason: 'node-not-configured' },
+  },
+  {
+    title: 'every node is a standby and no number names a primary',
+    topology: '0 1 2 in recovery; pgpool: -1/-1',
+    facts: { nodes: { 0: { isInRecovery: true }, ...withoutReceivers }, pgpools: [pgpoolSees(null)] },
+    request: { failedNode: null, oldPrimary: null },
+    expected: { action: 'refuse', reason: 'primary-unknown' },
+  },
+  {
+    title: 'every node is a standby, even the one that pgpool calls the primary',
+    topology: '0 restarted as a standby, 1 2 well; pgpool: 0/0',
+    facts: { nodes: { 0: { isInRecovery: true } } },
+    expected: { action: 'refuse', reason: 'primary-unknown' },
+  },
+  {
+    title: 'the primary answers but has no connection to spare',
+    topology: '0* rejects (53300), 1 2 well; pgpool: 0/0',
+    facts: { nodes: { 0: { ...frozen, sql: 'rejected', sqlSeen: 'too many clients already (53300)' } } },
+    expected: { action: 'refuse', reason: 'primary-rejects-queries', state: 'rejecting' },
+  },
+  {
+    title: 'the primary is silent to one host only, and nobody else could ask',
+    topology: '0* silent to the worker, probes impossible; pgpool: 0/0',
+    facts: {
+      nodes: { 0: vanished, ...withoutReceivers },
+      probes: [probe(1, 'unknown'), probe(2, 'unknown')],
+      pgpools: pgpoolLost,
+    },
+    expected: { action: 'refuse', reason: 'primary-unreachable', state: 'unknown' },
+  },
+  {
+    title: 'the primary is silent to two hosts, but a WAL message came after the event',
+    topology: '0* silent, 2 heard it 100 ms ago, event 2 s ago; pgpool: 0/0',
+    facts: {
+      nodes: { 0: vanished, 1: receivesNothing, 2: { walReceiver: { lastMessageAgeMs: 100 } } },
+      probes: [probe(1, 'silent'), probe(2, 'silent')],
+      pgpools: pgpoolLost,
+    },
+    request: { sinceEventMs: 2000 },
+    expected: { action: 'refuse', reason: 'primary-unreachable', state: 'unknown' },
+  },
+  {
+    title: 'pgpool’s own live look says up while everybody else is met with silence',
+    topology: '0* silent to the worker and nodes 1 2, up for pgpool; pgpool: 0/0',
+    facts: { nodes: { 0: vanished, ...withoutReceivers }, probes: [probe(1, 'silent'), probe(2, 'silent')] },
+    expected: { action: 'refuse', reason: 'primary-unreachable', state: 'unknown' },
+  },
+  {
+    title: 'a firewall refuses the worker, but pgpool’s live look says up: no proof of death',
+    topology: '0* refuses the worker, ssh silent, up for pgpool; pgpool: 0/0',
+    facts: { nodes: { 0: { ...vanished, sql: 'refused', sqlSeen: 'connection refused' }, ...withoutReceivers } },
+    expected: { action: 'refuse', reason: 'primary-unreachable', state: 'unknown' },
+  },
+  {
+    title: 'policy.unreachableHost is park: a vanished host is for people to judge',
+    topology: '0* vanished for the worker and node 1; pgpool: 0/0',
+    configuration: parks,
+    facts: { nodes: { 0: vanished, ...withoutReceivers }, probes: [probe(1, 'silent')], pgpools: pgpoolLost },
+    expected: { action: 'refuse', reason: 'primary-unreachable', state: 'unreachable' },
+  },
+  {
+    title: 'a vanished host seconds after the last promotion is too soon',
+    topology: '0 gone, 1* vanished on timeline 2 (59 s old), 2 well; pgpool: 1/1',
+    facts: {
+      nodes: { 0: stopped, 1: vanished, 2: { ...onTimeline2, timelineAgeMs: 59_999, walReceiver: null } },
+      probes: [probe(2, 'silent', 1)],
+      pgpools: [pgpoolSees(1, { 1: 'down' })],
+    },
+    request: { failedNode: 1, oldPrimary: 1 },
+    expected: { action: 'refuse', reason: 'too-soon', state: 'unreachable' },
+  },
+];
+
+const foreign = '7999999999999999999';
+
+export const twoPrimariesStories: readonly FailoverStory[] = [
+  {
+    title: 'the former primary came back by itself: its successor descends from it, so the former one is fenced',
+    topology: '0* timeline 1, 1* timeline 2 forked from 1; pgpool: 0/0',
+    facts: { nodes: { 1: promotedToTimeline2 } },
+    expected: { action: 'fence', node: 0 },
+  },
+  {
+    title: 'the former primary has the higher id and more WAL, and is fenced all the same',
+    topology: '0* timeline 2, 1* timeline 1 and ahead; pgpool: 2/1',
+    facts: { nodes: { 0: promotedToTimeline2, 1: { ...at('9/0'), isInRecovery: false }, 2: stopped } },
+    request: { failedNode: 2, oldPrimary: 1 },
+    expected: { action: 'fence', node: 1 },
+  },
+  {
+    title: 'the former primary accepts writes although it was fenced: people are asked',
+    topology: '0* timeline 1, fenced, 1* timeline 2; plan again',
+    facts: { nodes: { 1: promotedToTimeline2 } },
+    request: { fencedNode: 0 },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'two nodes accept writes on the same timeline: neither succeeds the other',
+    topology: '0* timeline 1, 1* timeline 1; pgpool: 0/0',
+    facts: { nodes: { 1: { isInRecovery: false } } },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'two nodes were promoted from the same timeline: neither succeeds the other',
+    topology: '0* timeline 3 from 1, 1* timeline 2 from 1; pgpool: 0/0',
+    facts: { nodes: { 0: { ...promotedToTimeline2, ...at('0/5000100', 3) }, 1: promotedToTimeline2 } },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'a server of another cluster on timeline 2 does not succeed ours',
+    topology: '0* timeline 1, 1* foreign on timeline 2; pgpool: 0/0',
+    facts: { nodes: { 1: { ...promotedToTimeline2, systemIdentifier: foreign } } },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'three nodes accept writes: people are asked, even with a clear line of succession',
+    topology: '0* timeline 1, 1* timeline 2, 2* timeline 1; pgpool: 0/0',
+    facts: { nodes: { 1: promotedToTimeline2, 2: { isInRecovery: false } } },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'two nodes accept writes and the timeline of one is not known',
+    topology: '0* timeline unknown, 1* timeline 2; pgpool: 0/0',
+    facts: { nodes: { 0: { position: null }, 1: promotedToTimeline2 } },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+];

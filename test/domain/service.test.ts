@@ -1,0 +1,63 @@
+// The stop and start commands of each way to run PostgreSQL, as shell text that a shell accepts.
+
+import { execFileSync } from 'node:child_process';
+import { serviceCommands } from '../../domain/service';
+import type { ServiceConfiguration } from '../../domain/cluster';
+import { makeConfiguration } from './builders';
+
+function commands(service: ServiceConfiguration, dataDirectory: string): { stop: string; start: string } {
+  const configuration = makeConfiguration({ nodes: { 1: { dataDirectory } }, postgres: { service } });
+  return serviceCommands(configuration, configuration.nodes[1]!);
+}
+
+const debian = '/var/lib/postgresql/15/main';
+const other = '/var/lib/pgsql/15/data';
+
+test.each([
+  [
+    'pg_ctl',
+    debian,
+    '"$BIN/pg_ctl" -D "$DATA" -m fast -t 2 stop',
+    '"$BIN/pg_ctl" -D "$DATA" -w -t 60 -l "$DATA/../postgresql.log" start',
+  ],
+  [
+    'systemd',
+    debian,
+    'sudo -n systemctl stop postgresql@15-main.service',
+    'sudo -n systemctl start postgresql@15-main.service',
+  ],
+  [
+    'systemd',
+    `${debian}/`,
+    'sudo -n systemctl stop postgresql@15-main.service',
+    'sudo -n systemctl start postgresql@15-main.service',
+  ],
+  [
+    'systemd',
+    other,
+    'sudo -n systemctl stop postgresql-$(cat "$DATA/PG_VERSION").service',
+    'sudo -n systemctl start postgresql-$(cat "$DATA/PG_VERSION").service',
+  ],
+  ['pg_ctlcluster', debian, 'pg_ctlcluster 15 main stop -m fast', 'pg_ctlcluster 15 main start'],
+  [
+    'pg_ctlcluster',
+    other,
+    'pg_ctlcluster "$(cat "$DATA/PG_VERSION")" main stop -m fast',
+    'pg_ctlcluster "$(cat "$DATA/PG_VERSION")" main start',
+  ],
+] as const)('%s with %s', (kind, dataDirectory, stop, start) => {
+  expect(commands({ kind }, dataDirectory)).toEqual({ stop, start });
+});
+
+test('the site’s own commands are taken as they are', () => {
+  const service = { kind: 'commands', start: 'rc-service pg start', stop: 'rc-service pg stop' } as const;
+  expect(commands(service, debian)).toEqual({ start: service.start, stop: service.stop });
+});
+
+test('a data directory with shell characters never reaches the text of a command', () => {
+  for (const kind of ['pg_ctl', 'systemd', 'pg_ctlcluster'] as const) {
+    const { stop, start } = commands({ kind }, '/srv/postgresql/15/a;touch b');
+    expect(`${stop} ${start}`).not.toContain('touch');
+    for (const text of [stop, start]) execFileSync('sh', ['-n', '-c', text]);
+  }
+});

@@ -1,0 +1,143 @@
+// synchronous_standby_names: reading it, writing it, and whether the last acknowledged commit can be lost (R + W > N).
+
+import fc from 'fast-check';
+import { formatSynchronousStandbyNames, hasLastCommit, parseSynchronousStandbyNames } from '../../domain/synchronous';
+import { makeConfiguration } from './builders';
+
+describe('reading', () => {
+  test.each([
+    ['', 0, []],
+    ['   ', 0, []],
+    ['*', 1, ['*']],
+    ['node1', 1, ['node1']],
+    ['node1, node2', 1, ['node1', 'node2']],
+    ['ANY 1 (node1, node2)', 1, ['node1', 'node2']],
+    ['any 2 ( node1 ,node2,node3 )', 2, ['node1', 'node2', 'node3']],
+    ['FIRST 2 (*)', 2, ['*']],
+    ['First  1(node1)', 1, ['node1']],
+    ['2 (node1, node2)', 2, ['node1', 'node2']],
+    ['"Node 1", node2', 1, ['Node 1', 'node2']],
+    ['ANY 1 ("a""b")', 1, ['a"b']],
+  ])('%j: %s of %j', (text, required, names) => {
+    expect(parseSynchronousStandbyNames(text)).toEqual({ required, names });
+  });
+
+  test.each([
+    'ANY 1 ()',
+    'ANY 1 (node1',
+    'ANY (node1)',
+    'ANY x (node1)',
+    'ANY 0 (node1)',
+    'node1,',
+    ',',
+    'node1 node2',
+    '"node1',
+    'ANY 1 (node1) node2',
+    'ANY 1 ((node1))',
+    '""',
+  ])('%j is malformed', (text) => {
+    expect(parseSynchronousStandbyNames(text)).toBeNull();
+  });
+
+  test('any text gives a set or null', () => {
+    const word = fc.constantFrom('ANY ', 'FIRST ', '1', '(', ')', ',', '"', '""', 'node1', ' ', '*', '\n');
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.array(word).map((words) => words.join('')),
+    );
+    const property = fc.property(text, (value) => {
+      const set = parseSynchronousStandbyNames(value);
+      if (set) expect(set.required > 0).toBe(set.names.length > 0);
+    });
+    fc.assert(property, { numRuns: 2000 });
+  });
+
+  test('long hostile text is read at once', () => {
+    const startedAt = performance.now();
+    for (const unit of ['"', '""', '(', ' ', 'a ', ',', 'any ']) {
+      parseSynchronousStandbyNames(unit.repeat(20_000));
+      parseSynchronousStandbyNames(`ANY 1 (${unit.repeat(20_000)}`);
+    }
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+  });
+
+  test('names in quotes can be written and read back', () => {
+    const name = fc.string({ minLength: 1 }).filter((text) => !/[,()]/.test(text));
+    fc.assert(
+      fc.property(fc.array(name, { minLength: 1 }), fc.integer({ min: 1, max: 99 }), (names, required) => {
+        const quoted = names.map((text) => `"${text.replaceAll('"', '""')}"`).join(', ');
+        expect(parseSynchronousStandbyNames(`ANY ${String(required)} (${quoted})`)).toEqual({ required, names });
+      }),
+    );
+  });
+});
+
+/** Node 0 is the former primary; `count` nodes in all. */
+function hasLast(setting: string | null, reachable: number[], policyStandbys = 0, count = 3): boolean {
+  const policy = { synchronous: { standbys: policyStandbys, whenNone: 'degrade' as const } };
+  return hasLastCommit(makeConfiguration({ policy }, count), setting, reachable, 0) === null;
+}
+
+describe('R + W > N: do the standbys that were asked hold the last commit?', () => {
+  test.each([
+    ['asynchronous: nothing was promised', '', [], 3, true],
+    ['the setting is unknown and the policy asynchronous', null, [1], 3, true],
+    ['ANY 1 of 2, both asked', 'ANY 1 (node1, node2)', [1, 2], 3, true],
+    ['ANY 1 of 2, one asked', 'ANY 1 (node1, node2)', [1], 3, false],
+    ['ANY 2 of 2, one asked', 'ANY 2 (node1, node2)', [1], 3, true],
+    ['ANY 2 of 3, two asked', 'ANY 2 (node1, node2, node3)', [1, 3], 4, true],
+    ['ANY 2 of 3, one asked', 'ANY 2 (node1, node2, node3)', [3], 4, false],
+    ['FIRST 1 of 2, the first asked: it may have been away', 'FIRST 1 (node1, node2)', [1], 3, false],
+    ['a plain list means one of them', 'node1, node2', [2], 3, false],
+    ['one named standby, and it is asked', 'node1', [1], 3, true],
+    ['one named standby, and only another is asked', 'node1', [2], 3, false],
+    ['* means every standby', '*', [1], 3, false],
+    ['* with all asked', '*', [1, 2], 3, true],
+    ['quoted names', '"node1", "node2"', [1], 3, false],
+    ['PostgreSQL compares names without case', 'ANY 1 (NODE1, Node2)', [1], 3, false],
+    ['names without case, both asked', 'ANY 1 (NODE1, Node2)', [1, 2], 3, true],
+    ['a listed standby outside of the cluster file may hold it', 'ANY 1 (node1, node2, archive)', [1, 2], 3, false],
+    ['only a standby outside of the cluster file holds it', 'archive', [1, 2], 3, false],
+    ['the old primary lists itself, and never confirms to itself', 'ANY 1 (node0, node1, node2)', [1, 2], 3, true],
+    ['a name that is listed twice counts once', 'ANY 1 (node1, node1)', [1], 3, true],
+    ['a malformed setting is not taken for asynchronous', 'ANY 1 (node1', [1], 3, false],
+    ['a malformed setting, everybody asked', 'ANY 1 (node1', [1, 2], 3, true],
+    ['ANY 0 is malformed as well', 'ANY 0 (node1, node2)', [1], 3, false],
+  ])('%s: %j, asked %j of %s nodes: %s', (_, setting, reachable, count, expected) => {
+    expect(hasLast(setting, reachable, 0, count)).toBe(expected);
+  });
+
+  test.each([
+    ['the policy is stricter than the setting', '', [1], 1, false],
+    ['the setting is stricter than the policy', 'ANY 1 (node1, node2)', [1], 2, false],
+    ['both are content', 'ANY 1 (node1, node2)', [1, 2], 1, true],
+    ['the policy alone, all must confirm, one asked', null, [1], 2, true],
+  ])('the stricter wins: %s', (_, setting, reachable, standbys, expected) => {
+    expect(hasLast(setting, reachable, standbys)).toBe(expected);
+  });
+
+  test('asking one more standby never makes the answer worse', () => {
+    const reachable = fc.uniqueArray(fc.integer({ min: 1, max: 3 }));
+    const settings = fc.constantFrom('', '*', 'ANY 2 (node1, node2, node3)', 'node1, node3', 'ANY 1 (node2, other)');
+    fc.assert(
+      fc.property(reachable, fc.integer({ min: 1, max: 3 }), settings, (asked, more, setting) => {
+        if (hasLast(setting, asked, 0, 4)) expect(hasLast(setting, [...new Set([...asked, more])], 0, 4)).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('writing what the new primary waits for', () => {
+  test.each([
+    ['asynchronous', 0, 'degrade', [1, 2], ''],
+    ['one of two', 1, 'degrade', [1, 2], 'ANY 1 ("node1", "node2")'],
+    ['degrade: as many as stream', 2, 'degrade', [2], 'ANY 1 ("node2")'],
+    ['degrade: nobody streams', 2, 'degrade', [], ''],
+    ['wait: as many as asked for, although fewer stream', 2, 'wait', [2], 'ANY 2 ("node2")'],
+  ] as const)('%s', (_, standbys, whenNone, streaming, expected) => {
+    const configuration = makeConfiguration({ policy: { synchronous: { standbys, whenNone } } });
+    const text = formatSynchronousStandbyNames(configuration, streaming);
+    expect(text).toBe(expected);
+    expect(parseSynchronousStandbyNames(text)).not.toBeNull();
+  });
+});

@@ -1,0 +1,51 @@
+// Which nodes are away, and the workflow that waits for each: one per node and cluster, whichever incident started it.
+
+import { CancellationScope, ParentClosePolicy, startChild } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { awaitWorkflowId, workflowTypes } from '../domain/names';
+import type { AwaitInput } from './messages';
+
+export class MissingNodes {
+  private readonly awaited = new Map<number, AwaitInput['until']>();
+  /** Nodes whose await workflow has told this run of their return. */
+  private readonly returned = new Set<number>();
+
+  isAwaited(node: number): boolean {
+    return this.awaited.has(node);
+  }
+
+  markReturned(node: number): void {
+    this.awaited.delete(node);
+    this.returned.add(node);
+  }
+
+  /** True once for each return. */
+  hasReturned(node: number): boolean {
+    return this.returned.delete(node);
+  }
+
+  /** Who could not follow the last primary may be able to follow the next; who is silent stays awaited. */
+  forgetFollowers(): void {
+    for (const [node, until] of this.awaited) if (until === 'streams') this.awaited.delete(node);
+  }
+
+  /** False when the node is waited for already. The wait outlives the incident that started it. */
+  async awaitReturn(input: AwaitInput): Promise<boolean> {
+    this.awaited.set(input.node, input.until);
+    try {
+      await CancellationScope.nonCancellable(() =>
+        startChild(workflowTypes.await, {
+          args: [input],
+          workflowId: awaitWorkflowId(input.cluster, input.node),
+          parentClosePolicy: ParentClosePolicy.ABANDON,
+          staticSummary: `waiting for node ${String(input.node)} to come back`,
+          workflowTaskTimeout: '2s',
+        }),
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+      throw error;
+    }
+  }
+}
