@@ -20,6 +20,7 @@ export interface AttachResult {
 }
 
 const pcpMs = 1500;
+const lookMs = 100;
 const settleMs = 20_000;
 /** An attach takes about a second; pgpool's queue holds ten requests (pool.h, MAX_REQUEST_QUEUE_SIZE). */
 const askAgainMs = 4000;
@@ -51,7 +52,7 @@ export async function attach(input: AttachInput): Promise<AttachResult> {
     } catch (error) {
       seen = messageOf(error);
     }
-    await sleep(50);
+    await sleep(lookMs);
   }
   throw failure(
     'unproven',

@@ -15,6 +15,8 @@ export interface ConfirmPrimaryInput {
 const pcpMs = 1500;
 /** pgpool looks once a second for search_primary_node_timeout (5 s in our pgpool.conf) after its hook returned. */
 const searchMs = 7000;
+const firstLookMs = 200;
+const lookMs = 100;
 const settleMs = 25_000;
 /** pgpool's queue holds ten requests (pool.h, MAX_REQUEST_QUEUE_SIZE). */
 const attachPauseMs = 1000;
@@ -25,6 +27,8 @@ export async function confirmPrimary(input: ConfirmPrimaryInput): Promise<{ chan
   const startedAt = Date.now();
   let changed = false;
   let isAsked = false;
+  // pgpool is busy with its own failover now, and every question costs it a process.
+  await sleep(firstLookMs);
   let seen = '';
   while (Date.now() - startedAt < settleMs) {
     heartbeat(seen);
@@ -48,7 +52,7 @@ export async function confirmPrimary(input: ConfirmPrimaryInput): Promise<{ chan
     } catch (error) {
       seen = messageOf(error);
     }
-    await sleep(50);
+    await sleep(lookMs);
   }
   throw failure(
     'unproven',

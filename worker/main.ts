@@ -47,10 +47,10 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
   });
   const stopWarming = keepWarm(tools, files);
   try {
-    const clusters = files.map((file) => file.configuration.cluster).join(', ');
+    const clusters = files.map((file) => file.configuration.cluster);
     const announce = async (): Promise<void> => {
-      await warmUp(client, taskQueue);
-      say(`worker ready: ${clusters} on ${address}, namespace ${namespace}, task queue ${taskQueue}`);
+      await warmUp(client, taskQueue, clusters);
+      say(`worker ready: ${clusters.join(', ')} on ${address}, namespace ${namespace}, task queue ${taskQueue}`);
     };
     const announcing = announce().catch((error: unknown) => {
       worker.shutdown();
@@ -71,9 +71,21 @@ function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'>
     : { workflowsPath: require.resolve('../workflows/index') };
 }
 
-async function warmUp(client: Client, taskQueue: string): Promise<void> {
-  const workflowId = `pgpool-runbook.warm-up.${String(process.pid)}.${String(Date.now())}`;
-  await client.workflow.execute('warmUp', { workflowId, taskQueue, workflowExecutionTimeout: '30s' });
+const warmUpRounds = 8;
+const warmUpMs = 4000;
+
+/** Ends early where nodes are silent: a worker that is needed now must not wait for them. */
+async function warmUp(client: Client, taskQueue: string, clusters: readonly string[]): Promise<void> {
+  const startedAt = Date.now();
+  for (let round = 1; round <= warmUpRounds && Date.now() - startedAt < warmUpMs; round += 1) {
+    const workflowId = `pgpool-runbook.warm-up.${String(process.pid)}.${String(startedAt)}.${String(round)}`;
+    await client.workflow.execute('warmUp', {
+      workflowId,
+      taskQueue,
+      args: [clusters],
+      workflowExecutionTimeout: '30s',
+    });
+  }
 }
 
 function groupByQueue(files: readonly ClusterFile[]): { temporal: TemporalSettings; files: ClusterFile[] }[] {

@@ -117,7 +117,7 @@ async function settleNext(
   inbox.settle(events, verdict);
   known.verdict = weightier(known.verdict, verdict);
   upsertSearchAttributes(searchAttributes({ operation: event.kind, outcome: known.verdict.outcome }));
-  if ('verdict' in result) await converge(convergence, known, result, events);
+  if ('verdict' in result) await converge(convergence, known, result, events, timing);
   known.undecided = verdict.outcome === 'refused' && verdict.reason !== 'node-not-configured' ? events : [];
 }
 
@@ -164,6 +164,7 @@ async function converge(
   known: Known,
   result: FailoverResult,
   events: readonly ClusterEvent[],
+  timing: IncidentTiming,
 ): Promise<void> {
   const { configuration, facts } = result.observation;
   const { reason } = result.verdict;
@@ -188,7 +189,8 @@ async function converge(
   for (const node of new Set(followers)) {
     if (node !== primary && !(isAway && node === former)) convergence.startFollow(node, primary);
   }
-  if (isAway) await convergence.awaitReturn(former, 'answers');
+  // It was looked at a moment ago.
+  if (isAway) await convergence.awaitReturn(former, 'answers', timing.awaitDelayMs);
 }
 
 /** One look answers them all: the failed node that a pgpool took for the primary matters most. */

@@ -22,9 +22,17 @@ export interface IncidentTiming {
    */
   readonly looks: number;
   readonly lookAgainMs: number;
+  /** Before the wait for a former primary looks for the first time: it was just seen, and clients are reconnecting now. */
+  readonly awaitDelayMs: number;
 }
 
-export const defaultTiming: IncidentTiming = { lingerMs: 5000, preemptMs: 3000, looks: 60, lookAgainMs: 10_000 };
+export const defaultTiming: IncidentTiming = {
+  lingerMs: 5000,
+  preemptMs: 3000,
+  looks: 60,
+  lookAgainMs: 10_000,
+  awaitDelayMs: 2000,
+};
 
 /** The result of an incident's run: the verdict that mattered most, and what became of every event and node. */
 export interface IncidentReport extends Verdict {

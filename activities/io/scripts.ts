@@ -80,8 +80,12 @@ elif [ -n "$PIDS" ]; then HOW=orphans-killed; end
 elif [ "$ALWAYS" = yes ]; then export BIN DATA; quietly 3 sh -c "$STOP"; fi
 [ -z "$(postgres_processes "$REAL")" ] || { echo "seen=processes survive SIGKILL"; exit 3; }
 # If anything starts this node again, it must come up read-only.
-: > "$REAL/standby.signal" && sync "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
-echo "how=$HOW"; echo "processes=none"; echo "standby_signal=yes"; control_file
-NAMES=$("$BIN/postgres" -D "$REAL" -C synchronous_standby_names 2>/dev/null) && echo "names=$NAMES"
+: > "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
+# Each of these takes a while and none needs another. Every one prints whole lines at once.
+{ sync "$REAL/standby.signal" || echo "unsynced=yes"; } &
+{ NAMES=$("$BIN/postgres" -D "$REAL" -C synchronous_standby_names 2>/dev/null) && echo "names=$NAMES"; } &
+control_file
+wait
+echo "how=$HOW"; echo "processes=none"; echo "standby_signal=yes"
 exit 0
 `;

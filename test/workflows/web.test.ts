@@ -105,8 +105,14 @@ it('can be searched for by cluster, operation and outcome', async () => {
   await expect(attributes(bench.awaiting(cluster, 0))).resolves.toEqual([cluster.name, 'await', undefined]);
 });
 
-it('has a workflow that does nothing, to warm a worker up', async () => {
-  const handle = await bench.environment.client.workflow.start('warmUp', { workflowId: 'warm-up', taskQueue: 'test' });
+it('has a workflow that only looks, to warm a worker up', async () => {
+  const own = bench.newCluster();
+  const handle = await bench.environment.client.workflow.start('warmUp', {
+    workflowId: 'warm-up',
+    taskQueue: 'test',
+    args: [[own.name]],
+  });
   await expect(handle.result()).resolves.toBeUndefined();
+  expect(own.calls.map(({ name }) => name)).toEqual(['observe']);
   await bench.record('warm-up-done', handle);
 });
