@@ -4,6 +4,7 @@ import { execFile, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import type { Info } from '@temporalio/activity';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import type { ApplicationFailure } from '@temporalio/common';
 import { DefaultLogger } from '@temporalio/worker';
@@ -60,8 +61,8 @@ type Input<Name extends Verb> = Parameters<Activities[Name]>[0];
 type Result<Name extends Verb> = Awaited<ReturnType<Activities[Name]>>;
 
 /** Without the log line for every failure that a test provokes. */
-export function createEnvironment(): MockActivityEnvironment {
-  return new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+export function createEnvironment(info: Partial<Info> = {}): MockActivityEnvironment {
+  return new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') });
 }
 
 /** Runs one activity in a context of its own, as the worker would. */
