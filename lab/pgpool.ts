@@ -24,7 +24,6 @@ pcp_socket_dir = '${directory}'
 pid_file_name = '${directory}/pgpool.pid'
 logdir = '${directory}'
 work_dir = '${directory}'
-num_init_children = 8
 max_pool = 2
 enable_pool_hba = on
 pool_passwd = 'pool_passwd'

@@ -5,6 +5,7 @@ import {
   CancellationScope,
   condition,
   isCancellation,
+  sleep,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { ClusterConfiguration } from '../domain/cluster';
@@ -177,6 +178,8 @@ async function converge(
     return;
   }
   const primary = result.primary;
+  // The answer leaves in a task of its own, and pgpool restarts its children now: nothing else is as urgent.
+  if (reason === 'promoted') await sleep(timing.settleMs, { summary: 'pgpool goes first' });
   convergence.servePrimary(primary);
   known.primary = primary;
   const isNews = reason === 'promoted' || reason === 'primary-kept';

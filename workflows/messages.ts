@@ -22,6 +22,8 @@ export interface IncidentTiming {
    */
   readonly looks: number;
   readonly lookAgainMs: number;
+  /** Between a promotion's answer and the first follow. */
+  readonly settleMs: number;
   /** Before the wait for a former primary looks for the first time: it was just seen, and clients are reconnecting now. */
   readonly awaitDelayMs: number;
 }
@@ -31,6 +33,7 @@ export const defaultTiming: IncidentTiming = {
   preemptMs: 3000,
   looks: 60,
   lookAgainMs: 10_000,
+  settleMs: 100,
   awaitDelayMs: 2000,
 };
 

@@ -25,7 +25,14 @@ const taskQueue = 'test';
 export const historiesDirectory = join(__dirname, 'histories');
 
 /** Long enough for a message to arrive within, short enough to wait for. */
-export const quick: IncidentTiming = { lingerMs: 200, preemptMs: 150, looks: 0, lookAgainMs: 50, awaitDelayMs: 0 };
+export const quick: IncidentTiming = {
+  lingerMs: 200,
+  preemptMs: 150,
+  looks: 0,
+  lookAgainMs: 50,
+  settleMs: 1,
+  awaitDelayMs: 0,
+};
 
 export class Bench {
   private readonly clusters = new Map<string, FakeCluster>();
