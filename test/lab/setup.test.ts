@@ -30,6 +30,9 @@ function makeClone(): void {
   symlinkSync(join(clone, 'node_modules'), inClone('node_modules'));
   mkdirSync(inClone('domain'));
   writeFileSync(inClone('domain/one.ts'), 'export const one: number = 1;\n');
+  mkdirSync(inClone('worker'));
+  const bundle = "import { writeFileSync } from 'node:fs';\nwriteFileSync('dist/workflow-bundle.js', '');\n";
+  writeFileSync(inClone('worker/bundle.ts'), bundle);
 }
 
 const setUp = (...args: string[]): Promise<Ended> => runProgram(process.execPath, [inClone('lab/setup.js'), ...args]);
@@ -134,7 +137,9 @@ describe('a second run', () => {
       expect(output).toContain('domain/one.ts(1,14): error TS2322');
     }
     writeFileSync(inClone('domain/one.ts'), 'export const one: number = 3;\n');
+    rmSync(inClone('dist/workflow-bundle.js'));
     expect((await setUp()).code).toBe(0);
+    expect(existsSync(inClone('dist/workflow-bundle.js'))).toBe(true);
     expect(readFileSync(inClone('dist/domain/one.js'), 'utf8')).toContain('one = 3');
   });
 
