@@ -10,6 +10,8 @@ const globalSetup = path.join(__dirname, 'test', 'global-setup.ts');
 const common = {
   rootDir: __dirname,
   testEnvironment: 'node',
+  // Not in the directory for temporary files, where nothing of ours may stay.
+  cacheDirectory: path.join(__dirname, 'node_modules', '.cache', 'jest'),
   // A dynamic import names the compiled file; here it is still TypeScript.
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {

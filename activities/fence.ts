@@ -30,6 +30,8 @@ export interface FenceResult {
 }
 
 const stopMs = 12_000;
+/** Together with the stop and the look afterwards within the activity's 25 s. */
+const commandMs = 8000;
 const silentHostMs = 500;
 const readMs = 1000;
 
@@ -110,7 +112,7 @@ async function runFenceCommand(
     PGPOOL_RUNBOOK_NODE: String(node.id),
     PGPOOL_RUNBOOK_HOST: node.host,
   };
-  const result = await runLocally(program, args, { environment, timeoutMs: stopMs });
+  const result = await runLocally(program, args, { environment, timeoutMs: commandMs });
   return {
     isConfirmed: result.exitCode === 0,
     seen: `fenceCommand ${result.exitCode === 0 ? 'succeeded' : `failed: ${result.seen}`}`,

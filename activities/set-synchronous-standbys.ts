@@ -24,7 +24,8 @@ export async function setSynchronousStandbys(
     { timeoutMs },
   );
   const streaming = configuration.nodes.filter((node) =>
-    rows.some((row) => row.application_name === node.applicationName),
+    // PostgreSQL compares these names without case (syncrep.c).
+    rows.some((row) => row.application_name.toLowerCase() === node.applicationName.toLowerCase()),
   );
   // With nobody streaming, an empty list would let commits pass: "wait" names everybody who may come back.
   const isWaiting = streaming.length === 0 && configuration.policy.synchronous.whenNone === 'wait';

@@ -70,7 +70,9 @@ function addWorker(program: Command, execute: Execute): void {
     .description('run the worker of one or more clusters, until SIGINT or SIGTERM')
     .requiredOption('-c, --config <files...>', 'cluster files')
     .action(async (options: CommonOptions & { config: string[] }) => {
-      await execute(options, async () => (await import('./commands/worker.js')).worker(options.config));
+      await execute(options, async () =>
+        (await import('./commands/worker.js')).worker(options.config, options.output === 'json'),
+      );
     });
 }
 

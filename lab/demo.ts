@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { messageOf } from '../activities/io/failures';
-import { printable, readArguments } from './demo/arguments';
+import { type DemoOptions, printable, readArguments } from './demo/arguments';
 import { describeNodes, printPcp, printVerdict } from './demo/print';
 import { judge, type DemoResult } from './demo/judge';
 import { runFailover } from './demo/run-failover';
@@ -28,29 +28,46 @@ async function main(argv: readonly string[]): Promise<number> {
         say(`  … ${line}`);
       },
     });
-    const before = await lab.report();
-    say();
-    say(describeNodes(lab, before));
-    printPcp(say, 'PCP node info before', before);
-    const run = await runFailover(lab, say);
-    const after = await lab.report();
-    say();
-    say(describeNodes(lab, after));
-    printPcp(say, 'PCP node info after', after);
-    const result: DemoResult = judge(lab, before, run, after);
-    printVerdict(say, result, run);
-    if (options.json) writeFileSync(options.json, `${printable(result.json)}\n`);
-    if (process.stdin.isTTY && process.stdout.isTTY) await untilEnter(lab, say);
-    return result.problems.length === 0 ? 0 : 1;
+    return await Promise.race([interruption(), play(lab, options, say)]);
   } catch (error) {
     process.stderr.write(`demo: ${messageOf(error)}\n`);
-    return 1;
+    return error instanceof Interruption ? 130 : 1;
   } finally {
     if (lab) {
       say('taking the lab down …');
       await lab.down();
     }
   }
+}
+
+async function play(lab: Lab, options: DemoOptions, say: (line?: string) => void): Promise<number> {
+  const before = await lab.report();
+  say();
+  say(describeNodes(lab, before));
+  printPcp(say, 'PCP node info before', before);
+  const run = await runFailover(lab, say);
+  const after = await lab.report();
+  say();
+  say(describeNodes(lab, after));
+  printPcp(say, 'PCP node info after', after);
+  const result: DemoResult = judge(lab, before, run, after);
+  printVerdict(say, result, run);
+  if (options.json) writeFileSync(options.json, `${printable(result.json)}\n`);
+  if (process.stdin.isTTY && process.stdout.isTTY) await untilEnter(lab, say);
+  return result.problems.length === 0 ? 0 : 1;
+}
+
+class Interruption extends Error {}
+
+/** Rejects at the first signal that would end the process, so that the lab is taken down all the same. */
+async function interruption(): Promise<never> {
+  return await new Promise((_, reject) => {
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(name, () => {
+        reject(new Interruption(`interrupted by ${name}`));
+      });
+    }
+  });
 }
 
 async function untilEnter(lab: Lab, say: (line?: string) => void): Promise<void> {

@@ -7,23 +7,25 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/index';
 import { loadClusterFile } from '../configuration/load';
+import { findUnreachable } from './first-look';
 import { ensureSearchAttributes } from './search-attributes';
 import { type ClusterFile, createTools, keepWarm } from './tools';
 
+type Say = (line: string) => void;
 type TemporalSettings = ClusterFile['configuration']['temporal'];
 
 /**
- * Runs until SIGTERM or SIGINT. Prints "worker ready: …" once it polls and its connections are opening.
+ * Runs until SIGTERM or SIGINT. Says "worker ready: …" once it polls, then one warning for each way to a node that does not work.
  * @throws ConfigurationError for a bad cluster file, before anything is started; TransportError without Temporal
  */
-export async function runWorker(clusterFiles: readonly string[]): Promise<void> {
+export async function runWorker(clusterFiles: readonly string[], say: Say = sayOnStdout): Promise<void> {
   const files = clusterFiles.map((path) => ({ path, configuration: loadClusterFile(path) }));
   const queues = groupByQueue(files);
   Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: ['SIGTERM', 'SIGINT'] });
-  await Promise.all(queues.map(({ temporal, files: own }) => serveQueue(temporal, own)));
+  await Promise.all(queues.map(({ temporal, files: own }) => serveQueue(temporal, own, say)));
 }
 
-async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFile[]): Promise<void> {
+async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFile[], say: Say): Promise<void> {
   const { address, namespace, taskQueue } = temporal;
   // TLS, API key and the like come from Temporal's own environment variables and file, as for its CLI.
   const { connectionOptions } = loadClientConnectConfig();
@@ -51,6 +53,8 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
     const announce = async (): Promise<void> => {
       await warmUp(client, taskQueue, clusters);
       say(`worker ready: ${clusters.join(', ')} on ${address}, namespace ${namespace}, task queue ${taskQueue}`);
+      for (const { configuration } of files)
+        for (const line of await findUnreachable(tools, configuration)) say(`warning: ${line}`);
     };
     const announcing = announce().catch((error: unknown) => {
       worker.shutdown();
@@ -100,6 +104,6 @@ function groupByQueue(files: readonly ClusterFile[]): { temporal: TemporalSettin
   return [...groups.values()];
 }
 
-function say(line: string): void {
+function sayOnStdout(line: string): void {
   process.stdout.write(`${line}\n`);
 }

@@ -49,7 +49,11 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
       const { configuration } = observation;
       await steps.run(
         `Wait for node ${String(plan.node)}`,
-        () => awaitRecovery.executeWithOptions({ summary: plan.line }, [{ configuration, node: plan.node }]),
+        () =>
+          awaitRecovery.executeWithOptions(
+            { summary: plan.line, startToCloseTimeout: configuration.policy.crashRecoveryMs + 5000 },
+            [{ configuration, node: plan.node }],
+          ),
         (seen) => seen.line,
       );
       request = { ...request, hasWaited: true, oldPrimary: plan.node };

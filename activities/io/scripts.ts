@@ -27,6 +27,7 @@ echo "clock=$(date +%s%3N)"
 REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "processes=unknown"; echo "seen=no data directory at $DATA"; exit 0; }
 # Other users' processes cannot be looked into: without ownership "none" would prove nothing.
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "processes=unknown"; echo "seen=$DATA belongs to another user than $(id -un)"; exit 0; fi
+[ -x "$BIN/pg_controldata" ] && [ -x "$BIN/pg_ctl" ] || echo "seen=pg_controldata or pg_ctl cannot be run in $BIN: correct postgres.bin"
 PIDS=$(postgres_processes "$REAL"); MAIN=$(postmaster_pid "$REAL")
 if [ -z "$PIDS" ]; then echo "processes=none"
 elif [ -n "$MAIN" ] && echo "$PIDS" | grep -qx "$MAIN"; then echo "processes=running"

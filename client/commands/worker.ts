@@ -4,12 +4,14 @@ import { loadClusterFiles } from '../cluster-files';
 import { CommandFailure, type CommandResult } from '../outcome';
 
 /** Resolves after a clean shutdown. Throws ConfigurationError before anything is started, CommandFailure 3 without Temporal. */
-export async function worker(files: readonly string[]): Promise<CommandResult> {
+export async function worker(files: readonly string[], isJson: boolean): Promise<CommandResult> {
   const clusters = loadClusterFiles(files);
   const { runWorker } = await import('../../worker/main.js');
   try {
-    await runWorker(files);
+    // With -o json stdout is for the one JSON value at the end.
+    await (isJson ? runWorker(files, (line) => void process.stderr.write(`${line}\n`)) : runWorker(files));
   } catch (error) {
+    if (error instanceof Error && error.name === 'WorkerSetupError') throw new CommandFailure(2, error.message);
     if (!isUnreachable(error)) throw error;
     const addresses = [...new Set(clusters.map(({ configuration }) => configuration.temporal.address))].join(', ');
     const advice = 'start it, or correct temporal.address in the cluster file';

@@ -1,7 +1,7 @@
 // The demo's command line: [--json FILE] [--name NAME].
 
-import { accessSync, constants } from 'node:fs';
-import { dirname } from 'node:path';
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 export interface DemoOptions {
@@ -16,8 +16,11 @@ export function readArguments(argv: readonly string[]): DemoOptions | { readonly
       args: [...argv],
       options: { json: { type: 'string' }, name: { type: 'string', default: 'demo' } },
     });
-    const json = values.json ?? null;
+    // npm starts scripts in the package's directory; the path was meant where the user stood.
+    const json = values.json === undefined ? null : resolve(process.env['INIT_CWD'] ?? '.', values.json);
     if (json !== null) accessSync(dirname(json), constants.W_OK);
+    if (json !== null && statSync(json, { throwIfNoEntry: false })?.isDirectory())
+      throw new Error(`${json} is a directory`);
     return { json, name: values.name };
   } catch (error) {
     return {

@@ -1,5 +1,5 @@
 // What every part of the set-up shares: errors with an exit code, lines on stderr, child processes, interruption.
-// Lines go to stderr so that a command's own output (`npm run lab -- status -o json`) stays clean.
+// Lines go to stderr so that a command's own output (`npm run demo`, `npm run lab -- status`) stays clean.
 'use strict';
 const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');

@@ -1,0 +1,35 @@
+// At start every way to every node is tried once, so that a wrong key, password or path is read on a quiet day, not found in an incident.
+
+import { messageOf } from '../activities/io/failures';
+import { readHostFacts } from '../activities/io/host-facts';
+import { readNodeFacts } from '../activities/io/node-facts';
+import { readNodeInfo } from '../activities/io/pcp';
+import type { Tools } from '../activities/io/tools';
+import type { ClusterConfiguration } from '../domain/cluster';
+
+const lookMs = 5000;
+
+/** One sentence for each way that does not work now; a node may be down, so none of them stops the worker. */
+export async function findUnreachable(tools: Tools, configuration: ClusterConfiguration): Promise<string[]> {
+  const { cluster } = configuration;
+  const nodes = configuration.nodes.map(async (node) => {
+    const [sql, host] = await Promise.all([
+      readNodeFacts(tools.sql, configuration, node, lookMs),
+      readHostFacts(tools, configuration, node, lookMs),
+    ]);
+    const name = `${cluster}, node ${String(node.id)}`;
+    return [
+      ...(sql.sql === 'answered' ? [] : [`${name}, SQL: ${sql.sqlSeen}`]),
+      ...(host.ssh === 'answered' && host.seen === 'host answers' ? [] : [`${name}, ssh: ${host.seen}`]),
+    ];
+  });
+  const pgpools = configuration.pgpool.map(async (pgpool) => {
+    try {
+      await readNodeInfo(pgpool, configuration.nodes[0]!.id, { timeoutMs: lookMs });
+      return [];
+    } catch (error) {
+      return [`${cluster}, pgpool ${pgpool.name}, PCP: ${messageOf(error)}`];
+    }
+  });
+  return (await Promise.all([...nodes, ...pgpools])).flat();
+}
