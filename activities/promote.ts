@@ -125,15 +125,21 @@ async function confirmPromotion(
   const { candidate } = input;
   let seen = 'still in recovery';
   let lastAnswer = Date.now();
-  while (Date.now() < deadline && Date.now() - lastAnswer < silenceMs) {
+  let giveUpAt = deadline;
+  let replayed: string | null = null;
+  while (Date.now() < giveUpAt && Date.now() - lastAnswer < silenceMs) {
     heartbeat(seen);
     try {
-      const [row] = await run<{ timeline: number | null }>(
+      const [row] = await run<{ timeline: number | null; replayed: string | null }>(
         tools,
         input,
-        `select case when not pg_is_in_recovery() then ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline`,
+        `select case when not pg_is_in_recovery() then ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline,
+           pg_last_wal_replay_lsn()::text as replayed`,
       );
       lastAnswer = Date.now();
+      // What it received is replayed first, which may take minutes: no reason to throw it away while it advances.
+      if (row?.replayed !== replayed) giveUpAt = Math.max(deadline, lastAnswer + promotionMs);
+      replayed = row?.replayed ?? null;
       const timeline = row?.timeline ?? null;
       if (timeline !== null && timeline > oldTimeline) {
         return {

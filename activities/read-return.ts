@@ -14,7 +14,8 @@ export interface ReadReturnInput {
   readonly until: 'answers' | 'streams';
 }
 
-const readMs = 2000;
+/** As observe's: a node that only answers this look in time would be "back" and "silent" by turns. */
+const readMs = 1000;
 
 /** What one attempt tells the next: the node has been silent, so its answering is news. */
 interface Seen {

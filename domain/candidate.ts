@@ -10,6 +10,8 @@ export interface CandidateRequest {
   readonly formerPrimary: number | null;
   readonly excluded: readonly number[];
   readonly formerSynchronousStandbyNames: string | null;
+  /** WAL that failed candidates held. */
+  readonly known: readonly WalPosition[];
 }
 
 export type CandidateChoice =
@@ -41,7 +43,7 @@ export function chooseCandidate(
   }
   const conflict = findBranchConflict(facts, request.formerPrimary, sameSystem, best);
   if (conflict !== null) return { refusal: 'diverged-branches', line: conflict };
-  const lag = measureLag(facts, request.formerPrimary, sameSystem, best);
+  const lag = measureLag(facts, request, sameSystem, best);
   if (lag !== null && lag > configuration.policy.maximumLagBytes) {
     return {
       refusal: 'lag-exceeded',
@@ -100,7 +102,7 @@ function systemIdentifierOf(
  */
 function measureLag(
   facts: Facts,
-  formerPrimary: number | null,
+  { formerPrimary, known }: CandidateRequest,
   standbys: readonly Positioned[],
   best: Positioned,
 ): number | null {
@@ -109,7 +111,7 @@ function measureLag(
   const seen = control?.checkpoint ?? former?.position;
   // Its last checkpoint may be on an older timeline than its WAL: that says nothing.
   const own = seen && seen.timeline === best.position.timeline ? seen : null;
-  const lags = [...standbys.map((entry) => entry.position), ...(own ? [own] : [])]
+  const lags = [...standbys.map((entry) => entry.position), ...known, ...(own ? [own] : [])]
     .filter((position) => position.timeline === best.position.timeline)
     .map((position) => lagBytes(position.lsn, best.position.lsn) ?? 0);
   const most = Math.max(0, ...lags);

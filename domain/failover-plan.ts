@@ -3,16 +3,10 @@
 import { type ClusterConfiguration, findNode, getNode } from './cluster';
 import { chooseCandidate } from './candidate';
 import { type ReasonCode } from './outcome';
+import { planWithTwoPrimaries, refuseStalePrimary } from './rival-primaries';
 import { suspectPrimary } from './suspect';
-import {
-  factsOf,
-  type Facts,
-  judgePrimary,
-  type NodeFacts,
-  type PrimaryJudgement,
-  type PrimaryState,
-  writableNodes,
-} from './witness';
+import type { WalPosition } from './wal';
+import { factsOf, type Facts, judgePrimary, type PrimaryJudgement, type PrimaryState, writableNodes } from './witness';
 
 export interface FailoverRequest {
   /** pgpool's %d, or the node that returned. */
@@ -28,6 +22,10 @@ export interface FailoverRequest {
   readonly formerSynchronousStandbyNames: string | null;
   /** The fence has stopped this node with proof, or tried and recorded "unconfirmed": its state is settled. */
   readonly fencedNode: number | null;
+  /** A stop of this false primary was tried in this decision: it is not tried again. */
+  readonly fenceTried: number | null;
+  /** WAL that failed candidates held. */
+  readonly known: readonly WalPosition[];
 }
 
 export type FailoverPlan =
@@ -70,7 +68,7 @@ export function planFailover(
   const writable = writableNodes(facts);
   if (writable.length > 1) return planWithTwoPrimaries(writable, request);
   const [living] = writable;
-  if (living) return planWithLivingPrimary(facts, living.node, request);
+  if (living) return refuseStalePrimary(facts, living, request) ?? planWithLivingPrimary(facts, living.node, request);
 
   const suspect = suspectPrimary(configuration, facts, request);
   if (suspect === null) {
@@ -82,26 +80,6 @@ export function planFailover(
   const { host, port } = getNode(configuration, suspect);
   const judgement = judgePrimary(facts, suspect, { host, port }, request.sinceEventMs);
   return planWithoutPrimary(configuration, facts, request, suspect, judgement);
-}
-
-/** Only a strict successor settles it: a newer timeline that descends from the other's. */
-function planWithTwoPrimaries(writable: readonly NodeFacts[], request: FailoverRequest): FailoverPlan {
-  const [newest, ...others] = [...writable].sort(
-    (left, right) => (right.position?.timeline ?? 0) - (left.position?.timeline ?? 0),
-  );
-  const former = others.find(
-    (entry) =>
-      entry.systemIdentifier === newest?.systemIdentifier &&
-      newest.history.some((end) => end.timeline === entry.position?.timeline),
-  );
-  if (newest && former && others.length === 1 && request.fencedNode !== former.node) {
-    const line = `node ${String(former.node)} accepts writes on timeline ${String(former.position?.timeline)}, which node ${String(newest.node)} has succeeded: it is stopped`;
-    return { action: 'fence', node: former.node, line };
-  }
-  const names = writable
-    .map((entry) => `${String(entry.node)} (timeline ${String(entry.position?.timeline ?? '?')})`)
-    .join(' and ');
-  return refuse('two-primaries', `nodes ${names} both accept writes: stop the one that must not, on its host`);
 }
 
 function planWithLivingPrimary(facts: Facts, primary: number, request: FailoverRequest): FailoverPlan {

@@ -17,7 +17,7 @@ function formatOwnLines(layout: Layout): string {
 # This lab's own lines
 listen_addresses = '${host}'
 port = ${String(port)}
-socket_dir = '${directory}'
+${socketKey(layout.tools.versions.pgpool)} = '${directory}'
 pcp_listen_addresses = '${host}'
 pcp_port = ${String(pcpPort)}
 pcp_socket_dir = '${directory}'
@@ -82,4 +82,10 @@ export async function startPgpool(layout: Layout, signal?: AbortSignal): Promise
     timeoutMs: 30_000,
   };
   await startDaemon(layout, plan, signal);
+}
+
+/** Renamed in 4.4, when it became a list (release notes of pgpool-II 4.4). */
+function socketKey(version: string): string {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 4 || (major === 4 && minor >= 4) ? 'unix_socket_directories' : 'socket_dir';
 }

@@ -6,6 +6,7 @@ import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/index';
+import { messageOf } from '../activities/io/failures';
 import { loadClusterFile } from '../configuration/load';
 import { findUnreachable } from './first-look';
 import { ensureSearchAttributes } from './search-attributes';
@@ -51,16 +52,15 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
   try {
     const clusters = files.map((file) => file.configuration.cluster);
     const announce = async (): Promise<void> => {
-      await warmUp(client, taskQueue, clusters);
+      await warmUp(client, taskQueue, clusters).catch((error: unknown) => {
+        say(`warning: not warmed up, the first failover will be slower: ${messageOf(error)}`);
+      });
       say(`worker ready: ${clusters.join(', ')} on ${address}, namespace ${namespace}, task queue ${taskQueue}`);
-      for (const { configuration } of files)
+      for (const { configuration } of files) {
         for (const line of await findUnreachable(tools, configuration)) say(`warning: ${line}`);
+      }
     };
-    const announcing = announce().catch((error: unknown) => {
-      worker.shutdown();
-      throw error;
-    });
-    await Promise.all([worker.run(), announcing]);
+    await Promise.all([worker.run(), announce()]);
   } finally {
     stopWarming();
     await Promise.allSettled([tools.sql.close(), tools.ssh.close(), connection.close(), nativeConnection.close()]);

@@ -26,7 +26,11 @@ export function createTools(files: readonly ClusterFile[], client: Client, say: 
     readConfiguration: (cluster) => {
       const file = lastValid.get(cluster);
       if (!file)
-        throw failure('configuration', `this worker serves no cluster ${cluster}: start it with that cluster's file`);
+        // Another worker on the same task queue may serve it: a retry finds that one.
+        throw failure(
+          'unreachable',
+          `this worker serves no cluster ${cluster}: start one with that cluster's file, on a task queue of its own`,
+        );
       try {
         const configuration = loadClusterFile(file.path);
         if (configuration.cluster === cluster) lastValid.set(cluster, { path: file.path, configuration });

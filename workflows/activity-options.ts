@@ -22,6 +22,9 @@ const decide: ActivityOptions = {
   retry: { initialInterval: '100ms', maximumAttempts: 2 },
 };
 
+/** Two attempts as well; it gives up by itself 20 s after the candidate's replay last advanced, and a dead worker is noticed by its heartbeat. */
+const end: ActivityOptions = { ...decide, startToCloseTimeout: '15m' };
+
 /** Off the critical path: a node or pgpool may need some seconds more; a few minutes of trying, then `incomplete`. */
 const settle: ActivityOptions = {
   // A cancelled follow is closed only when nothing of it acts on its node any more: the next one waits for that.
@@ -39,6 +42,7 @@ const wait: ActivityOptions = {
 };
 
 export const { observe } = proxyActivities<Activities>(look);
-export const { awaitRecovery, fence, promote } = proxyActivities<Activities>(decide);
+export const { awaitRecovery, fence } = proxyActivities<Activities>(decide);
+export const { promote } = proxyActivities<Activities>(end);
 export const { confirmPrimary, repoint, attach, setSynchronousStandbys } = proxyActivities<Activities>(settle);
 export const { readReturn, signalIncident } = proxyActivities<Activities>(wait);

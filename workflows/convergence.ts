@@ -19,8 +19,8 @@ import { messageOf, type Steps } from './step';
 
 /** An await workflow ends within two workflow tasks of its signal. */
 const endingMs = 2000;
-/** While a pgpool does not take a node that is well, incidents must not follow on each other's heels. */
-const attachPauseMs = 60_000;
+/** While a pgpool does not take a node that is well, or a node comes and goes, the incident must come to its end. */
+const repeatPauseMs = 60_000;
 
 export class Convergence {
   private readonly scopes = new Map<number, { scope: CancellationScope; done: Promise<void> }>();
@@ -68,7 +68,13 @@ export class Convergence {
   private inBackground(body: (scope: CancellationScope) => Promise<void>): void {
     const scope = new CancellationScope();
     this.background.add(scope);
-    void scope.run(() => body(scope)).finally(() => this.background.delete(scope));
+    const done = scope
+      .run(() => body(scope))
+      .catch((error: unknown) => {
+        // Cancelled because the primary changed; nobody awaits this, and a rejection would fail the task for ever.
+        if (!isCancellation(error)) this.steps.note('In the background', messageOf(error));
+      });
+    void done.finally(() => this.background.delete(scope));
   }
 
   private judge(
@@ -155,7 +161,7 @@ export class Convergence {
         await this.awaitReturn(
           node,
           report.reason === 'node-unreachable' ? 'answers' : 'streams',
-          report.reason === 'attach-unconfirmed' ? attachPauseMs : 0,
+          report.reason === 'attach-unconfirmed' || this.missing.isRepeated(node) ? repeatPauseMs : 0,
         );
     } catch (error) {
       if (isCancellation(error)) {

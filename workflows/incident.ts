@@ -13,9 +13,10 @@ import type { ClusterEvent } from '../domain/event';
 import type { ReasonCode, Verdict } from '../domain/outcome';
 import { answeringStandbys } from '../domain/witness';
 import { Convergence } from './convergence';
-import { failover, type FailoverResult } from './failover';
+import { failover } from './failover';
 import { Inbox, type ReceivedEvent } from './inbox';
 import { defaultTiming, type IncidentReport, type IncidentTiming } from './messages';
+import type { FailoverResult, Memory } from './promotion';
 import { searchAttributes } from './search-attributes';
 import { messageOf, Steps } from './step';
 
@@ -27,6 +28,7 @@ interface Known {
   /** Events whose refusal leaves the cluster without a primary: nobody else will ask again. */
   undecided: readonly ReceivedEvent[];
   looksLeft: number;
+  readonly memory: Memory;
 }
 
 export async function incident(cluster: string, timing: IncidentTiming = defaultTiming): Promise<IncidentReport> {
@@ -41,6 +43,7 @@ export async function incident(cluster: string, timing: IncidentTiming = default
     verdict: nothingHappened,
     undecided: [],
     looksLeft: timing.looks,
+    memory: { doubtful: new Set(), known: [] },
   };
 
   do {
@@ -113,13 +116,15 @@ async function settleNext(
     return;
   }
   if (event.kind === 'returned' && event.node !== null) convergence.stopAwaiting(event.node);
-  const result = await decide(cluster, inbox, steps, events, timing);
+  const result = await decide(cluster, inbox, steps, events, timing, known.memory);
   const verdict = 'verdict' in result ? result.verdict : result;
   inbox.settle(events, verdict);
   known.verdict = weightier(known.verdict, verdict);
   upsertSearchAttributes(searchAttributes({ operation: event.kind, outcome: known.verdict.outcome }));
   if ('verdict' in result) await converge(convergence, known, result, events, timing);
-  known.undecided = verdict.outcome === 'refused' && verdict.reason !== 'node-not-configured' ? events : [];
+  const isRefused = verdict.outcome === 'refused' && verdict.reason !== 'node-not-configured';
+  // Together with those before: a node that returned knows less of the primary than pgpool's own event.
+  known.undecided = isRefused ? [...new Set([...known.undecided, ...events])] : [];
 }
 
 /** The failover runbook; a newer failover event cancels a step that has gone on for too long, and the events decide together. */
@@ -129,10 +134,11 @@ async function decide(
   steps: Steps,
   events: readonly ReceivedEvent[],
   timing: IncidentTiming,
+  memory: Memory,
 ): Promise<FailoverResult | Verdict> {
   const scope = new CancellationScope();
   let isDone = false;
-  const running = scope.run(() => failover(steps, hintsOf(cluster, events)));
+  const running = scope.run(() => failover(steps, { ...hintsOf(cluster, events), memory }));
   // Nobody awaits this one: a cancelled incident must not fail its task over it.
   void CancellationScope.nonCancellable(() => preempt(scope, inbox, timing, () => isDone));
   try {
@@ -197,7 +203,7 @@ async function converge(
 }
 
 /** One look answers them all: the failed node that a pgpool took for the primary matters most. */
-function hintsOf(cluster: string, events: readonly ReceivedEvent[]): Parameters<typeof failover>[1] {
+function hintsOf(cluster: string, events: readonly ReceivedEvent[]): Omit<Parameters<typeof failover>[1], 'memory'> {
   const main = events.find((event) => event.node === event.oldPrimary) ?? events[0]!;
   const receivedAt = Math.min(...events.map((event) => event.receivedAt));
   return { cluster, failedNode: main.kind === 'failover' ? main.node : null, oldPrimary: main.oldPrimary, receivedAt };

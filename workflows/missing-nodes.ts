@@ -9,6 +9,7 @@ export class MissingNodes {
   private readonly awaited = new Map<number, AwaitInput['until']>();
   /** Nodes whose await workflow has told this run of their return. */
   private readonly returned = new Set<number>();
+  private readonly returns = new Map<number, number>();
 
   isAwaited(node: number): boolean {
     return this.awaited.has(node);
@@ -17,6 +18,12 @@ export class MissingNodes {
   markReturned(node: number): void {
     this.awaited.delete(node);
     this.returned.add(node);
+    this.returns.set(node, (this.returns.get(node) ?? 0) + 1);
+  }
+
+  /** It has come back in this run before, and could not stay. */
+  isRepeated(node: number): boolean {
+    return (this.returns.get(node) ?? 0) > 1;
   }
 
   /** True once for each return. */

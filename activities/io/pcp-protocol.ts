@@ -1,6 +1,6 @@
 // PCP, pgpool's control protocol, as bytes: requests are encoded, replies decoded strictly. No socket here, see pcp.ts.
 // A message is a type (1 byte), a length (4 bytes, big-endian, counting itself) and a body, mostly NUL-terminated texts.
-// Source: pgpool's src/pcp_con/pcp_worker.c (server) and src/libs/pcp/pcp.c (client), branches 4.3 to 4.7.
+// Source: pgpool's src/pcp_con/pcp_worker.c (server) and src/libs/pcp/pcp.c (client), branches 4.2 to 4.7.
 import { createHash } from 'node:crypto';
 
 /**
@@ -40,9 +40,12 @@ export interface PcpNodeInfo {
   host: string;
   port: number;
   status: PcpStatus;
-  /** Marked down by this pgpool only, because the watchdog had no quorum. */
+  /** Marked down by this pgpool only, because the watchdog had no quorum; false where it does not say (to 4.2.7, 4.3.0). */
   isQuarantined: boolean;
-  /** pgpool's look at the node while it answers: up or down; unknown where its health checks are off (db_node_status). */
+  /**
+   * pgpool's look at the node while it answers: up or down; unknown where its health checks are off (db_node_status), and
+   * always with pgpool 4.2, which does not look.
+   */
   pgStatus: string;
   /** Share of the read load, 0 to 1; 0 when no node of the cluster has a weight (pgpool says nan). */
   weight: number;
@@ -103,7 +106,7 @@ export const encode = {
   nodeInfoRequest: (node: number) => encodeMessage('I', nodeText(node), '\0'),
   attach: (node: number) => encodeMessage('C', nodeText(node), '\0'),
   detach: (node: number) => encodeMessage('D', nodeText(node), '\0'),
-  /** "n": only the node's state is changed; "s" would be pgpool's own switchover (pcp.c, _pcp_promote_node). */
+  /** "n": only the node's state is changed; "s" would be pgpool's own switchover (pcp.c, _pcp_promote_node). 4.2 reads the id only. */
   promote: (node: number) => encodeMessage('J', nodeText(node), ' \0', 'n'),
   goodbye: () => encodeMessage('X'),
 };
@@ -170,33 +173,47 @@ export function decodeNodeCount(body: Buffer): number {
   return readNumber('node count', count, /^\d{1,3}$/);
 }
 
-/** Body of a NodeInfo message: 12 fields in pgpool 4.3; from 4.4 on 13, with delay_by_time before the delay. */
+/** By the number of fields (inform_node_info): 9 to pgpool 4.2.7, 10 from 4.2.8, 11 in 4.3.0, 12 from 4.3.1, 13 from 4.4. */
+const nodeForms: Readonly<Record<number, string>> = {
+  9: 'host port status weight role delay state syncState changedAt',
+  10: 'host port status quarantine weight role delay state syncState changedAt',
+  11: 'host port status pgStatus weight role pgRole delay state syncState changedAt',
+  12: 'host port status quarantine pgStatus weight role pgRole delay state syncState changedAt',
+  13: 'host port status quarantine pgStatus weight role pgRole byTime delay state syncState changedAt',
+};
+
+/** Whether a first answer is already the node, as in pgpool 4.2; later ones send ArraySize, NodeInfo, CommandComplete. */
+export function isLoneNodeInfo(body: Buffer): boolean {
+  return body.toString('latin1').startsWith('CommandComplete\0');
+}
+
+/** Body of a node's message: NodeInfo and 11 to 13 fields, or, with pgpool 4.2, CommandComplete and 9 or 10 fields. */
 export function decodeNodeInfo(body: Buffer): PcpNodeInfo {
-  const [code, ...fields] = readTexts(body);
-  if (code !== 'NodeInfo' || (fields.length !== 12 && fields.length !== 13)) {
+  const [code, ...texts] = readTexts(body);
+  const form = nodeForms[texts.length]?.split(' ');
+  if (!form || code !== (texts.length < 11 ? 'CommandComplete' : 'NodeInfo')) {
+    const seen = `${String(texts.length)} fields after ${printable(code ?? '')}`;
     throw protocolFailure(
-      `a node has ${String(fields.length)} fields after ${printable(code ?? '')}; pgpool 4.3 sends 12, newer ones 13`,
+      `a node has ${seen}; pgpool 4.2 sends 9 or 10 after CommandComplete, newer ones 11 to 13 after NodeInfo`,
     );
   }
-  const byTime = fields.length === 13 ? fields.splice(8, 1)[0] : '0';
-  // The length has just been established.
-  const [host, port, status, quarantine, pgStatus, weight, role, pgRole, delay, state, syncState, changedAt] =
-    fields as [string, string, string, string, string, string, string, string, string, string, string, string];
-  const delayUnits = readNumber('replication delay', delay, /^-?\d{1,20}$/);
+  const field = (name: string, otherwise = ''): string => texts[form.indexOf(name)] ?? otherwise;
+  const delayUnits = readNumber('replication delay', field('delay'), /^-?\d{1,20}$/);
+  const isByTime = readName('delay_by_time', field('byTime', '0'), ['no', 'yes']) === 'yes';
+  const weight = field('weight');
   return {
-    host,
-    port: readNumber('port', port, /^\d{1,5}$/),
-    status: readName('status', status, statuses),
-    isQuarantined: readName('quarantine', quarantine, ['no', 'yes']) === 'yes',
-    pgStatus,
+    host: field('host'),
+    port: readNumber('port', field('port'), /^\d{1,5}$/),
+    status: readName('status', field('status'), statuses),
+    isQuarantined: readName('quarantine', field('quarantine', '0'), ['no', 'yes']) === 'yes',
+    pgStatus: field('pgStatus', 'unknown'),
     weight: /^-?nan$/.test(weight) ? 0 : readNumber('weight', weight, /^\d{1,12}\.\d{1,9}$/) / randMax,
-    role: readName('role', role, roles),
-    pgRole,
-    replicationDelay:
-      readName('delay_by_time', byTime, ['no', 'yes']) === 'yes' ? `${String(delayUnits / 1e6)} s` : delay,
-    replicationState: state,
-    replicationSyncState: syncState,
-    statusChangedAt: new Date(readNumber('time of change', changedAt, /^\d{1,11}$/) * 1000).toISOString(),
+    role: readName('role', field('role'), roles),
+    pgRole: field('pgRole', 'unknown'),
+    replicationDelay: isByTime ? `${String(delayUnits / 1e6)} s` : field('delay'),
+    replicationState: field('state'),
+    replicationSyncState: field('syncState'),
+    statusChangedAt: new Date(readNumber('time of change', field('changedAt'), /^\d{1,11}$/) * 1000).toISOString(),
   };
 }
 

@@ -10,6 +10,7 @@ import {
   decodeServerError,
   encode,
   expectTexts,
+  isLoneNodeInfo,
   PcpFailure,
   type PcpMessage,
   type PcpNodeInfo,
@@ -39,14 +40,16 @@ async function askNodeCount(conversation: Conversation): Promise<number> {
 }
 
 /**
- * What pgpool thinks of a node and what it sees there now. pgpool pings the node before it answers, so a host that drops
- * packets costs pgpool's connect_timeout (10 s by default, measured): within less, expect `silent` for that node.
+ * What pgpool thinks of a node and, from 4.3 on, what it sees there now: it pings the node before it answers, so a host
+ * that drops packets costs its connect_timeout (10 s by default, measured): within less, expect `silent` for that node.
  * An id that pgpool.conf does not list is `rejected`.
  */
 export async function readNodeInfo(target: PcpTarget, node: number, options: PcpOptions): Promise<PcpNodeInfo> {
   return call(target, options, `node info of node ${String(node)}`, async (conversation) => {
     conversation.send(encode.nodeInfoRequest(node));
-    expectTexts(await conversation.receive('i'), 'ArraySize', '1');
+    const first = await conversation.receive('i');
+    if (isLoneNodeInfo(first)) return decodeNodeInfo(first);
+    expectTexts(first, 'ArraySize', '1');
     const info = decodeNodeInfo(await conversation.receive('i'));
     expectTexts(await conversation.receive('i'), 'CommandComplete');
     return info;

@@ -70,9 +70,9 @@ export class SqlConnections {
     }
   }
 
-  /** Opens the connection if it is not open, so that the next query is fast. Never throws. */
+  /** Opens the connection if it is not open, and proves that it works, so that the next query is fast. Never throws. */
   async warm(target: SqlTarget, timeoutMs: number): Promise<void> {
-    await this.connect(target, timeoutMs).catch(() => undefined);
+    await this.query(target, 'select 1', { timeoutMs }).catch(() => undefined);
   }
 
   async close(): Promise<void> {
@@ -124,6 +124,8 @@ async function open(target: SqlTarget, timeoutMs: number): Promise<Warm> {
     password: () => readPassword(target),
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
+    // A firewall forgets a silent connection long before the kernel's two hours.
+    keepAliveInitialDelayMillis: 10_000,
     application_name: 'pgpool-runbook',
     // Nothing of ours may wait for a synchronous standby: that wait is what a failover has to end.
     options: '-c synchronous_commit=local -c statement_timeout=0',

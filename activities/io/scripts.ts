@@ -79,9 +79,10 @@ if [ -n "$MAIN" ] && echo "$PIDS" | grep -qx "$MAIN"; then
   await_none 1 || { HOW=killed; end; }
 elif [ -n "$PIDS" ]; then HOW=orphans-killed; end
 elif [ "$ALWAYS" = yes ]; then export BIN DATA; quietly 3 sh -c "$STOP"; fi
-[ -z "$(postgres_processes "$REAL")" ] || { echo "seen=processes survive SIGKILL"; exit 3; }
-# If anything starts this node again, it must come up read-only.
+# If anything starts this node again, it must come up read-only. Written before the last look: what starts in between
+# has either read it or is seen.
 : > "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
+[ -z "$(postgres_processes "$REAL")" ] || { HOW=killed; end; } || { echo "seen=processes survive SIGKILL"; exit 3; }
 # Each of these takes a while and none needs another. Every one prints whole lines at once.
 { sync "$REAL/standby.signal" || echo "unsynced=yes"; } &
 { NAMES=$("$BIN/postgres" -D "$REAL" -C synchronous_standby_names 2>/dev/null) && echo "names=$NAMES"; } &

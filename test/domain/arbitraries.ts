@@ -137,6 +137,8 @@ function requests(count: number): fc.Arbitrary<FailoverRequest> {
     sinceEventMs: fc.integer({ min: 0, max: 50_000 }),
     formerSynchronousStandbyNames: setting,
     fencedNode: fc.option(known, { freq: 2 }),
+    fenceTried: fc.constant(null),
+    known: fc.constant([]),
   });
 }
 

@@ -155,6 +155,8 @@ export function makeRequest(differences: Partial<FailoverRequest> = {}): Failove
     sinceEventMs: 50,
     formerSynchronousStandbyNames: null,
     fencedNode: null,
+    fenceTried: null,
+    known: [],
     ...differences,
   });
 }

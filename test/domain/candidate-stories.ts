@@ -156,6 +156,14 @@ const lagStories: readonly CandidateStory[] = [
     expected: { candidate: 1, lagBytes: null },
   },
   {
+    title: 'a candidate that failed and fell silent held more than the next one has: its WAL still counts',
+    topology: '0 stopped, 1 fenced after it failed at (1, 0/5000200), 2 at (1, 0/5000000), at most 0x100',
+    configuration: makeConfiguration(smallLag),
+    facts: { nodes: { 0: stopped, 1: stopped, 2: at('0/5000000') } },
+    request: { excluded: [1], known: [{ timeline: 1, lsn: '0/5000200' }] },
+    expected: { refusal: 'lag-exceeded' },
+  },
+  {
     title: 'the dead primary was on a newer timeline that no standby has seen: a promotion would give its number twice',
     topology: '0 stopped at (2, 0/6000000), 1 2 at (1, 0/5000000)',
     facts: { nodes: { 0: stoppedAt('0/6000000', 2) } },

@@ -7,8 +7,8 @@ import { candidateStories, type CandidateStory } from './candidate-stories';
 function choose(story: CandidateStory, reversed = false): CandidateChoice {
   const facts = makeFacts(story.facts);
   const nodes = reversed ? [...facts.nodes].reverse() : facts.nodes;
-  const { excluded, formerSynchronousStandbyNames } = makeRequest(story.request);
-  const request: CandidateRequest = { formerPrimary: 0, excluded, formerSynchronousStandbyNames };
+  const { excluded, formerSynchronousStandbyNames, known } = makeRequest(story.request);
+  const request: CandidateRequest = { formerPrimary: 0, excluded, formerSynchronousStandbyNames, known };
   return chooseCandidate(story.configuration ?? makeConfiguration(), { ...facts, nodes }, request);
 }
 

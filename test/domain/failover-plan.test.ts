@@ -106,7 +106,7 @@ describe('the stories leave nothing out', () => {
   });
 
   test('the reasons reached are exactly those that planFailover and chooseCandidate can give', () => {
-    const declared = declaredReasons('failover-plan.ts', 'candidate.ts');
+    const declared = declaredReasons('failover-plan.ts', 'candidate.ts', 'rival-primaries.ts');
     expect(declared.length).toBeGreaterThan(12);
     expect(reasonCodes).toEqual(expect.arrayContaining(declared));
     const all = [

@@ -125,10 +125,31 @@ export const twoPrimariesStories: readonly FailoverStory[] = [
   },
   {
     title: 'the former primary accepts writes although it was fenced: people are asked',
-    topology: '0* timeline 1, fenced, 1* timeline 2; plan again',
+    topology: '0* timeline 1, its stop was tried, 1* timeline 2; plan again',
     facts: { nodes: { 1: promotedToTimeline2 } },
-    request: { fencedNode: 0 },
+    request: { fenceTried: 0 },
     expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title:
+      'a former primary boots writable while its successor is down: the standbys hold more than it, so it is not served',
+    topology: '0* timeline 1, 1 stopped, 2 on timeline 2; pgpool: 1/1',
+    facts: { nodes: { 1: stopped, 2: onTimeline2 } },
+    request: { failedNode: 1, oldPrimary: 1 },
+    expected: { action: 'refuse', reason: 'diverged-branches' },
+  },
+  {
+    title: 'pgpool served the living primary until now: a standby on a stray newer timeline does not cut it off',
+    topology: '0* timeline 1, 2 on timeline 2; pgpool: 0/0',
+    facts: { nodes: { 2: onTimeline2 } },
+    expected: { action: 'keep', reason: 'primary-kept', node: 0 },
+  },
+  {
+    title: 'the only node that accepts writes belongs to another system than every standby: it is not served',
+    topology: '0* foreign, 1 2 well; pgpool: 1/1',
+    facts: { nodes: { 0: { systemIdentifier: foreign } } },
+    request: { failedNode: 1, oldPrimary: 1 },
+    expected: { action: 'refuse', reason: 'other-system' },
   },
   {
     title: 'two nodes accept writes on the same timeline: neither succeeds the other',

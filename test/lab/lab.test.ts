@@ -128,9 +128,16 @@ describe('a lab that is up', () => {
       [true, 0, 1],
       [true, 0, 1],
     ]);
-    expect(
-      seen.backends.map((one) => ('error' in one ? one.error : `${one.status} ${one.role} ${one.pgRole}`)),
-    ).toEqual(['up primary primary', 'up standby standby', 'up standby standby']);
+    // PCP restarts now and then by itself: what counts is that it comes to show them.
+    await waitFor(
+      async () => {
+        const { backends } = await lab.report();
+        const shown = backends.map((one) => ('error' in one ? one.error : `${one.status} ${one.role} ${one.pgRole}`));
+        expect(shown).toEqual(['up primary primary', 'up standby standby', 'up standby standby']);
+        return true;
+      },
+      { what: 'pgpool to show every node up', timeoutMs: 10_000 },
+    );
   });
 
   test('takes a write through psql and pgpool by the password file, which reaches every standby', async () => {

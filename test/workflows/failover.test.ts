@@ -1,6 +1,6 @@
 // The failover runbook: in which order it acts, when it refuses, and how it goes on when an act fails.
 
-import { Bench } from './support';
+import { Bench, quick } from './support';
 import {
   deadNode,
   type FakeCluster,
@@ -62,7 +62,7 @@ describe('a dead primary', () => {
       Promise.resolve({ outcome: 'confirmed', seen: 'stopped', nodes, synchronousStandbyNames: 'ANY 1 (node2)' });
     const { report } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'refused', reason: 'synchronous-set-unreachable' });
-    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0']);
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0', 'observe']);
     await bench.stopAwaiting(cluster, 0, 2);
   });
 
@@ -204,11 +204,10 @@ describe('nothing is promoted', () => {
     cluster.fail('promote 1', ...Array.from({ length: 20 }, () => worldChanged('node 2 holds more WAL')));
     const { report } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'refused', reason: 'world-changed' });
-    const round = ['observe', 'promote 1'];
+    const round = ['observe', 'promote 1', 'observe'];
     expect(cluster.callsOf('incident')).toEqual([
-      ...['observe', 'fence 0', 'promote 1'],
+      ...['observe', 'fence 0', 'promote 1', 'observe'],
       ...Array.from({ length: 7 }, () => round).flat(),
-      'observe',
     ]);
     await bench.stopAwaiting(cluster, 0);
   });
@@ -290,7 +289,8 @@ describe('when an act fails', () => {
     const { report, incident } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted' });
     expect(cluster.callsOf('incident')).toEqual([
-      ...['observe', 'fence 0', 'promote 1', 'observe', 'promote 1', 'confirmPrimary 1'],
+      ...['observe', 'fence 0', 'promote 1', 'observe'],
+      ...['observe', 'promote 1', 'confirmPrimary 1'],
     ]);
     await bench.record('incident-world-changed', incident);
     await bench.stopAwaiting(cluster, 0);
@@ -324,10 +324,41 @@ describe('when an act fails', () => {
     const { report, incident } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
     expect(cluster.callsOf('incident')).toEqual([
-      ...['observe', 'fence 0', 'promote 1', 'promote 1', 'fence 1'],
+      ...['observe', 'fence 0', 'promote 1', 'promote 1', 'observe', 'fence 1'],
       ...['observe', 'promote 2', 'confirmPrimary 2'],
     ]);
     await bench.record('incident-next-candidate', incident);
+    await bench.stopAwaiting(cluster, 0, 1);
+  });
+
+  it('a promotion whose proof came too late is a promotion: the new primary is not stopped', async () => {
+    cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
+    const second = cluster.hold('promote 1', { isCancellable: false });
+    const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+    await second.reached;
+    cluster.set(primaryNode(1, 2));
+    second.release();
+    await expect(incident.result()).resolves.toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
+    expect(cluster.callsOf('incident')).not.toContain('fence 1');
+    expect(cluster.callsOf('follow 2')).toContain('repoint 2');
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('a candidate that may have been promoted and cannot be stopped keeps everybody else from being promoted', async () => {
+    cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
+    const { fence } = cluster.fakes;
+    cluster.fakes.fence = (input) =>
+      input.node === 1
+        ? Promise.resolve({ outcome: 'unconfirmed', seen: 'ssh dropped', nodes: [], synchronousStandbyNames: null })
+        : fence(input);
+    const hold = cluster.hold('promote 1', { isCancellable: false });
+    const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 }, { ...quick, looks: 2 });
+    await hold.reached;
+    cluster.set(vanishedNode(1));
+    hold.release();
+    await expect(incident.result()).resolves.toMatchObject({ outcome: 'refused', reason: 'fence-unconfirmed' });
+    expect(cluster.callsOf('incident')).not.toContain('promote 2');
+    expect(cluster.callsOf('incident').filter((call) => call === 'fence 1')).toHaveLength(3);
     await bench.stopAwaiting(cluster, 0, 1);
   });
 
@@ -337,8 +368,8 @@ describe('when an act fails', () => {
     const { report, incident } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'refused', reason: 'no-candidate', primary: null });
     expect(cluster.callsOf('incident')).toEqual([
-      ...['observe', 'fence 0', 'promote 1', 'promote 1', 'fence 1'],
-      ...['observe', 'promote 2', 'promote 2', 'fence 2', 'observe'],
+      ...['observe', 'fence 0', 'promote 1', 'promote 1', 'observe', 'fence 1'],
+      ...['observe', 'promote 2', 'promote 2', 'observe', 'fence 2', 'observe'],
     ]);
     await bench.record('incident-no-candidate', incident);
     await bench.stopAwaiting(cluster, 0, 1, 2);

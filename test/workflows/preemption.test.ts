@@ -167,7 +167,7 @@ describe('while a step hangs, a newer failover event', () => {
     expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
     expect(report.events[0]).toMatchObject({ eventId: first.event.eventId, reason: 'preempted' });
     const calls = cluster.callsOf('incident');
-    expect(calls.slice(0, 6)).toEqual(['observe', 'fence 0', 'promote 1', 'promote 1', 'fence 1', 'observe']);
+    expect(calls.slice(0, 6)).toEqual(['observe', 'fence 0', 'promote 1', 'promote 1', 'observe', 'fence 1']);
     await bench.stopAwaiting(cluster, 0, 1);
   });
 });

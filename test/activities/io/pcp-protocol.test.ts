@@ -1,4 +1,4 @@
-// The PCP codec against bytes recorded from pgpool 4.3.5, against the newer form, and against anything at all.
+// The PCP codec against bytes recorded from pgpool 4.3.5, against the older and newer forms, and against anything at all.
 import fc from 'fast-check';
 import {
   decodeNodeCount,
@@ -7,6 +7,7 @@ import {
   decodeServerError,
   encode,
   expectTexts,
+  isLoneNodeInfo,
   PcpFailure,
   type PcpMessage,
   readMessages,
@@ -49,6 +50,25 @@ function nodeInfo(changes: Record<number, string> = {}): Buffer {
 function newerNodeInfo(byTime: string, delay: string): Buffer {
   return nodeInfo({ 8: `${byTime}\0${delay}` });
 }
+
+/** The form of pgpool 4.2 (inform_node_info there): one message, no live status, no live role; no quarantine before 4.2.8. */
+const olderFields = '127.0.0.1\x005433\x002\x001\x00536870911.750000\x002\x004096\x00\x00\x001795422011\x00';
+const olderNodeInfo = bytes(`CommandComplete\0${olderFields}`);
+const oldestNodeInfo = bytes(`CommandComplete\0${olderFields.replace('\x002\x001\x00', '\x002\x00')}`);
+const olderInfo = {
+  host: '127.0.0.1',
+  port: 5433,
+  status: 'up',
+  isQuarantined: true,
+  pgStatus: 'unknown',
+  weight: 536870911.75 / 2147483647,
+  role: 'primary',
+  pgRole: 'unknown',
+  replicationDelay: '4096',
+  replicationState: '',
+  replicationSyncState: '',
+  statusChangedAt: '2026-11-23T08:20:11.000Z',
+};
 
 // eslint-disable-next-line @typescript-eslint/require-await -- a stream that never has to wait
 async function* chunksOf(whole: Buffer, size: number): AsyncGenerator<Buffer> {
@@ -122,6 +142,18 @@ describe('decoding', () => {
     expect(decodeNodeInfo(body)).toEqual({ ...recordedInfo, replicationDelay });
   });
 
+  test('the one message of pgpool 4.2 is a node whose live status and role are unknown', () => {
+    expect(decodeNodeInfo(olderNodeInfo)).toEqual(olderInfo);
+    expect(decodeNodeInfo(oldestNodeInfo)).toEqual({ ...olderInfo, isQuarantined: false });
+    expect([olderNodeInfo, oldestNodeInfo].map(isLoneNodeInfo)).toEqual([true, true]);
+    expect([bytes('ArraySize\x001\0'), nodeInfo(), Buffer.alloc(0)].some(isLoneNodeInfo)).toBe(false);
+  });
+
+  test('the 11 fields of pgpool 4.3.0 are those of 4.3.1 without the quarantine', () => {
+    const body = bytes(nodeInfo().toString('latin1').replace('\x001\x000\x00up', '\x001\x00up'));
+    expect(decodeNodeInfo(body)).toEqual(recordedInfo);
+  });
+
   test('every status and role has its name, and nan weights count as none', () => {
     const statuses = ['0', '1', '2', '3'].map((status) => decodeNodeInfo(nodeInfo({ 2: status })).status);
     expect(statuses).toEqual(['unused', 'waiting', 'up', 'down']);
@@ -140,7 +172,14 @@ describe('decoding', () => {
     ['a delay that is no number', nodeInfo({ 8: 'much' })],
     ['a weight in hexadecimal', nodeInfo({ 5: '0x10' })],
     ['a time beyond any calendar', nodeInfo({ 11: '999999999999999' })],
-    ['11 fields', bytes(nodeInfo().toString('latin1').replace('up\0', ''))],
+    ['8 fields', bytes(oldestNodeInfo.toString('latin1').replace('5433\0', ''))],
+    ['the 10 fields of 4.2 under the code of 4.3', bytes(`NodeInfo\0${olderFields}`)],
+    ['the 12 fields of 4.3 under the code of 4.2', bytes(`CommandComplete\0${recordedFields}`)],
+    ['a completion without any field', bytes('CommandComplete\0')],
+    [
+      'a role of 4.2 that is no number',
+      bytes(olderNodeInfo.toString('latin1').replace('0\x002\x00', '0\x00primary\x00')),
+    ],
     ['14 fields', newerNodeInfo('0', '1\x002')],
     ['delay_by_time that is neither 0 nor 1', newerNodeInfo('2', '5')],
     ['a text without its end', nodeInfo().subarray(0, -1)],

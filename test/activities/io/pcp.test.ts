@@ -188,6 +188,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
+const loginReplies = 'm\x00\x00\x00\x08saltr\x00\x00\x00\x15AuthenticationOK\x00';
+
 describe('a peer that is no pgpool', () => {
   let server: Server;
   let onConnection: (socket: Socket) => void;
@@ -235,7 +237,7 @@ describe('a peer that is no pgpool', () => {
   });
 
   test('and sends anything gets a value or a PcpFailure without the password, in time', async () => {
-    const login = Buffer.from('m\x00\x00\x00\x08saltr\x00\x00\x00\x15AuthenticationOK\x00', 'latin1');
+    const login = Buffer.from(loginReplies, 'latin1');
     const reply = fc.oneof(
       fc.uint8Array({ maxLength: 64 }),
       fc
@@ -255,6 +257,17 @@ describe('a peer that is no pgpool', () => {
       expect(performance.now() - startedAt).toBeLessThan(2000);
     });
     await fc.assert(property, { numRuns: 60 });
+  });
+
+  test('but answers in the one message of pgpool 4.2 gives a node, without waiting for more', async () => {
+    const fields = ['127.0.0.1', '5433', '2', '0', '2147483647.000000', '2', '0', '', '', '1795422011'];
+    const body = ['CommandComplete', ...fields, ''].join('\0');
+    onConnection = (socket) =>
+      socket.write(Buffer.from(`${loginReplies}i\x00\x00\x00${String.fromCharCode(body.length + 4)}${body}`, 'latin1'));
+    expect(await readNodeInfo(target, 0, options)).toMatchObject({
+      ...{ host: '127.0.0.1', port: 5433, status: 'up', isQuarantined: false, weight: 1, role: 'primary' },
+      ...{ pgStatus: 'unknown', pgRole: 'unknown', replicationState: '' },
+    });
   });
 
   test('and is not there at all is refused, which is worth a retry', async () => {

@@ -110,7 +110,7 @@ async function writeConfiguration(directory: string, nodePorts: number[], port: 
   const lines = [
     `listen_addresses = '${pgpoolAddress}'`,
     `port = ${String(port)}`,
-    `unix_socket_directories = '${directory}'`,
+    `socket_dir = '${directory}'`,
     `pcp_listen_addresses = '${pgpoolAddress}'`,
     `pcp_port = ${String(pcpPort)}`,
     `pcp_socket_dir = '${directory}'`,
