@@ -2,7 +2,7 @@
 
 import { heartbeat, sleep } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
-import { repointConninfo } from '../domain/conninfo';
+import { parseConninfo, repointConninfo } from '../domain/conninfo';
 import { failure } from './io/failures';
 import { readNodeFacts } from './io/node-facts';
 import { quoteLiteral } from './io/postgres';
@@ -36,6 +36,12 @@ export async function repoint(tools: Tools, input: RepointInput): Promise<Repoin
   );
   if (row?.is_in_recovery !== true)
     throw failure('worldChanged', `node ${String(node.id)} is not in recovery: it cannot follow`);
+  if (parseConninfo(row.conninfo) === null) {
+    throw failure(
+      'configuration',
+      `primary_conninfo of node ${String(node.id)} is not keyword = value text: write it so, or its settings would be lost`,
+    );
+  }
   const wanted = repointConninfo(row.conninfo, {
     host: primary.host,
     port: primary.port,

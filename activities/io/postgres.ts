@@ -35,7 +35,7 @@ interface Warm {
   isBroken: boolean;
 }
 
-const silentCodes = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
+const silentCodes = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
 const lostCodes = new Set(['ECONNRESET', 'EPIPE']);
 const goodbyeMs = 300;
 
@@ -199,6 +199,8 @@ function classifyConnect(error: unknown, target: SqlTarget): SqlFailure {
   const { code = '' } = error as { code?: string };
   const message = `${nameOf(target)}: ${messageOf(error)}`;
   if (code === 'ECONNREFUSED') return new SqlFailure('refused', message);
+  // 57P01, 57P02: told to end while it was starting; the next connection shows the postmaster's own state.
+  if (sqlState === '57P01' || sqlState === '57P02') return new SqlFailure('lost', message, sqlState);
   if (sqlState !== null) return new SqlFailure(sqlState === '57P03' ? 'recovering' : 'rejected', message, sqlState);
   if (/timeout/i.test(messageOf(error)) || silentCodes.has(code)) return new SqlFailure('silent', message);
   // Accepted, then closed or reset without a word, as a dying postmaster does.

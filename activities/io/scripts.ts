@@ -85,7 +85,9 @@ elif [ "$ALWAYS" = yes ]; then export BIN DATA; quietly 3 sh -c "$STOP"; fi
 [ -z "$(postgres_processes "$REAL")" ] || { HOW=killed; end; } || { echo "seen=processes survive SIGKILL"; exit 3; }
 # Each of these takes a while and none needs another. Every one prints whole lines at once.
 { sync "$REAL/standby.signal" || echo "unsynced=yes"; } &
-{ NAMES=$("$BIN/postgres" -D "$REAL" -C synchronous_standby_names 2>/dev/null) && echo "names=$NAMES"; } &
+# Debian keeps postgresql.conf elsewhere; how the postmaster was started says where.
+CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>/dev/null)
+{ NAMES=$("$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; } &
 control_file
 wait
 echo "how=$HOW"; echo "processes=none"; echo "standby_signal=yes"

@@ -10,13 +10,16 @@ let pgpool: TestPgpool;
 let withPgpool: TestTools;
 
 beforeAll(async () => {
-  [bed, pgpool] = await Promise.all([startBed('observe'), startPgpool()]);
+  // One after the other: if the second does not come up, the first still goes down.
+  bed = await startBed('observe');
+  pgpool = await startPgpool();
   const tools = createTools(bed.lab.clusterFile);
   const pgpools = [{ ...pgpool.target, port: 9999 }];
   withPgpool = { ...tools, readConfiguration: () => ({ ...bed.configuration, pgpool: pgpools }) };
 });
 afterAll(async () => {
-  await Promise.all([withPgpool.close(), pgpool.stop(), bed.down()]);
+  await bed.down();
+  await Promise.all([withPgpool.close(), pgpool.stop()]);
 });
 
 /** Twice a second, as promised, and what a busy machine adds. */

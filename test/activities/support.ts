@@ -22,6 +22,7 @@ import { makeDirectoryFor, writeFor } from '../../lab/files';
 import { open, takeDown, type Lab } from '../../lab/lab';
 import { type Layout, planLayout } from '../../lab/layout';
 import { createPrimary, createStandby, getNodeLayout, query, stopPostgres, waitForStandbys } from '../../lab/postgres';
+import { removeIpc } from '../../lab/ipc';
 import { findPostgresProcesses, killAll, type ProcessRecord } from '../../lab/processes';
 import { createPasswords } from '../../lab/secrets';
 import { createSsh, startSshd } from '../../lab/sshd';
@@ -187,6 +188,8 @@ export class Bed {
       this.layout.nodes.map(async (node) => {
         this.lab.thaw(node.id);
         await killAll(() => this.processes(node.id), `node ${String(node.id)}`);
+        // The pid file that names the killed server's shared memory goes with the directory.
+        await removeIpc(this.layout, new Set());
         await this.copy(this.snapshot(node.id), node.dataDirectory);
         rmSync(this.socketLock(node.id), { force: true });
         await this.lab.startHost(node.id);
