@@ -25,7 +25,8 @@ export interface WorkloadOptions {
   readonly pauseMs: number;
 }
 
-const connectMs = 1000;
+// Generous, like most clients: a pgpool child that took a connection during a failover or failback looks again only after a second.
+const connectMs = 3000;
 const queryMs = 1000;
 
 export class Workload {
