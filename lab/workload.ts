@@ -25,7 +25,7 @@ export interface WorkloadOptions {
   readonly pauseMs: number;
 }
 
-// Generous, like most clients: a pgpool child that took a connection during a failover or failback looks again only after a second.
+// Generous, like most clients: a pgpool child that took a connection while nodes change looks again only after a second.
 const connectMs = 3000;
 const queryMs = 1000;
 
