@@ -34,6 +34,12 @@ export interface PolicyConfiguration {
   readonly crashRecoveryMs: number;
   readonly unreachableFromPgpoolMs: number;
   readonly follow: readonly ('repoint' | 'rewind' | 'rebuild')[];
+  readonly baseBackup: {
+    /** Kilobytes (1024 bytes) a second that a base backup may take from the primary; 0 = unlimited. */
+    readonly maximumRateKilobytes: number;
+    /** On the way only; by the server, from PostgreSQL 15. */
+    readonly compression: 'none' | 'gzip' | 'lz4' | 'zstd';
+  };
   readonly replacedData: 'keep' | 'remove' | 'removeFirst';
   readonly divergedWrites: 'park' | 'discard';
   readonly rejoin: 'automatic' | 'manual';

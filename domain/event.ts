@@ -1,12 +1,12 @@
 // What pgpool's hooks, people and await tell an incident. Everything in an event is a hint: facts decide.
 
-export type EventKind = 'failover' | 'follow' | 'returned';
+export type EventKind = 'failover' | 'follow' | 'returned' | 'rejoin';
 
 export interface ClusterEvent {
   /** One per hook invocation: spool file name, Temporal requestId and updateId. */
   readonly eventId: string;
   readonly kind: EventKind;
-  /** pgpool's %d, or the node that returned. */
+  /** pgpool's %d, the node that returned, or the one that a person wants back. */
   readonly node: number | null;
   /** pgpool's %m: only the lowest live node id, never a choice. */
   readonly mainNode: number | null;
@@ -35,8 +35,8 @@ export function parseEvent(value: unknown): ParsedEvent {
   if (typeof eventId !== 'string' || !eventIdPattern.test(eventId)) {
     return { error: 'event.eventId must be 1-128 characters of A-Z a-z 0-9 . _ -' };
   }
-  if (kind !== 'failover' && kind !== 'follow' && kind !== 'returned') {
-    return { error: `event.kind must be failover, follow or returned, not ${printable(kind)}` };
+  if (kind !== 'failover' && kind !== 'follow' && kind !== 'returned' && kind !== 'rejoin') {
+    return { error: `event.kind must be failover, follow, returned or rejoin, not ${printable(kind)}` };
   }
   if (typeof at !== 'string' || !isoTimePattern.test(at) || Number.isNaN(Date.parse(at))) {
     return { error: `event.at must be an ISO time, not ${printable(at)}` };

@@ -1,65 +1,187 @@
-// How one standby comes to follow the primary: pure, from facts. Rewind and rebuild are planned only where they are built.
+// How one node comes to follow the primary: pure, from facts. What cannot be proven from one look never leads to a rebuild.
 
-import { type ClusterConfiguration, findNode, getNode } from './cluster';
+import { type ClusterConfiguration, findNode, getNode, type NodeConfiguration } from './cluster';
 import type { ReasonCode } from './outcome';
-import { isDiverged } from './wal';
-import { factsOf, type Facts, writableNodes } from './witness';
+import { compareLsn, isDiverged, type WalPosition } from './wal';
+import { factsOf, type Facts, type HostFacts, type NodeFacts, writableNodes } from './witness';
 
+export interface FollowRequest {
+  readonly node: number;
+  readonly primary: number;
+  /** Asked for by a person, or stopped by this incident's own fence: a stopped node may be started, or rebuilt. */
+  readonly isStartAllowed: boolean;
+  /** It was repointed, and the primary no longer has the WAL that it needs. */
+  readonly hasLostWal: boolean;
+}
+
+/** `start` = its replication settings are written first: it must come up as a standby of this primary. */
 export type FollowPlan =
-  | { readonly rung: 'none'; readonly line: string }
-  | { readonly rung: 'repoint'; readonly line: string }
+  | { readonly rung: 'none' | 'repoint' | 'start' | 'rebuild'; readonly line: string }
   | { readonly rung: 'refuse'; readonly reason: ReasonCode; readonly line: string };
 
-/** What to do with `node`, given that `primary` is to be followed. */
-export function planFollow(
-  configuration: ClusterConfiguration,
-  facts: Facts,
-  node: number,
-  primary: number,
-): FollowPlan {
+type Positioned = NodeFacts & { readonly position: WalPosition };
+
+/** What every rule looks at: the node, the primary that it is to follow, and how they are called. */
+interface Case {
+  readonly configuration: ClusterConfiguration;
+  readonly request: FollowRequest;
+  readonly name: string;
+  readonly primaryName: string;
+  readonly source: Positioned;
+}
+
+/** What to do with `request.node`, given that `request.primary` is to be followed. */
+export function planFollow(configuration: ClusterConfiguration, facts: Facts, request: FollowRequest): FollowPlan {
+  const { node, primary } = request;
   const name = `node ${String(node)}`;
+  const primaryName = `node ${String(primary)}`;
   if (!findNode(configuration, node)) {
     return refuse('node-not-configured', `${name} is not in the cluster file of ${configuration.cluster}`);
   }
   if (node === primary) return refuse('node-not-standby', `${name} is the primary itself: it follows nobody`);
   const source = writableNodes(facts).find((entry) => entry.node === primary);
-  if (!source?.position) return refuse('primary-missing', `node ${String(primary)} does not answer as the primary`);
+  if (!source || !isPositioned(source))
+    return refuse('primary-missing', `${primaryName} does not answer as the primary`);
   const own = factsOf(facts, node);
-  if (own?.sql !== 'answered' || !own.position) {
-    return refuse(
-      'node-unreachable',
-      `${name} does not answer (${own?.sqlSeen ?? 'not asked'}): start it, the rest happens by itself`,
-    );
-  }
+  const about: Case = { configuration, request, name, primaryName, source };
+  return own?.sql === 'answered' ? planAnswering(about, own) : planSilent(about, own);
+}
+
+function planAnswering(about: Case, own: NodeFacts): FollowPlan {
+  const { configuration, request, name, primaryName, source } = about;
+  if (!isPositioned(own)) return refuse('node-unreachable', `${name} answers, but cannot say where its WAL ends`);
   if (own.isInRecovery !== true) {
     return refuse('node-not-standby', `${name} accepts writes itself: stop it before anything else`);
   }
-  if (own.systemIdentifier !== source.systemIdentifier) {
-    return refuse(
-      'other-system',
-      `${name} belongs to another cluster (system identifier ${own.systemIdentifier ?? 'unknown'})`,
-    );
-  }
-  const upstream = getNode(configuration, primary);
-  const receiver = own.walReceiver;
-  if (
-    receiver?.isStreaming &&
-    receiver.host === upstream.host &&
-    receiver.port === upstream.port &&
-    receiver.timeline === source.position.timeline
-  ) {
+  const stranger = findStranger(about, own.systemIdentifier, own.position.timeline);
+  if (stranger) return stranger;
+  const stream = describeStream(own, source, getNode(configuration, request.primary));
+  if (stream === 'right') {
     return {
       rung: 'none',
-      line: `${name} already streams from node ${String(primary)} on timeline ${String(source.position.timeline)}`,
+      line: `${name} already streams from ${primaryName} on timeline ${String(source.position.timeline)}`,
     };
   }
-  if (isDiverged(own, source)) {
-    return refuse(
-      'diverged',
-      `${name} holds WAL that the primary, node ${String(primary)}, does not: it is at (${String(own.position.timeline)}, ${own.position.lsn}) and must be rebuilt`,
-    );
+  const isRepointAllowed = configuration.policy.follow.includes('repoint');
+  if (stream === 'elsewhere') {
+    const from = `${name} streams the primary's timeline ${String(source.position.timeline)} from ${own.walReceiver?.host ?? 'another host'}`;
+    return isRepointAllowed
+      ? { rung: 'repoint', line: `${from}: repoint to ${primaryName} by reload` }
+      : { rung: 'none', line: `${from}: left so, because policy.follow has no repoint` };
   }
-  return { rung: 'repoint', line: `${name} has nothing that node ${String(primary)} lacks: repoint by reload` };
+  if (hasDiverged(own, source)) {
+    const holds = `${name} holds WAL that the primary, ${primaryName}, does not: it is at ${describe(own.position)}`;
+    return rebuild(about, 'diverged', holds);
+  }
+  if (request.hasLostWal)
+    return rebuild(about, 'not-streaming', `${primaryName} no longer has the WAL that ${name} needs`);
+  if (!isRepointAllowed)
+    return rebuild(about, 'not-streaming', `${name} does not stream, policy.follow has no repoint`);
+  return { rung: 'repoint', line: `${name} has nothing that ${primaryName} is known to lack: repoint by reload` };
+}
+
+/** SQL did not answer: what the host says. */
+function planSilent(about: Case, own: NodeFacts | undefined): FollowPlan {
+  const { request, name } = about;
+  const host = own?.host;
+  const sqlSeen = own?.sqlSeen ?? 'not asked';
+  const away = (what: string): FollowPlan =>
+    refuse('node-unreachable', `${name} does not answer (${sqlSeen}): ${what}`);
+  if (host?.ssh !== 'answered')
+    return away(`nor does its host (${host?.seen ?? 'not asked'}); it is looked after when it does`);
+  if (host.processes === 'running') return away('PostgreSQL runs there: it may still be starting; its log says more');
+  if (host.processes === 'orphans') return away('backends without their postmaster are left there: end them');
+  const isStopped = host.processes === 'none' || host.hasDataDirectory === false;
+  if (own?.sql !== 'refused' || !isStopped)
+    return away(`its host does, and says: ${host.seen}, processes: ${host.processes}`);
+  if (!request.isStartAllowed) {
+    return away(`it is stopped. Start it, or give the order: pgpool-runbook rejoin ${String(request.node)}`);
+  }
+  return planStopped(about, host);
+}
+
+/**
+ * A node whose processes are all gone. Only two kinds may be started: a standby, which is looked at again once it answers, and
+ * a primary that was stopped cleanly with nothing past the fork. After anything else divergence is assumed: to start it would
+ * be an experiment on the only copy of what only it holds.
+ */
+function planStopped(about: Case, host: HostFacts): FollowPlan {
+  const { name, primaryName, source } = about;
+  if (host.hasDataDirectory === false) return rebuild(about, 'node-unreachable', `${name} has no data directory`);
+  const control = host.controlFile;
+  if (!control) {
+    const seen = `${name} is stopped, and its control file cannot be read (${host.seen})`;
+    return refuse('node-unreachable', `${seen}: correct that, or move its data directory away to have it rebuilt`);
+  }
+  const { state, checkpoint } = control;
+  const stranger = findStranger(about, control.systemIdentifier, checkpoint.timeline);
+  if (stranger) return stranger;
+  if ((state === 'shut down in recovery' || state === 'in archive recovery') && host.hasStandbySignal === true) {
+    return { rung: 'start', line: `${name} is a stopped standby (${state}): start it and look again` };
+  }
+  const seen = `${name} was the primary (${state}, last checkpoint ${describe(checkpoint)})`;
+  if (state !== 'shut down') return rebuild(about, 'diverged', `${seen} and did not stop cleanly: it has diverged`);
+  const end = source.history.find((entry) => entry.timeline === checkpoint.timeline);
+  // Its last record, which begins there, must lie before the fork as a whole; forks are where a record ends.
+  if (end && compareLsn(checkpoint.lsn, end.endLsn) < 0) {
+    return { rung: 'start', line: `${seen}, and ${primaryName} has all of it: start it as a standby` };
+  }
+  return rebuild(about, 'diverged', `${seen}, which ${primaryName} does not have`);
+}
+
+/** Another cluster's node, or one whose branch is newer than the primary's: never overwritten by itself. */
+function findStranger(about: Case, systemIdentifier: string | null, timeline: number): FollowPlan | null {
+  const { name, primaryName, source } = about;
+  if (systemIdentifier !== source.systemIdentifier) {
+    const identifier = systemIdentifier ?? 'unknown';
+    return refuse('other-system', `${name} belongs to another cluster (system identifier ${identifier})`);
+  }
+  if (timeline <= source.position.timeline) return null;
+  return refuse(
+    'diverged-branches',
+    `${name} is on timeline ${String(timeline)}, newer than timeline ${String(source.position.timeline)} of ${primaryName}: decide which branch is right and stop the other`,
+  );
+}
+
+/** Rewind is not built: a rebuild takes its place. */
+function rebuild({ configuration }: Case, otherwise: ReasonCode, why: string): FollowPlan {
+  const line = `${why}: it must be rebuilt`;
+  if (configuration.policy.follow.includes('rebuild')) return { rung: 'rebuild', line };
+  return refuse(otherwise, `${line}, which policy.follow does not allow`);
+}
+
+/** right: from the primary. elsewhere: the primary's own timeline, by another name of its host, or through another standby. */
+function describeStream(
+  own: Positioned,
+  source: Positioned,
+  upstream: NodeConfiguration,
+): 'right' | 'elsewhere' | 'no' {
+  const receiver = own.walReceiver;
+  if (!receiver?.isStreaming || receiver.timeline !== source.position.timeline) return 'no';
+  if (receiver.host === upstream.host && receiver.port === upstream.port) return 'right';
+  return hasDiverged(own, source) ? 'no' : 'elsewhere';
+}
+
+/**
+ * Proven to hold WAL that the primary does not. The end of an older timeline is settled, so one look tells. On the primary's
+ * own timeline it is not: it was measured at nearly the same moment, and the primary goes on writing; only another history
+ * shows another branch there. Whoever is ahead all the same cannot stream, and then says so. Without a history nothing is proven.
+ */
+function hasDiverged(own: Positioned, source: Positioned): boolean {
+  return isKnown(own) && isKnown(source) && isDiverged(own, source);
+}
+
+/** Every timeline but the first has a history; it reads as empty when its file is missing or malformed. */
+function isKnown({ position, history }: Positioned): boolean {
+  return position.timeline === 1 || history.length > 0;
+}
+
+function isPositioned(facts: NodeFacts): facts is Positioned {
+  return facts.position !== null;
+}
+
+function describe({ timeline, lsn }: WalPosition): string {
+  return `(${String(timeline)}, ${lsn})`;
 }
 
 function refuse(reason: ReasonCode, line: string): FollowPlan {

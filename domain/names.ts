@@ -8,6 +8,15 @@ export const eventSignalName = 'event';
 /** Update that answers once the event with the given id is settled; hook.sh waits on it. */
 export const settledUpdateName = 'settled';
 
+/** Update with a Decision: what a person wants done about a parked step. */
+export const decideUpdateName = 'decide';
+/** Query: the steps of an incident, its children's included, that wait for a decision. */
+export const parkedQueryName = 'parked';
+/** Signals between a child and its incident: a step parked, a step goes on; the decision on its way down. */
+export const stepParkedSignalName = 'stepParked';
+export const stepResumedSignalName = 'stepResumed';
+export const decidedSignalName = 'decided';
+
 export function incidentWorkflowId(cluster: string): string {
   return `pgpool-${cluster}`;
 }

@@ -11,6 +11,8 @@ export const reasonCodes = [
   'primary-working',
   'repointed',
   'already-following',
+  'restarted',
+  'rebuilt',
   'diverged',
   'node-unreachable',
   'node-not-standby',
@@ -33,6 +35,10 @@ export const reasonCodes = [
   'fence-unconfirmed',
   'node-not-configured',
   'step-failed',
+  'rejoin-manual',
+  'rebuild-needs-removeFirst',
+  'data-not-replaceable',
+  'decided-by-person',
 ] as const;
 
 export type ReasonCode = (typeof reasonCodes)[number];

@@ -1,11 +1,14 @@
-// How PostgreSQL is stopped and started on a node, as shell text. The words "$BIN", "$DATA" are set by the script that runs it.
+// How PostgreSQL is stopped and started on a node, as shell text. The words "$BIN", "$DATA", "$LOG" are set by the script that runs it.
 
 import type { ClusterConfiguration, NodeConfiguration } from './cluster';
 
 export interface ServiceCommands {
   /** Stops cleanly; bounded by the caller. */
   readonly stop: string;
+  /** Starts, and may return before the server answers: crash recovery may take long. Whatever it prints goes to "$LOG". */
   readonly start: string;
+  /** Where else a person finds what the server said; null when that is "$LOG" alone. */
+  readonly log: string | null;
 }
 
 /**
@@ -17,21 +20,30 @@ export function serviceCommands(configuration: ClusterConfiguration, node: NodeC
   const debian = /\/postgresql\/([0-9]+)\/([A-Za-z0-9_-]+)\/?$/.exec(node.dataDirectory);
   switch (service.kind) {
     case 'commands':
-      return { stop: service.stop, start: service.start };
+      return { stop: service.stop, start: service.start, log: null };
     case 'systemd': {
       const unit = debian
         ? `postgresql@${debian[1]!}-${debian[2]!}.service`
         : `postgresql-$(cat "$DATA/PG_VERSION").service`;
-      return { stop: `sudo -n systemctl stop ${unit}`, start: `sudo -n systemctl start ${unit}` };
+      return {
+        stop: `sudo -n systemctl stop ${unit}`,
+        start: `sudo -n systemctl start ${unit}`,
+        log: `journalctl -u ${debian ? unit : `'postgresql-*'`}`,
+      };
     }
     case 'pg_ctlcluster': {
       const cluster = debian ? `${debian[1]!} ${debian[2]!}` : '"$(cat "$DATA/PG_VERSION")" main';
-      return { stop: `pg_ctlcluster ${cluster} stop -m fast`, start: `pg_ctlcluster ${cluster} start` };
+      return {
+        stop: `pg_ctlcluster ${cluster} stop -m fast`,
+        start: `pg_ctlcluster ${cluster} start`,
+        log: 'the file that pg_lsclusters names',
+      };
     }
     case 'pg_ctl':
       return {
         stop: '"$BIN/pg_ctl" -D "$DATA" -m fast -t 2 stop',
-        start: '"$BIN/pg_ctl" -D "$DATA" -w -t 60 -l "$DATA/../postgresql.log" start',
+        start: '"$BIN/pg_ctl" -D "$DATA" -s -w -t 3 -l "$LOG" start',
+        log: null,
       };
   }
 }

@@ -56,32 +56,71 @@ export function parseTimelineHistory(text: string): TimelineEnd[] | null {
   return ends;
 }
 
+/** A timeline, and those that it came from, oldest first. */
+export interface Ancestry {
+  readonly timeline: number;
+  readonly history: readonly TimelineEnd[];
+}
+
+/** Some WAL of one timeline; `toLsn` null = open, up to wherever its WAL ends. */
+export interface TimelineRange {
+  readonly timeline: number;
+  readonly fromLsn: string;
+  readonly toLsn: string | null;
+}
+
+/**
+ * Up to where two branches share their WAL: the newest timeline that is common to both, and the earlier of its two ends, as
+ * pg_rewind.c finds it (findCommonAncestorTimeline). Null when it is one branch. Branches without a common beginning, as when
+ * a history file is lost, part at 0/0 of the node's oldest timeline: then all that it holds is taken for its own.
+ */
+export function findFork(own: Ancestry, primary: Ancestry): WalPosition | null {
+  const [left, right] = [rangesOf(own), rangesOf(primary)];
+  let fork: WalPosition = { timeline: left[0]!.timeline, lsn: '0/0' };
+  for (const [index, { timeline, toLsn }] of left.entries()) {
+    const other = right[index];
+    if (other?.timeline !== timeline) return fork;
+    if (toLsn === null && other.toLsn === null) return null;
+    fork = { timeline, lsn: earlierOf(toLsn, other.toLsn) };
+    if (toLsn === null || other.toLsn === null || compareLsn(toLsn, other.toLsn) !== 0) return fork;
+  }
+  return fork;
+}
+
 /** Where a node stands, and the ends of the timelines before its own. */
 export interface Branch {
-  readonly position: WalPosition | null;
+  readonly position: WalPosition;
   readonly history: readonly TimelineEnd[];
 }
 
 /**
- * Has `node` WAL that `primary` does not contain? On an ancestor of the primary's timeline it has if it went past that
- * ancestor's end. On the same timeline it has if it went further, or if two promotions gave one number to two branches,
- * which their different histories show. Anything else is a different branch. Unknown positions count as diverged.
+ * Has `node` gone past the place where the branches part? On the primary's own branch it has not, however far it is: the two
+ * positions are never of one moment.
  */
 export function isDiverged(node: Branch, primary: Branch): boolean {
-  const [own, source] = [node.position, primary.position];
-  if (!own || !source) return true;
-  if (own.timeline === source.timeline) {
-    return compareLsn(own.lsn, source.lsn) > 0 || !isSameHistory(node.history, primary.history);
-  }
-  const end = primary.history.find((entry) => entry.timeline === own.timeline);
-  return !end || compareLsn(own.lsn, end.endLsn) > 0;
+  const ancestryOf = ({ position, history }: Branch): Ancestry => ({ timeline: position.timeline, history });
+  const fork = findFork(ancestryOf(node), ancestryOf(primary));
+  return fork !== null && comparePosition(node.position, fork) > 0;
 }
 
-function isSameHistory(left: readonly TimelineEnd[], right: readonly TimelineEnd[]): boolean {
-  return (
-    left.length === right.length &&
-    left.every(
-      (end, index) => end.timeline === right[index]?.timeline && compareLsn(end.endLsn, right[index].endLsn) === 0,
-    )
-  );
+/** The WAL of a branch from a fork on, timeline by timeline. */
+export function rangesAfter(own: Ancestry, fork: WalPosition): TimelineRange[] {
+  return rangesOf(own)
+    .filter((range) => range.timeline >= fork.timeline)
+    .map((range) => (range.timeline === fork.timeline ? { ...range, fromLsn: fork.lsn } : range))
+    .filter((range) => range.toLsn === null || compareLsn(range.fromLsn, range.toLsn) < 0);
+}
+
+function rangesOf({ timeline, history }: Ancestry): TimelineRange[] {
+  const ended = history.filter((end) => end.timeline < timeline);
+  return [...ended, { timeline, endLsn: null }].map((end, index) => ({
+    timeline: end.timeline,
+    fromLsn: ended[index - 1]?.endLsn ?? '0/0',
+    toLsn: end.endLsn,
+  }));
+}
+
+function earlierOf(left: string | null, right: string | null): string {
+  if (left === null || right === null) return left ?? right ?? '0/0';
+  return compareLsn(left, right) < 0 ? left : right;
 }

@@ -1,6 +1,7 @@
 // Facts: what was measured, at a time, including "unknown"; and what the witnesses among them say about a primary.
 // A silent node is a fact, not an error.
 
+import type { FenceMark } from './rebuild';
 import type { TimelineEnd, WalPosition } from './wal';
 
 /**
@@ -18,7 +19,10 @@ export interface HostFacts {
   readonly processes: ProcessAnswer;
   /** The node's clock minus the worker's, so that deadlines can be given in the node's time. */
   readonly clockOffsetMs: number | null;
+  /** False only where it is certain that there is none: no such path, or no PG_VERSION or control file in it. */
+  readonly hasDataDirectory: boolean | null;
   readonly hasStandbySignal: boolean | null;
+  readonly fenceMark: FenceMark | null;
   /** From pg_controldata while no process runs. */
   readonly controlFile: {
     readonly state: string;
