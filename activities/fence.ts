@@ -1,6 +1,7 @@
 // Makes a node unable to accept writes: no process of that data directory is left and standby.signal is written, or "unconfirmed".
 
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
+import type { FenceMark } from '../domain/rebuild';
 import { serviceCommands } from '../domain/service';
 import type { HostFacts, NodeFacts } from '../domain/witness';
 import { actOnNode } from './io/act';
@@ -18,6 +19,8 @@ export interface FenceInput {
   readonly clockOffsetMs: number | null;
   /** observe found the host silent on every path: one short try is enough. */
   readonly isHostSilent: boolean;
+  /** Left in standby.signal, for the day when this node's data is to be replaced; `after-return` is never taken back. */
+  readonly mark: Exclude<FenceMark, 'none'>;
 }
 
 export interface FenceResult {
@@ -74,6 +77,7 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
         configuration.postgres.bin,
         serviceCommands(configuration, node).stop,
         isService ? 'yes' : 'no',
+        input.mark,
       ],
       timeoutMs: input.isHostSilent ? silentHostMs : stopMs,
       clockOffsetMs: input.clockOffsetMs,

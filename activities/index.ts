@@ -3,15 +3,29 @@
 import { Context } from '@temporalio/activity';
 import { attach, type AttachInput } from './attach';
 import { awaitRecovery, type AwaitRecoveryInput } from './await-recovery';
+import { baseBackup, type BaseBackupInput } from './base-backup';
+import { clearReplacedData, type ClearReplacedDataInput } from './clear-replaced-data';
+import { configureStandby, type ConfigureStandbyInput } from './configure-standby';
 import { confirmPrimary, type ConfirmPrimaryInput } from './confirm-primary';
+import { confirmStreaming, type ConfirmStreamingInput } from './confirm-streaming';
 import { fence, type FenceInput } from './fence';
+import { inspectData, type InspectDataInput } from './inspect-data';
 import type { Tools } from './io/tools';
 import { observe, type ObserveInput } from './observe';
+import { placeData, type PlaceDataInput } from './place-data';
 import { promote, type PromoteInput } from './promote';
 import { readReturn, type ReadReturnInput } from './read-return';
+import { removeData, type RemoveDataInput } from './remove-data';
 import { repoint, type RepointInput } from './repoint';
+import { restoreConfiguration, type RestoreConfigurationInput } from './restore-configuration';
+import { saveConfiguration, type SaveConfigurationInput } from './save-configuration';
+import { saveDivergedWal, type SaveDivergedWalInput } from './save-diverged-wal';
+import { setDataAside, type SetDataAsideInput } from './set-data-aside';
 import { setSynchronousStandbys, type SetSynchronousStandbysInput } from './set-synchronous-standbys';
 import { signalIncident, type SignalIncidentInput } from './signal-incident';
+import { start, type StartInput } from './start';
+import { stop, type StopInput } from './stop';
+import { verifyBackup, type VerifyBackupInput } from './verify-backup';
 
 export function createActivities(tools: Tools) {
   return {
@@ -22,8 +36,23 @@ export function createActivities(tools: Tools) {
     confirmPrimary: (input: ConfirmPrimaryInput) => beating(confirmPrimary(input)),
     repoint: (input: RepointInput) => beating(repoint(tools, input)),
     attach: (input: AttachInput) => beating(attach(input)),
+    saveDivergedWal: (input: SaveDivergedWalInput) => beating(saveDivergedWal(tools, input)),
     setSynchronousStandbys: (input: SetSynchronousStandbysInput) => beating(setSynchronousStandbys(tools, input)),
     readReturn: (input: ReadReturnInput) => beating(readReturn(tools, input)),
+    saveConfiguration: (input: SaveConfigurationInput) => beating(saveConfiguration(tools, input)),
+    restoreConfiguration: (input: RestoreConfigurationInput) => beating(restoreConfiguration(tools, input)),
+    configureStandby: (input: ConfigureStandbyInput) => beating(configureStandby(tools, input)),
+    // These beat themselves: an empty beat would overwrite the progress.
+    baseBackup: (input: BaseBackupInput) => baseBackup(tools, input),
+    verifyBackup: (input: VerifyBackupInput) => verifyBackup(tools, input),
+    removeData: (input: RemoveDataInput) => removeData(tools, input),
+    clearReplacedData: (input: ClearReplacedDataInput) => clearReplacedData(tools, input),
+    stop: (input: StopInput) => beating(stop(tools, input)),
+    start: (input: StartInput) => beating(start(tools, input)),
+    confirmStreaming: (input: ConfirmStreamingInput) => beating(confirmStreaming(tools, input)),
+    inspectData: (input: InspectDataInput) => beating(inspectData(tools, input)),
+    setDataAside: (input: SetDataAsideInput) => beating(setDataAside(tools, input)),
+    placeData: (input: PlaceDataInput) => beating(placeData(tools, input)),
     signalIncident: (input: SignalIncidentInput) => beating(signalIncident(tools, input)),
   };
 }

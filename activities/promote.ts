@@ -6,7 +6,8 @@ import { comparePosition, type WalPosition } from '../domain/wal';
 import type { NodeFacts } from '../domain/witness';
 import { failure, messageOf } from './io/failures';
 import { readNodeFacts } from './io/node-facts';
-import { quoteLiteral } from './io/postgres';
+import { type NodeLock, withNodeLock } from './io/node-lock';
+import { alterSystem } from './io/settings';
 import { sqlTarget, type Tools } from './io/tools';
 
 export interface PromoteInput {
@@ -30,18 +31,56 @@ export interface PromoteResult {
 
 const readMs = 700;
 const actMs = 2000;
+/** What holds the lock longer is no follow that has just been cancelled: the plan is made anew. */
+const lockMs = 3000;
 const promotionMs = 20_000;
 /** A candidate that says nothing for so long while it promotes is given up for the next one. */
 const silenceMs = 3000;
 
-/** @throws WorldChanged when another node accepts writes or holds more WAL; Unproven when the promotion is not seen in time. */
+/**
+ * Under the candidate's lock if its host answers over ssh.
+ * @throws WorldChanged when another node accepts writes or holds more WAL; Unproven when the promotion is not seen in time;
+ * Unreachable when the candidate does not answer or another act holds it
+ */
 export async function promote(tools: Tools, input: PromoteInput): Promise<PromoteResult> {
-  const { configuration, candidate } = input;
+  const { configuration } = input;
+  const node = getNode(configuration, input.candidate);
   const deadline = Date.now() + promotionMs;
-  const asked = configuration.nodes.filter((node) => node.id !== input.formerPrimary);
-  const nodes = await Promise.all(asked.map((node) => readNodeFacts(tools.sql, configuration, node, readMs)));
+  const look = (): Promise<World> => readWorld(tools, input, deadline);
+  const looking = look();
+  return await withNodeLock(
+    tools,
+    { configuration, node, waitMs: lockMs, timeoutMs: promotionMs, isRequired: false },
+    async (lock) => promoteLocked(tools, input, lock, await (lock.waitedMs < readMs ? looking : look())),
+  );
+}
+
+interface World {
+  readonly nodes: readonly NodeFacts[];
+  readonly deadline: number;
+  /** The deadline by the candidate's clock, in seconds since 1970; null when it did not say. */
+  readonly candidateDeadline: number | null;
+}
+
+async function readWorld(tools: Tools, input: PromoteInput, deadline: number): Promise<World> {
+  const { configuration, formerPrimary } = input;
+  const asked = configuration.nodes.filter((node) => node.id !== formerPrimary);
+  const [nodes, candidateDeadline] = await Promise.all([
+    Promise.all(asked.map((node) => readNodeFacts(tools.sql, configuration, node, readMs))),
+    readDeadline(tools, input, deadline).catch(() => null),
+  ]);
+  return { nodes, deadline, candidateDeadline };
+}
+
+async function promoteLocked(
+  tools: Tools,
+  input: PromoteInput,
+  lock: NodeLock,
+  { nodes, deadline, candidateDeadline }: World,
+): Promise<PromoteResult> {
+  const { candidate } = input;
   const own = nodes.find((entry) => entry.node === candidate);
-  if (own?.sql !== 'answered' || !own.position) {
+  if (own?.sql !== 'answered' || !own.position || candidateDeadline === null) {
     throw failure('unreachable', `candidate node ${String(candidate)} does not answer: ${own?.sqlSeen ?? 'not asked'}`);
   }
   refuseChangedWorld(input, own, nodes);
@@ -52,13 +91,14 @@ export async function promote(tools: Tools, input: PromoteInput): Promise<Promot
       line: `node ${String(candidate)} was promoted already, timeline ${String(own.position.timeline)}`,
     };
   }
-  await prepare(tools, input, own);
+  await prepare(tools, input, lock, own);
+  lock.confirm();
   // The node's own clock decides, in the statement that acts: an attempt that slept must not promote.
   const rows = await run<{ promoted: boolean }>(
     tools,
     input,
     `select case when clock_timestamp() < to_timestamp($1) then pg_promote(false) end as promoted`,
-    [(await readClock(tools, input)) + (deadline - Date.now()) / 1000],
+    [candidateDeadline],
   );
   if (rows[0]?.promoted !== true)
     throw failure('unproven', `pg_promote on node ${String(candidate)} did not start the promotion`);
@@ -93,27 +133,13 @@ function refuseChangedWorld(input: PromoteInput, own: NodeFacts, nodes: readonly
 }
 
 /** What must hold before the first commit: replay runs, and nothing waits for an absent standby. */
-async function prepare(tools: Tools, input: PromoteInput, own: NodeFacts): Promise<void> {
+async function prepare(tools: Tools, input: PromoteInput, { confirm }: NodeLock, own: NodeFacts): Promise<void> {
+  const { configuration, candidate, synchronousStandbyNames: value } = input;
+  confirm();
   if (own.isReplayPaused) await run(tools, input, 'select pg_wal_replay_resume()');
-  if (own.synchronousStandbyNames === input.synchronousStandbyNames) return;
-  const { candidate, synchronousStandbyNames } = input;
-  await run(tools, input, `alter system set synchronous_standby_names = ${quoteLiteral(synchronousStandbyNames)}`);
-  await run(tools, input, 'select pg_reload_conf()');
-  const deadline = Date.now() + actMs;
-  for (;;) {
-    const [row] = await run<{ value: string }>(
-      tools,
-      input,
-      `select current_setting('synchronous_standby_names') as value`,
-    );
-    if (row?.value === synchronousStandbyNames) return;
-    if (Date.now() > deadline)
-      throw failure(
-        'unproven',
-        `synchronous_standby_names on node ${String(candidate)} stays '${row?.value ?? ''}' after reload`,
-      );
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  if (own.synchronousStandbyNames === value) return;
+  const target = sqlTarget(configuration, getNode(configuration, candidate));
+  await alterSystem(tools, target, { name: 'synchronous_standby_names', value }, { timeoutMs: actMs, confirm });
 }
 
 async function confirmPromotion(
@@ -159,9 +185,13 @@ async function confirmPromotion(
   );
 }
 
-async function readClock(tools: Tools, input: PromoteInput): Promise<number> {
-  const [row] = await run<{ now: number }>(tools, input, `select extract(epoch from clock_timestamp())::float8 as now`);
-  return row!.now;
+async function readDeadline(tools: Tools, input: PromoteInput, deadline: number): Promise<number> {
+  const [row] = await tools.sql.query<{ now: number }>(
+    sqlTarget(input.configuration, getNode(input.configuration, input.candidate)),
+    `select extract(epoch from clock_timestamp())::float8 as now`,
+    { timeoutMs: readMs },
+  );
+  return row!.now + (deadline - Date.now()) / 1000;
 }
 
 async function run<Row extends Record<string, unknown>>(

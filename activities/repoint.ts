@@ -1,11 +1,11 @@
 // Makes a standby stream from another primary by reload (primary_conninfo is reloadable since PostgreSQL 13), and proves it.
 
-import { heartbeat, sleep } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
 import { parseConninfo, repointConninfo } from '../domain/conninfo';
 import { failure } from './io/failures';
-import { readNodeFacts } from './io/node-facts';
-import { quoteLiteral } from './io/postgres';
+import { withNodeLock } from './io/node-lock';
+import { alterSystem } from './io/settings';
+import { confirmStreaming } from './io/streaming';
 import { sqlTarget, type Tools } from './io/tools';
 
 export interface RepointInput {
@@ -21,16 +21,46 @@ export interface RepointResult {
 }
 
 const sqlMs = 2000;
+const lockMs = 10_000;
+const actMs = 20_000;
+/** Since the standby's position last advanced. */
 const streamingMs = 15_000;
 
-/** @throws WorldChanged when the node left recovery; Unproven when it does not stream on the primary's timeline in time. */
+/**
+ * @throws WorldChanged when the node left recovery; Unreachable when its lock cannot be had; WalMissing when it must be rebuilt;
+ * Unproven when it does not stream on the primary's timeline in time
+ */
 export async function repoint(tools: Tools, input: RepointInput): Promise<RepointResult> {
   const { configuration } = input;
   const node = getNode(configuration, input.node);
+  // The lock needs ssh: a standby that is set right already must not depend on it.
+  const changed =
+    (await readDifference(tools, input)) !== null &&
+    (await withNodeLock(
+      tools,
+      { configuration, node, waitMs: lockMs, timeoutMs: actMs, isRequired: true },
+      async ({ confirm }) => {
+        const value = await readDifference(tools, input);
+        if (value === null) return false;
+        const target = sqlTarget(configuration, node);
+        await alterSystem(tools, target, { name: 'primary_conninfo', value }, { timeoutMs: sqlMs, confirm });
+        return true;
+      },
+    ));
+  await confirmStreaming(tools, input, streamingMs);
+  return {
+    changed,
+    line: `node ${String(node.id)} streams from node ${String(input.primary)} on timeline ${String(input.timeline)}`,
+  };
+}
+
+/** What primary_conninfo should be; null when it is. */
+async function readDifference(tools: Tools, input: RepointInput): Promise<string | null> {
+  const { configuration } = input;
+  const node = getNode(configuration, input.node);
   const primary = getNode(configuration, input.primary);
-  const target = sqlTarget(configuration, node);
   const [row] = await tools.sql.query<{ conninfo: string; is_in_recovery: boolean }>(
-    target,
+    sqlTarget(configuration, node),
     `select current_setting('primary_conninfo') as conninfo, pg_is_in_recovery() as is_in_recovery`,
     { timeoutMs: sqlMs },
   );
@@ -49,53 +79,5 @@ export async function repoint(tools: Tools, input: RepointInput): Promise<Repoin
     applicationName: node.applicationName,
     passFile: configuration.postgres.passFile,
   });
-  const changed = wanted !== row.conninfo;
-  if (changed) {
-    await tools.sql.query(target, `alter system set primary_conninfo = ${quoteLiteral(wanted)}`, { timeoutMs: sqlMs });
-    await tools.sql.query(target, 'select pg_reload_conf()', { timeoutMs: sqlMs });
-  }
-  await confirmStreaming(tools, input);
-  return {
-    changed,
-    line: `node ${String(node.id)} streams from node ${String(primary.id)} on timeline ${String(input.timeline)}`,
-  };
-}
-
-/** Both ends must say so: the standby's receiver names the primary and its timeline, the primary lists the standby. */
-async function confirmStreaming(tools: Tools, input: RepointInput): Promise<void> {
-  const { configuration } = input;
-  const node = getNode(configuration, input.node);
-  const primary = getNode(configuration, input.primary);
-  const deadline = Date.now() + streamingMs;
-  let seen = '';
-  do {
-    heartbeat(seen);
-    const { walReceiver, sql, sqlSeen } = await readNodeFacts(tools.sql, configuration, node, sqlMs);
-    const isReceiving =
-      walReceiver?.isStreaming &&
-      walReceiver.host === primary.host &&
-      walReceiver.port === primary.port &&
-      walReceiver.timeline === input.timeline;
-    if (isReceiving && (await isListed(tools, configuration, input))) return;
-    seen =
-      sql !== 'answered'
-        ? sqlSeen
-        : walReceiver
-          ? `receiver at ${String(walReceiver.host)}, timeline ${String(walReceiver.timeline)}`
-          : 'no WAL receiver';
-    await sleep(10);
-  } while (Date.now() < deadline);
-  throw failure(
-    'unproven',
-    `node ${String(node.id)} does not stream from node ${String(primary.id)} on timeline ${String(input.timeline)}: ${seen}; its log says why`,
-  );
-}
-
-async function isListed(tools: Tools, configuration: ClusterConfiguration, input: RepointInput): Promise<boolean> {
-  const rows = await tools.sql.query(
-    sqlTarget(configuration, getNode(configuration, input.primary)),
-    `select 1 from pg_stat_replication where application_name = $1 and state = 'streaming'`,
-    { values: [getNode(configuration, input.node).applicationName], timeoutMs: sqlMs },
-  );
-  return rows.length > 0;
+  return wanted === row.conninfo ? null : wanted;
 }

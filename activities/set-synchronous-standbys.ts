@@ -2,7 +2,8 @@
 
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
 import { formatSynchronousStandbyNames } from '../domain/synchronous';
-import { quoteLiteral } from './io/postgres';
+import { withNodeLock } from './io/node-lock';
+import { alterSystem, readSetting } from './io/settings';
 import { sqlTarget, type Tools } from './io/tools';
 
 export interface SetSynchronousStandbysInput {
@@ -10,16 +11,48 @@ export interface SetSynchronousStandbysInput {
   readonly primary: number;
 }
 
-/** Idempotent; returns the value in force. */
+const timeoutMs = 2000;
+const lockMs = 10_000;
+const actMs = 20_000;
+const name = 'synchronous_standby_names';
+
+/**
+ * Idempotent; returns the value in force.
+ * @throws Unreachable when something is to be changed and the node's lock cannot be had; Unproven when the value is not in force
+ */
 export async function setSynchronousStandbys(
   tools: Tools,
   input: SetSynchronousStandbysInput,
 ): Promise<{ changed: boolean; line: string }> {
   const { configuration } = input;
-  const target = sqlTarget(configuration, getNode(configuration, input.primary));
-  const timeoutMs = 2000;
+  const node = getNode(configuration, input.primary);
+  const target = sqlTarget(configuration, node);
+  const read = async (): Promise<{ wanted: string; isInForce: boolean }> => {
+    const wanted = await chooseStandbys(tools, input);
+    return { wanted, isInForce: (await readSetting(tools, target, name, timeoutMs)) === wanted };
+  };
+  const resultOf = (changed: boolean, value: string): { changed: boolean; line: string } => ({
+    changed,
+    line: value === '' ? 'replication is asynchronous' : `commits wait for ${value}`,
+  });
+  // The lock needs ssh: a primary that is set right already must not depend on it.
+  const first = await read();
+  if (first.isInForce) return resultOf(false, first.wanted);
+  const lock = { configuration, node, waitMs: lockMs, timeoutMs: actMs, isRequired: true };
+  return await withNodeLock(tools, lock, async ({ confirm }) => {
+    const { wanted: value, isInForce } = await read();
+    if (isInForce) return resultOf(false, value);
+    await alterSystem(tools, target, { name, value }, { timeoutMs, confirm });
+    // Commits that the old value held are released by a standby's next message, which it may send only every 10 s
+    // (wal_receiver_status_interval): a few bytes of WAL make it send one.
+    await tools.sql.query(target, `select pg_logical_emit_message(false, 'pgpool-runbook', '')`, { timeoutMs });
+    return resultOf(true, value);
+  });
+}
+
+async function chooseStandbys(tools: Tools, { configuration, primary }: SetSynchronousStandbysInput): Promise<string> {
   const rows = await tools.sql.query<{ application_name: string }>(
-    target,
+    sqlTarget(configuration, getNode(configuration, primary)),
     `select application_name from pg_stat_replication where state = 'streaming'`,
     { timeoutMs },
   );
@@ -29,25 +62,9 @@ export async function setSynchronousStandbys(
   );
   // With nobody streaming, an empty list would let commits pass: "wait" names everybody who may come back.
   const isWaiting = streaming.length === 0 && configuration.policy.synchronous.whenNone === 'wait';
-  const named = isWaiting ? configuration.nodes.filter((node) => node.id !== input.primary) : streaming;
-  const wanted = formatSynchronousStandbyNames(
+  const named = isWaiting ? configuration.nodes.filter((node) => node.id !== primary) : streaming;
+  return formatSynchronousStandbyNames(
     configuration,
     named.map((node) => node.id),
   );
-  const [row] = await tools.sql.query<{ value: string }>(
-    target,
-    `select current_setting('synchronous_standby_names') as value`,
-    { timeoutMs },
-  );
-  const changed = row?.value !== wanted;
-  if (changed) {
-    await tools.sql.query(target, `alter system set synchronous_standby_names = ${quoteLiteral(wanted)}`, {
-      timeoutMs,
-    });
-    await tools.sql.query(target, 'select pg_reload_conf()', { timeoutMs });
-    // Commits that the old value held are released by a standby's next message, which it may send only every 10 s
-    // (wal_receiver_status_interval): a few bytes of WAL make it send one.
-    await tools.sql.query(target, `select pg_logical_emit_message(false, 'pgpool-runbook', '')`, { timeoutMs });
-  }
-  return { changed, line: wanted === '' ? 'replication is asynchronous' : `commits wait for ${wanted}` };
 }

@@ -62,6 +62,12 @@ const host = () =>
   text('a host name or an IP address, without blanks, quotes or slashes', (value) => hostPattern.test(value));
 const port = () => wholeNumber(1, 65535);
 const milliseconds = () => wholeNumber(1, 86_400_000, ' of milliseconds');
+const rate = () => {
+  const expectation = 'a whole number of kilobytes a second: 0 (unlimited), or 32 to 1048576';
+  const accepts = (value: number) =>
+    Number.isSafeInteger(value) && (value === 0 || (value >= 32 && value <= 1_048_576));
+  return v.pipe(v.number(expectation), v.check(accepts, expectation));
+};
 const bytes = () => wholeNumber(0, Number.MAX_SAFE_INTEGER, ' of bytes');
 
 function name(what: string, longest: number) {
@@ -129,6 +135,14 @@ const policy = section({
   follow: v.optional(
     v.array(oneOf('repoint', 'rewind', 'rebuild'), 'a list from repoint, rewind, rebuild, such as [repoint, rebuild]'),
     ['repoint', 'rewind', 'rebuild'],
+  ),
+  baseBackup: v.optional(
+    section({
+      // 0, or what pg_basebackup --max-rate takes.
+      maximumRateKilobytes: v.optional(rate(), 0),
+      compression: v.optional(oneOf('none', 'gzip', 'lz4', 'zstd'), 'none'),
+    }),
+    {},
   ),
   replacedData: v.optional(oneOf('keep', 'remove', 'removeFirst'), 'keep'),
   divergedWrites: v.optional(oneOf('park', 'discard'), 'park'),

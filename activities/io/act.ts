@@ -1,8 +1,9 @@
 // Runs one act on a node over ssh: under the node's lock, with a deadline that the node itself refuses once it has passed.
 
+import { activityInfo } from '@temporalio/activity';
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/cluster';
 import { failure } from './failures';
-import type { CommandResult } from './ssh';
+import { type CommandResult, type RunOptions, SshFailure } from './ssh';
 import { sshTarget, type Tools } from './tools';
 
 export interface ActInput {
@@ -12,8 +13,11 @@ export interface ActInput {
   readonly script: string;
   readonly args: readonly string[];
   readonly timeoutMs: number;
-  readonly clockOffsetMs: number | null;
+  /** The node's clock minus the worker's; null = unknown, taken for none; `measure` = asked first, for one more round trip. */
+  readonly clockOffsetMs: number | null | 'measure';
 }
+
+const clockMs = 5000;
 
 /**
  * @throws Unreachable when the connection fails or another act holds the node; the act's own exit status is returned.
@@ -21,21 +25,87 @@ export interface ActInput {
  */
 export async function actOnNode(tools: Tools, input: ActInput): Promise<CommandResult> {
   const { configuration, node } = input;
-  // With the ids, because several nodes may share a host and its home directory.
-  const lock = `${configuration.paths.jobs}/${configuration.cluster}.node${String(node.id)}.lock`;
-  const deadline = Date.now() + (input.clockOffsetMs ?? 0) + input.timeoutMs;
-  const result = await tools.ssh.run(sshTarget(configuration, node), input.script, {
-    args: [lock, String(deadline), ...input.args],
+  const lock = lockFile(configuration, node);
+  const offsetMs =
+    input.clockOffsetMs === 'measure' ? await measureClock(tools, configuration, node) : (input.clockOffsetMs ?? 0);
+  const deadline = Date.now() + offsetMs + input.timeoutMs;
+  const result = await runOnNode(tools, configuration, node, input.script, {
+    args: [lock, String(deadline), describeActor(), ...input.args],
     timeoutMs: input.timeoutMs,
   });
+  refuseUnlocked(configuration, node, result);
+  return result;
+}
+
+/** Without the lock: for scripts that only look, or take it themselves. @throws Unreachable or Configuration when it was not started */
+export async function runOnNode(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  script: string,
+  options: RunOptions,
+): Promise<CommandResult> {
+  try {
+    return await tools.ssh.run(sshTarget(configuration, node), script, options);
+  } catch (error) {
+    if (!(error instanceof SshFailure)) throw error;
+    throw failure(error.isRetryable ? 'unreachable' : 'configuration', error.message, error);
+  }
+}
+
+/** What actPreamble's own exit statuses mean. @throws Configuration or Unreachable */
+export function refuseUnlocked(
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  result: CommandResult,
+): void {
   const name = `node ${String(node.id)} (${node.host})`;
   if (result.exitCode === 74)
     throw failure(
       'configuration',
       `${name}: cannot create paths.jobs (${configuration.paths.jobs}): ${result.stderr.trim()}`,
     );
-  if (result.exitCode === 75) throw failure('unreachable', `${name}: another act holds ${lock}; it is retried`);
+  if (result.exitCode === lockIsHeld)
+    throw failure(
+      'unreachable',
+      `${name}: ${lockFile(configuration, node)} is held by ${result.stderr.trim() || 'another act'}; it is retried`,
+    );
   if (result.exitCode === 76)
     throw failure('unreachable', `${name}: the act arrived after its deadline and was refused`);
-  return result;
+}
+
+/** actPreamble's exit status while another act holds the node. */
+export const lockIsHeld = 75;
+
+/** One lock for every act on the node, on the node. */
+export function lockFile(configuration: ClusterConfiguration, node: NodeConfiguration): string {
+  return `${jobsDirectory(configuration, node)}.lock`;
+}
+
+/** Of this node alone, on the node: several nodes may share a host, and then its home directory. */
+export function jobsDirectory({ cluster, paths }: ClusterConfiguration, node: NodeConfiguration): string {
+  return `${paths.jobs}/${cluster}.node${String(node.id)}`;
+}
+
+/** Of this node alone, on the node: its saved configurations and its saved WAL. */
+export function savedDirectory({ cluster, paths }: ClusterConfiguration, node: NodeConfiguration): string {
+  return `${paths.savedConfiguration}/${cluster}.node${String(node.id)}`;
+}
+
+async function measureClock(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+): Promise<number> {
+  const startedAt = Date.now();
+  const { stdout } = await runOnNode(tools, configuration, node, 'date +%s%3N', { timeoutMs: clockMs });
+  const clock = /^[0-9]{13}$/m.exec(stdout)?.[0];
+  return clock ? Math.round(Number(clock) - (startedAt + Date.now()) / 2) : 0;
+}
+
+/** Who acts, for the next one who finds the lock taken: "fence, run 0a1b2c3d of pgpool-shop". */
+export function describeActor(): string {
+  const { activityType, workflowExecution } = activityInfo();
+  const { runId = '', workflowId = '?' } = workflowExecution ?? {};
+  return `${activityType}, run ${runId.slice(0, 8)} of ${workflowId}`;
 }

@@ -7,6 +7,8 @@ export const failureTypes = {
   configuration: 'Configuration',
   /** The world is not as the plan assumed: plan again, do not retry. */
   worldChanged: 'WorldChanged',
+  /** The standby needs WAL that the primary no longer has: only a rebuild helps. */
+  walMissing: 'WalMissing',
   /** Acted, but the proof did not appear in time: may be retried. */
   unproven: 'Unproven',
   /** A node, pgpool or Temporal could not be reached: may be retried. */
@@ -18,7 +20,7 @@ export function failure(type: keyof typeof failureTypes, message: string, cause?
   return ApplicationFailure.create({
     type: failureTypes[type],
     message,
-    nonRetryable: type === 'configuration' || type === 'worldChanged',
+    nonRetryable: type === 'configuration' || type === 'worldChanged' || type === 'walMissing',
     ...(cause instanceof Error && { cause }),
   });
 }

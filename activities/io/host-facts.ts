@@ -1,6 +1,7 @@
 // What a node's host says over ssh: its processes and control file, and how another node looks from there.
 
 import { type ClusterConfiguration, type NodeConfiguration } from '../../domain/cluster';
+import type { FenceMark } from '../../domain/rebuild';
 import type { HostFacts, ProbeFacts } from '../../domain/witness';
 import { messageOf } from './failures';
 import { lookScript, probeScript } from './scripts';
@@ -14,7 +15,14 @@ export async function readHostFacts(
   node: NodeConfiguration,
   timeoutMs: number,
 ): Promise<HostFacts> {
-  const nothing = { processes: 'unknown', clockOffsetMs: null, hasStandbySignal: null, controlFile: null } as const;
+  const nothing = {
+    processes: 'unknown',
+    clockOffsetMs: null,
+    hasDataDirectory: null,
+    hasStandbySignal: null,
+    fenceMark: null,
+    controlFile: null,
+  } as const;
   try {
     const startedAt = Date.now();
     const result = await tools.ssh.run(sshTarget(configuration, node), lookScript, {
@@ -41,14 +49,16 @@ export function parseHostFacts(output: string, now: number): HostFacts {
   const [state, identifier, checkpoint, timeline] = ['state', 'identifier', 'checkpoint', 'timeline'].map((key) =>
     values.get(key),
   );
-  const signal = values.get('standby_signal');
+  const [directory, signal] = [values.get('data_directory'), values.get('standby_signal')];
   const clock = values.get('clock');
   return {
     ssh: 'answered',
     seen: values.get('seen') ?? 'host answers',
     processes: processes === 'running' || processes === 'orphans' || processes === 'none' ? processes : 'unknown',
     clockOffsetMs: clock && /^[0-9]{13}$/.test(clock) ? Math.round(Number(clock) - now) : null,
+    hasDataDirectory: directory === undefined ? null : directory === 'yes',
     hasStandbySignal: signal === undefined ? null : signal === 'yes',
+    fenceMark: parseFenceMark(values.get('fence_mark')),
     controlFile:
       state && identifier && checkpoint && timeline
         ? { state, systemIdentifier: identifier, checkpoint: { timeline: Number(timeline), lsn: checkpoint } }
@@ -94,7 +104,13 @@ export function classifyProbe(output: string): Pick<ProbeFacts, 'answer' | 'seen
   return { answer: 'rejected', seen };
 }
 
-function parseKeyValues(text: string): Map<string, string> {
+/** Null when nothing was read. */
+export function parseFenceMark(text: string | undefined): FenceMark | null {
+  return text === 'before-promotion' || text === 'after-return' || text === 'none' ? text : null;
+}
+
+/** From KEY=value lines; the last of a key wins. */
+export function parseKeyValues(text: string): Map<string, string> {
   const values = new Map<string, string>();
   for (const line of text.split('\n')) {
     const at = line.indexOf('=');

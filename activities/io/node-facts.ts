@@ -7,13 +7,12 @@ import { SqlFailure, type SqlConnections } from './postgres';
 import { sqlTarget } from './tools';
 
 // A standby's timeline: its control file may still name the timeline of the last restart point, so what it received
-// counts too. WAL segment names start with the timeline (PostgreSQL documentation, 30.6 WAL Internals).
+// counts too. The LSN is read first: a standby that crosses to the next timeline meanwhile must not look as if it had gone
+// past the fork on the old one. WAL segment names start with the timeline (PostgreSQL documentation, 30.6 WAL Internals).
 const query = `
 select r.is_in_recovery,
   (select system_identifier::text from pg_control_system()) as system_identifier,
-  t.timeline,
-  case when r.is_in_recovery
-    then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) else pg_current_wal_flush_lsn() end::text as lsn,
+  t.timeline, l.lsn,
   pg_read_file(h.path, 0, 1048576, true) as history,
   extract(epoch from clock_timestamp() - (pg_stat_file(h.path, true)).modification) * 1000 as timeline_age_ms,
   case when r.is_in_recovery then pg_is_wal_replay_paused() end as is_replay_paused,
@@ -21,6 +20,8 @@ select r.is_in_recovery,
   w.status as receiver_status, w.sender_host, w.sender_port, w.received_tli,
   extract(epoch from clock_timestamp() - w.last_msg_receipt_time) * 1000 as last_message_age_ms
 from (select pg_is_in_recovery() as is_in_recovery) r
+cross join lateral (select case when r.is_in_recovery
+  then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) else pg_current_wal_flush_lsn() end::text as lsn offset 0) l
 left join pg_stat_wal_receiver w on true
 cross join lateral (select case when r.is_in_recovery
   then greatest(w.received_tli, (select timeline_id from pg_control_checkpoint()),

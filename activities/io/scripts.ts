@@ -17,6 +17,15 @@ control_file() { LC_ALL=C "$BIN/pg_controldata" "$REAL" 2>/dev/null | sed -n \\
   -e 's/^Database system identifier: */identifier=/p;s/^Database cluster state: */state=/p' \\
   -e "s/^Latest checkpoint location: */checkpoint=/p;s/^Latest checkpoint's TimeLineID: */timeline=/p"; }
 postmaster_pid() { head -n 1 "$1/postmaster.pid" 2>/dev/null; }
+# Without either file nothing there can be started, or lost. A path that may not be searched proves nothing.
+data_directory() {
+  if [ -x "$1" ]; then [ -e "$1/PG_VERSION" ] && [ -e "$1/global/pg_control" ] && echo "data_directory=yes" || echo "data_directory=no"; return; fi
+  at=$1; until [ -e "$at" ] || [ -L "$at" ]; do at=\${at%/*}; at=\${at:-/}; done
+  [ "$at" = "$1" ] || [ ! -x "$at" ] || echo "data_directory=no"
+}
+# Sets MARK to what a fence of ours wrote into standby.signal: PostgreSQL never reads that file (readRecoverySignalFile).
+read_mark() { MARK=; [ ! -e "$1/standby.signal" ] || { read -r MARK; } 2>/dev/null <"$1/standby.signal"
+  case $MARK in before-promotion|after-return) ;; *) MARK=none;; esac; }
 `;
 
 /** Arguments: DATA BIN. Prints KEY=value lines; see host-facts.ts. */
@@ -24,7 +33,7 @@ export const lookScript = `
 DATA=$1 BIN=$2
 ${processFunctions}
 echo "clock=$(date +%s%3N)"
-REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "processes=unknown"; echo "seen=no data directory at $DATA"; exit 0; }
+REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { data_directory "$DATA"; echo "processes=unknown"; echo "seen=no data directory at $DATA"; exit 0; }
 # Other users' processes cannot be looked into: without ownership "none" would prove nothing.
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "processes=unknown"; echo "seen=$DATA belongs to another user than $(id -un)"; exit 0; fi
 [ -x "$BIN/pg_controldata" ] && [ -x "$BIN/pg_ctl" ] || echo "seen=pg_controldata or pg_ctl cannot be run in $BIN: correct postgres.bin"
@@ -33,6 +42,8 @@ if [ -z "$PIDS" ]; then echo "processes=none"
 elif [ -n "$MAIN" ] && echo "$PIDS" | grep -qx "$MAIN"; then echo "processes=running"
 else echo "processes=orphans"; fi
 [ -e "$REAL/standby.signal" ] && echo "standby_signal=yes" || echo "standby_signal=no"
+read_mark "$REAL"; echo "fence_mark=$MARK"
+data_directory "$REAL"
 [ -n "$PIDS" ] || control_file
 `;
 
@@ -46,31 +57,37 @@ echo "exit=$?"
 `;
 
 /**
- * Opens every act on a node. Arguments shift by two: LOCK DEADLINE, then the act's own.
+ * Opens every act on a node. Arguments shift by three: LOCK DEADLINE ACTOR, then the act's own.
  * One act at a time, and none after its deadline: a late attempt of a retried activity must find the door closed.
- * Exit 75 = another act holds the node; exit 76 = the deadline has passed.
+ * Exit 75 = another act holds the node (its name is on stderr); exit 76 = the deadline has passed.
  */
 export const actPreamble = `
-LOCK=$1 DEADLINE=$2; shift 2
+LOCK=$1 DEADLINE=$2 ACTOR=$3; shift 3
 case $LOCK in "~/"*) LOCK=$HOME/\${LOCK#"~/"};; esac
-mkdir -p "\${LOCK%/*}" || exit 74
-exec 9>"$LOCK"
+[ -d "\${LOCK%/*}" ] || mkdir -p "\${LOCK%/*}" || exit 74
+exec 9>>"$LOCK"
 LEFT=$(( (DEADLINE - $(date +%s%3N)) / 1000 )); [ "$LEFT" -gt 0 ] || LEFT=0
-flock -w "$LEFT" 9 || exit 75
+flock -w "$LEFT" 9 || { cat "$LOCK" >&2; exit 75; }
+echo "$ACTOR" >"$LOCK"
 [ "$(date +%s%3N)" -lt "$DEADLINE" ] || exit 76
 `;
 
-/** Arguments: LOCK DEADLINE DATA BIN STOP(shell text) ALWAYS(yes|no: run STOP although nothing runs). Prints how each process set was ended. */
-export const fenceScript = `
-${actPreamble}
-DATA=$1 BIN=$2 STOP=$3 ALWAYS=$4
-${processFunctions}
-REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "seen=no data directory at $DATA"; exit 3; }
-if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "seen=$DATA belongs to another user than $(id -un)"; exit 3; fi
+/** For processes that work in $REAL: `await_none COUNT` (times 50 ms), `end` (SIGKILL for all), `quietly SECONDS COMMAND`. */
+export const endFunctions = `
 await_none() { n=0; while [ -n "$(postgres_processes "$REAL")" ]; do n=$((n+1)); [ "$n" -gt "$1" ] && return 1; sleep 0.05; done; }
 end() { for pid in $(postgres_processes "$REAL"); do kill -KILL "$pid" 2>/dev/null; done; await_none 40; }
 # Descriptor 9 is the lock: nothing that outlives this script may keep it.
 quietly() { timeout -k 1 "$@" </dev/null >/dev/null 2>&1 9>&-; }
+`;
+
+/** Arguments after the preamble's: DATA BIN STOP(shell text) ALWAYS(yes|no: run STOP although nothing runs) MARK. Prints how each process set was ended. */
+export const fenceScript = `
+${actPreamble}
+DATA=$1 BIN=$2 STOP=$3 ALWAYS=$4 NEW_MARK=$5
+${processFunctions}
+REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "seen=no data directory at $DATA"; exit 3; }
+if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "seen=$DATA belongs to another user than $(id -un)"; exit 3; fi
+${endFunctions}
 PIDS=$(postgres_processes "$REAL"); MAIN=$(postmaster_pid "$REAL"); HOW=already-stopped
 if [ -n "$MAIN" ] && echo "$PIDS" | grep -qx "$MAIN"; then
   export BIN DATA
@@ -81,7 +98,9 @@ elif [ -n "$PIDS" ]; then HOW=orphans-killed; end
 elif [ "$ALWAYS" = yes ]; then export BIN DATA; quietly 3 sh -c "$STOP"; fi
 # If anything starts this node again, it must come up read-only. Written before the last look: what starts in between
 # has either read it or is seen.
-: > "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
+# A node that was once up beside its successor stays marked so.
+read_mark "$REAL"; [ "$MARK" = after-return ] || MARK=$NEW_MARK
+echo "$MARK" > "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
 [ -z "$(postgres_processes "$REAL")" ] || { HOW=killed; end; } || { echo "seen=processes survive SIGKILL"; exit 3; }
 # Each of these takes a while and none needs another. Every one prints whole lines at once.
 { sync "$REAL/standby.signal" || echo "unsynced=yes"; } &
@@ -90,6 +109,7 @@ CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>
 { NAMES=$("$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; } &
 control_file
 wait
-echo "how=$HOW"; echo "processes=none"; echo "standby_signal=yes"
+echo "how=$HOW"; echo "processes=none"; echo "standby_signal=yes"; echo "fence_mark=$MARK"
+data_directory "$REAL"
 exit 0
 `;

@@ -1,5 +1,6 @@
 // One command on one open channel: the script's wrapping, its output (drained and capped), its process group, its end.
 // Knows nothing about connections; ssh.ts decides when a command starts, and when its time is over.
+import { StringDecoder } from 'node:string_decoder';
 import type { ClientChannel } from 'ssh2';
 
 export interface CommandResult {
@@ -69,6 +70,8 @@ export class RemoteCommand {
   readonly result: Promise<CommandResult>;
   private readonly stdout = new CappedText();
   private readonly stderr = new CappedText();
+  /** A character may be cut in two between chunks. */
+  private readonly decoder = new StringDecoder('utf8');
   private head: Buffer | undefined = Buffer.alloc(0);
   private announce: (processGroup: number) => void = () => undefined;
 
@@ -76,6 +79,7 @@ export class RemoteCommand {
     private readonly channel: ClientChannel,
     private readonly place: string,
     input: string,
+    private readonly onOutput: (text: string) => void = () => undefined,
   ) {
     this.processGroup = new Promise((resolve) => (this.announce = resolve));
     // Both streams must be read: sshd stops a command whose stderr nobody takes (measured, 5 MB).
@@ -112,7 +116,7 @@ export class RemoteCommand {
   /** Whatever precedes our mark was printed by the login shell's start-up files, and is dropped. */
   private addOutput(chunk: Buffer): void {
     if (!this.head) {
-      this.stdout.add(chunk);
+      this.take(chunk);
       return;
     }
     this.head = Buffer.concat([this.head, chunk]);
@@ -120,8 +124,14 @@ export class RemoteCommand {
     const end = from < 0 ? -1 : this.head.indexOf('\n', from);
     if (end < 0) return;
     this.announce(Number(this.head.toString('latin1', from + processMark.length, end)));
-    this.stdout.add(this.head.subarray(end + 1));
+    this.take(this.head.subarray(end + 1));
     this.head = undefined;
+  }
+
+  private take(chunk: Buffer): void {
+    this.stdout.add(chunk);
+    const text = this.decoder.write(chunk);
+    if (text !== '') this.onOutput(text);
   }
 
   private summarize(exitCode: number | null, signal: string | null, note: string | undefined): CommandResult {

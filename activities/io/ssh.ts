@@ -1,6 +1,5 @@
 // Runs shell scripts on the nodes over warm, shared connections: one per target, at most 8 commands at a time on each.
 // A rejected run did not start, unless its caller aborted it; a run that started resolves, with exitCode null if its end is unknown.
-import type { ClientChannel } from 'ssh2';
 import { maximumConnectMs } from './ssh-client';
 import { killMs, killScript, RemoteCommand, wrapScript, type CommandResult } from './ssh-command';
 import { Connection, type Session } from './ssh-connection';
@@ -22,6 +21,8 @@ export interface RunOptions {
   timeoutMs: number;
   /** Ends the command, too; the run rejects with the signal's reason. */
   signal?: AbortSignal;
+  /** Is told what the script writes to stdout, as it comes: a piece may end in the middle of a line. */
+  onOutput?: (text: string) => void;
 }
 
 export class SshConnections {
@@ -47,7 +48,8 @@ export class SshConnections {
         throw error;
       });
       shell.channel.once('close', leave);
-      return await this.runOn(shell, describeTarget(target), input, limit);
+      const command = new RemoteCommand(shell.channel, describeTarget(target), input, options.onOutput);
+      return await this.runOn(shell.session, command, limit);
     } finally {
       limit.clear();
     }
@@ -73,13 +75,7 @@ export class SshConnections {
     await Promise.all([...this.connections.values()].map((connection) => connection.closed()));
   }
 
-  private async runOn(
-    { session, channel }: { session: Session; channel: ClientChannel },
-    place: string,
-    input: string,
-    limit: Limit,
-  ): Promise<CommandResult> {
-    const command = new RemoteCommand(channel, place, input);
+  private async runOn(session: Session, command: RemoteCommand, limit: Limit): Promise<CommandResult> {
     try {
       return await limit.race(command.result);
     } catch (error) {

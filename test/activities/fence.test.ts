@@ -19,6 +19,7 @@ const inputFor = (more: Partial<FenceInput> = {}): FenceInput => ({
   node: 0,
   clockOffsetMs: 0,
   isHostSilent: false,
+  mark: 'before-promotion',
   ...more,
 });
 const fence = (more: Partial<FenceInput> = {}): Promise<FenceResult> => perform(bed.tools, 'fence', inputFor(more));
@@ -45,8 +46,13 @@ it('stops a running primary, leaves standby.signal, and reports what the others 
     [1, 'answered'],
     [0, 'refused'],
   ]);
-  const { controlFile, processes } = result.nodes[1]!.host!;
-  expect(processes).toBe('none');
+  const { controlFile, ...host } = result.nodes[1]!.host!;
+  expect(host).toMatchObject({
+    processes: 'none',
+    hasDataDirectory: true,
+    hasStandbySignal: true,
+    fenceMark: 'before-promotion',
+  });
   // A clean stop waits until the standby has everything, the shutdown checkpoint included.
   expect(controlFile).toMatchObject({ state: 'shut down', checkpoint: { timeline: 1 } });
   const { lsn } = await bed.ask(1, 'select pg_last_wal_receive_lsn()::text as lsn');
@@ -64,6 +70,19 @@ it('finds nothing to stop the second time, and says the same', async () => {
   expect(again.outcome).toBe('confirmed');
   expect(again.seen).toMatch(/already-stopped/);
   expectFenced();
+});
+
+it('writes when it was fenced into standby.signal, and never takes "after-return" back', async () => {
+  const marks: string[] = [];
+  for (const mark of ['before-promotion', 'after-return', 'before-promotion'] as const) {
+    const { nodes } = await fence({ mark });
+    expect(nodes[1]!.host!.fenceMark).toBe(readFileSync(signalFile(), 'utf8').trim());
+    marks.push(nodes[1]!.host!.fenceMark!);
+  }
+  expect(marks).toEqual(['before-promotion', 'after-return', 'after-return']);
+  await bed.lab.start(0);
+  expect(await bed.ask(0, 'select pg_is_in_recovery() as readonly')).toEqual({ readonly: true });
+  expect(readFileSync(signalFile(), 'utf8')).toBe('after-return\n');
 });
 
 it('reads synchronous_standby_names from the files of the fenced node', async () => {
@@ -201,7 +220,7 @@ it('touches nothing while another act holds the node for longer than its bound',
   const result = await fence({ isHostSilent: true });
   other.stdin!.end();
   expect(result.outcome).toBe('unconfirmed');
-  expect(result.seen).toContain(`another act holds ${lockFile()}`);
+  expect(result.seen).toContain(`${lockFile()} is held by`);
   expect(existsSync(signalFile())).toBe(false);
   expect(await bed.ask(0, 'select pg_is_in_recovery() as readonly')).toEqual({ readonly: false });
 });

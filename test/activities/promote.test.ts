@@ -1,7 +1,9 @@
 // promote against real nodes: what it refuses, what it prepares, what it proves, and a worker killed in between.
 import type { PromoteInput, PromoteResult } from '../../activities/promote';
+import { sshTarget } from '../../activities/io/tools';
 import type { WalPosition } from '../../domain/wal';
 import { readRecord, sendSignal } from '../../lab/processes';
+import { holdLock } from './io/other-act';
 import { type Bed, createTools, dieDuring, failureOf, perform, startBed, waitFor } from './support';
 
 let bed: Bed;
@@ -156,6 +158,29 @@ describe('with the primary gone', () => {
     const wanted = `ANY 1 ("node2", "it's")`;
     await promote({ synchronousStandbyNames: wanted });
     expect(await bed.ask(1, 'show synchronous_standby_names')).toEqual({ synchronous_standby_names: wanted });
+  });
+
+  it('does not promote while another act holds the candidate, and does when that is done', async () => {
+    const { jobs } = bed.configuration.paths;
+    const release = await holdLock(`${jobs}/${bed.configuration.cluster}.node1.lock`);
+    const failure = await failureOf(promote());
+    expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+    expect(failure.message).toMatch(/^node 1 \(.*node1\.lock is held by rebuild of somebody; it is retried$/);
+    await expectStandby(1);
+    expect(bed.isPromoteRequested(1)).toBe(false);
+    setTimeout(release, 1500);
+    expect((await promote()).changed).toBe(true);
+  });
+
+  it('does not need ssh to the candidate', async () => {
+    await bed.lab.killHost(1);
+    await bed.lab.start(1);
+    const target = sshTarget(bed.configuration, bed.node(1));
+    await expect(bed.tools.ssh.run(target, 'true', { timeoutMs: 5000 })).rejects.toThrow('refused');
+    const { lsn } = await bed.ask(2, 'select pg_last_wal_receive_lsn()::text as lsn');
+    await waitFor(async () => (await inputFor()).position.lsn === lsn, { what: 'the replay', timeoutMs: 5000 });
+    expect((await promote()).changed).toBe(true);
+    await expectPrimary(1);
   });
 
   /** Holds the candidate in recovery: the promotion is asked for, and nobody carries it out. */

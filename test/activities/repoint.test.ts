@@ -1,5 +1,7 @@
 // repoint against real nodes: only streaming on the new timeline from the new primary counts, and a site's own conninfo survives.
+import { readFileSync, statSync } from 'node:fs';
 import type { RepointInput, RepointResult } from '../../activities/repoint';
+import { holdLock } from './io/other-act';
 import { type Bed, createTools, dieDuring, failureOf, perform, startBed, waitFor } from './support';
 
 let bed: Bed;
@@ -50,6 +52,13 @@ async function setConninfo(text: string): Promise<void> {
   await waitFor(async () => (await readConninfo()) === text, { what: 'the reload', timeoutMs: 5000 });
 }
 
+/** A `->` line of /proc/locks is a waiter. */
+function isWaitedFor(file: string): boolean {
+  const { ino } = statSync(file);
+  const lines = readFileSync('/proc/locks', 'utf8').split('\n');
+  return lines.some((line) => line.includes('->') && line.includes(`:${String(ino)} `));
+}
+
 describe('after a failover', () => {
   beforeEach(async () => {
     await bed.reset();
@@ -64,6 +73,19 @@ describe('after a failover', () => {
     expect(await repoint()).toEqual({ changed: false, line });
     // The receiver was not even restarted.
     expect(await bed.ask(2, 'select pid from pg_stat_wal_receiver')).toEqual({ pid: before });
+  });
+
+  it('waits for another act on the node, and then changes it', async () => {
+    const before = await readConninfo();
+    const { jobs } = bed.configuration.paths;
+    const lock = `${jobs}/${bed.configuration.cluster}.node2.lock`;
+    const release = await holdLock(lock);
+    const repointing = repoint();
+    await waitFor(() => isWaitedFor(lock), { what: 'the act to wait for the lock', timeoutMs: 5000 });
+    expect(await readConninfo()).toBe(before);
+    release();
+    expect((await repointing).changed).toBe(true);
+    await expectFollowing();
   });
 
   it('keeps what the site has written into primary_conninfo, quotes included', async () => {
@@ -131,11 +153,27 @@ describe('without proof', () => {
     const failure = await failureOf(repoint());
     expect(failure).toMatchObject({ type: 'Unproven', nonRetryable: false });
     expect(failure.message).toMatch(
-      /^node 2 does not stream from node 1 on timeline 2: (no WAL receiver|receiver at .*); its log says why$/,
+      /^node 2 does not stream from node 1 on timeline 2: (no WAL receiver|receiver at .*); node 1 .*; its log says why$/,
     );
     expect(
       (await bed.ask(1, "select count(*)::int as n from pg_stat_replication where state = 'streaming'"))['n'],
     ).toBe(0);
+  });
+
+  it('says that a standby must be rebuilt whose WAL the primary no longer has', async () => {
+    await bed.stop(2);
+    await failOver();
+    await bed.ask(1, `alter system set wal_keep_size = 0`);
+    await bed.ask(1, 'select pg_reload_conf()');
+    for (let count = 0; count < 4; count++)
+      await bed.ask(1, `select pg_switch_wal(), pg_logical_emit_message(false, 'x', '')`);
+    await bed.ask(1, 'checkpoint');
+    await bed.lab.start(2);
+    const failure = await failureOf(repoint());
+    expect(failure).toMatchObject({ type: 'WalMissing', nonRetryable: true });
+    expect(failure.message).toMatch(
+      /^node 2 cannot stream from node 1: it needs WAL from 0\/[0-9A-F]+ on, and node 1's oldest WAL file is [0-9A-F]{24}: rebuild node 2$/,
+    );
   });
 
   it('is a failure that names the node when the standby does not answer', async () => {

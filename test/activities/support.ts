@@ -289,10 +289,17 @@ async function startNodes(layout: Layout): Promise<void> {
 }
 
 /**
- * When the worker dies: at its nth heartbeat with details (verbs send them only between act and proof), at its first
- * regular one (500 ms after the start), or just before it would send a query that holds this text.
+ * When the worker dies: at its nth heartbeat with details (verbs send them only between act and proof), at the first one whose
+ * details hold a text, at its first regular one (500 ms after the start), just before it would send a query or a script that holds this text, or when such a
+ * script has ended and before its result is known.
  */
-export type Moment = { readonly proving: number } | { readonly beat: true } | { readonly beforeQuery: string };
+export type Moment =
+  | { readonly proving: number }
+  | { readonly saying: string }
+  | { readonly beat: true }
+  | { readonly beforeQuery: string }
+  | { readonly beforeScript: string }
+  | { readonly afterScript: string };
 
 interface Job {
   readonly clusterFile: string;
@@ -302,7 +309,7 @@ interface Job {
 }
 
 /** Transpiles what it loads, because dist/ may be missing or old. */
-const loader = `
+export const loader = `
 const { readFileSync } = require('node:fs');
 const { transformSync } = require('@swc/core');
 require.extensions['.ts'] = (module, filename) => module._compile(transformSync(readFileSync(filename, 'utf8'), { filename,
@@ -342,12 +349,20 @@ export async function workUntilDeath({ clusterFile, verb, input, moment }: Job):
   let proofs = 0;
   environment.on('heartbeat', (details: unknown) => {
     if ('beat' in moment) die();
+    if ('saying' in moment && JSON.stringify(details ?? null).includes(moment.saying)) die();
     if ('proving' in moment && details !== undefined && ++proofs === moment.proving) die();
   });
   const query = tools.sql.query.bind(tools.sql);
   tools.sql.query = (target, text, options) => {
     if ('beforeQuery' in moment && text.includes(moment.beforeQuery)) die();
     return query(target, text, options);
+  };
+  const run = tools.ssh.run.bind(tools.ssh);
+  tools.ssh.run = async (target, script, options) => {
+    if ('beforeScript' in moment && script.includes(moment.beforeScript)) die();
+    const result = await run(target, script, options);
+    if ('afterScript' in moment && script.includes(moment.afterScript)) die();
+    return result;
   };
   const result = await perform(tools, verb, input as Input<typeof verb>, environment);
   process.stdout.write(JSON.stringify(result));

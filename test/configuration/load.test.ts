@@ -46,6 +46,7 @@ test('a minimal file gets every default', () => {
       crashRecoveryMs: 3000,
       unreachableFromPgpoolMs: 10000,
       follow: ['repoint', 'rewind', 'rebuild'],
+      baseBackup: { maximumRateKilobytes: 0, compression: 'none' },
       replacedData: 'keep',
       divergedWrites: 'park',
       rejoin: 'automatic',

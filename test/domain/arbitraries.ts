@@ -39,15 +39,17 @@ const receiver: fc.Arbitrary<WalReceiverFacts> = fc.record({
   lastMessageAgeMs: age,
 });
 
+const controlState = fc.constantFrom('shut down', 'in archive recovery', 'in production');
+
 const host: fc.Arbitrary<HostFacts> = fc.record({
   ssh: fc.constantFrom('answered', 'refused', 'rejected', 'silent'),
   seen: fc.constant('host'),
   processes: fc.constantFrom('running', 'orphans', 'none', 'unknown'),
   clockOffsetMs: age,
+  hasDataDirectory: flag,
   hasStandbySignal: flag,
-  controlFile: fc.option(
-    fc.record({ state: fc.constant('shut down'), systemIdentifier: identifier, checkpoint: position }),
-  ),
+  fenceMark: fc.constantFrom('before-promotion', 'after-return', 'none', null),
+  controlFile: fc.option(fc.record({ state: controlState, systemIdentifier: identifier, checkpoint: position })),
 });
 
 /** Complete positions most of the time: the timeline's ancestors are in its history. */

@@ -54,6 +54,7 @@ const policyDefaults: PolicyConfiguration = {
   crashRecoveryMs: 3000,
   unreachableFromPgpoolMs: 10_000,
   follow: ['repoint', 'rewind', 'rebuild'],
+  baseBackup: { maximumRateKilobytes: 0, compression: 'none' },
   replacedData: 'keep',
   divergedWrites: 'park',
   rejoin: 'automatic',
@@ -91,7 +92,9 @@ const hostIsWell: HostFacts = {
   seen: 'host answers',
   processes: 'running',
   clockOffsetMs: 0,
+  hasDataDirectory: true,
   hasStandbySignal: false,
+  fenceMark: 'none',
   controlFile: null,
 };
 
@@ -190,7 +193,15 @@ export const frozen: DeepPartialNode = {
 /** Packets dropped: neither SQL nor ssh says anything. */
 export const vanished: DeepPartialNode = {
   ...frozen,
-  host: { ssh: 'silent', seen: 'no answer', processes: 'unknown', clockOffsetMs: null, hasStandbySignal: null },
+  host: {
+    ssh: 'silent',
+    seen: 'no answer',
+    processes: 'unknown',
+    clockOffsetMs: null,
+    hasDataDirectory: null,
+    hasStandbySignal: null,
+    fenceMark: null,
+  },
 };
 
 /** SQLSTATE 57P03: starting, stopping or in crash recovery. */

@@ -20,6 +20,7 @@ describe('events that are understood', () => {
     ['%m and %P are -1, which the hook sends as null', { mainNode: null, oldPrimary: null }],
     ['no node at all', { node: null, mainNode: null, oldPrimary: null }],
     ['a returned node', { kind: 'returned', node: 2 }],
+    ['a node that a person wants back', { kind: 'rejoin', mainNode: null, oldPrimary: null }],
     ['the largest node id', { node: 127 }],
     ['a time without a fraction', { at: '2026-01-01T00:00:00Z' }],
     ['a time with an offset', { at: '2026-01-01T01:00:00.000+01:00' }],
@@ -35,7 +36,7 @@ describe('events that are understood', () => {
 
 describe('events that are not, and what is said', () => {
   const idError = 'event.eventId must be 1-128 characters of A-Z a-z 0-9 . _ -';
-  const kinds = 'event.kind must be failover, follow or returned, not';
+  const kinds = 'event.kind must be failover, follow, returned or rejoin, not';
   const ids = 'must be null or 0-127, not';
   test.each([
     ['an event id with a slash', { eventId: 'a/b' }, idError],
@@ -71,7 +72,7 @@ describe('events that are not, and what is said', () => {
 const nodeId = fc.option(fc.integer({ min: 0, max: 127 }));
 const events = fc.record({
   eventId: fc.stringMatching(/^[A-Za-z0-9._-]{1,128}$/),
-  kind: fc.constantFrom('failover', 'follow', 'returned'),
+  kind: fc.constantFrom('failover', 'follow', 'returned', 'rejoin'),
   node: nodeId,
   mainNode: nodeId,
   oldPrimary: nodeId,

@@ -134,21 +134,32 @@ test('the choice does not depend on the order of the facts', () => {
   fc.assert(property, runs);
 });
 
-test('planFollow: any facts give a plan, and only a standby of the same cluster is repointed', () => {
-  let repoints = 0;
+test('planFollow: any facts give a plan, and what may not be touched is not', () => {
+  const rungs = new Map<string, number>();
   const node = fc.integer({ min: 0, max: 5 });
-  const property = fc.property(situations, node, node, ({ configuration, facts }, some, other) => {
+  const flags = fc.record({ isStartAllowed: fc.boolean(), hasLostWal: fc.boolean() });
+  const property = fc.property(situations, node, node, flags, ({ configuration, facts }, some, other, flag) => {
     // Sensible numbers where there are any: plans of one refusal only would prove little.
     const primary = writableNodes(facts)[0]?.node ?? other;
-    const follower = answeringStandbys(facts)[some]?.node ?? some;
-    const result = planFollow(configuration, facts, follower, primary);
+    const stopped = facts.nodes.filter((entry) => entry.sql === 'refused' && entry.host?.processes === 'none');
+    const follower = (flag.isStartAllowed ? stopped : answeringStandbys(facts))[0]?.node ?? some;
+    const result = planFollow(configuration, facts, { node: follower, primary, ...flag });
     expect(result.line).toMatch(/^[^\n]+$/);
+    rungs.set(result.rung, (rungs.get(result.rung) ?? 0) + 1);
     if (result.rung === 'refuse') return;
-    repoints += 1;
     const [own, source] = [factsOf(facts, follower)!, factsOf(facts, primary)!];
-    expect(own).toMatchObject({ sql: 'answered', isInRecovery: true, systemIdentifier: source.systemIdentifier });
     expect(source).toMatchObject({ sql: 'answered', isInRecovery: false });
+    if (own.sql === 'answered') {
+      expect(result.rung).not.toBe('start');
+      expect(own).toMatchObject({ isInRecovery: true, systemIdentifier: source.systemIdentifier });
+      expect(own.position!.timeline).toBeLessThanOrEqual(source.position!.timeline);
+    } else {
+      expect(['start', 'rebuild']).toContain(result.rung);
+      expect(flag.isStartAllowed).toBe(true);
+      expect(own).toMatchObject({ sql: 'refused', host: { ssh: 'answered' } });
+      expect(['none', 'unknown']).toContain(own.host!.processes);
+    }
   });
   fc.assert(property, { numRuns: 4000 });
-  expect(repoints).toBeGreaterThan(20);
+  for (const rung of ['repoint', 'rebuild']) expect(rungs.get(rung)).toBeGreaterThan(20);
 });

@@ -1,11 +1,11 @@
 // The stop and start commands of each way to run PostgreSQL, as shell text that a shell accepts.
 
 import { execFileSync } from 'node:child_process';
-import { serviceCommands } from '../../domain/service';
+import { type ServiceCommands, serviceCommands } from '../../domain/service';
 import type { ServiceConfiguration } from '../../domain/cluster';
 import { makeConfiguration } from './builders';
 
-function commands(service: ServiceConfiguration, dataDirectory: string): { stop: string; start: string } {
+function commands(service: ServiceConfiguration, dataDirectory: string): ServiceCommands {
   const configuration = makeConfiguration({ nodes: { 1: { dataDirectory } }, postgres: { service } });
   return serviceCommands(configuration, configuration.nodes[1]!);
 }
@@ -18,40 +18,51 @@ test.each([
     'pg_ctl',
     debian,
     '"$BIN/pg_ctl" -D "$DATA" -m fast -t 2 stop',
-    '"$BIN/pg_ctl" -D "$DATA" -w -t 60 -l "$DATA/../postgresql.log" start',
+    '"$BIN/pg_ctl" -D "$DATA" -s -w -t 3 -l "$LOG" start',
+    null,
   ],
   [
     'systemd',
     debian,
     'sudo -n systemctl stop postgresql@15-main.service',
     'sudo -n systemctl start postgresql@15-main.service',
+    'journalctl -u postgresql@15-main.service',
   ],
   [
     'systemd',
     `${debian}/`,
     'sudo -n systemctl stop postgresql@15-main.service',
     'sudo -n systemctl start postgresql@15-main.service',
+    'journalctl -u postgresql@15-main.service',
   ],
   [
     'systemd',
     other,
     'sudo -n systemctl stop postgresql-$(cat "$DATA/PG_VERSION").service',
     'sudo -n systemctl start postgresql-$(cat "$DATA/PG_VERSION").service',
+    `journalctl -u 'postgresql-*'`,
   ],
-  ['pg_ctlcluster', debian, 'pg_ctlcluster 15 main stop -m fast', 'pg_ctlcluster 15 main start'],
+  [
+    'pg_ctlcluster',
+    debian,
+    'pg_ctlcluster 15 main stop -m fast',
+    'pg_ctlcluster 15 main start',
+    'the file that pg_lsclusters names',
+  ],
   [
     'pg_ctlcluster',
     other,
     'pg_ctlcluster "$(cat "$DATA/PG_VERSION")" main stop -m fast',
     'pg_ctlcluster "$(cat "$DATA/PG_VERSION")" main start',
+    'the file that pg_lsclusters names',
   ],
-] as const)('%s with %s', (kind, dataDirectory, stop, start) => {
-  expect(commands({ kind }, dataDirectory)).toEqual({ stop, start });
+] as const)('%s with %s', (kind, dataDirectory, stop, start, log) => {
+  expect(commands({ kind }, dataDirectory)).toEqual({ stop, start, log });
 });
 
 test('the site’s own commands are taken as they are', () => {
   const service = { kind: 'commands', start: 'rc-service pg start', stop: 'rc-service pg stop' } as const;
-  expect(commands(service, debian)).toEqual({ start: service.start, stop: service.stop });
+  expect(commands(service, debian)).toEqual({ start: service.start, stop: service.stop, log: null });
 });
 
 test('a data directory with shell characters never reaches the text of a command', () => {

@@ -4,12 +4,15 @@ import fc from 'fast-check';
 import {
   compareLsn,
   comparePosition,
+  findFork,
   formatLsn,
+  type Ancestry,
   type Branch,
   isDiverged,
   lagBytes,
   parseLsn,
   parseTimelineHistory,
+  rangesAfter,
   type WalPosition,
 } from '../../domain/wal';
 
@@ -140,7 +143,7 @@ describe('diverged: WAL that the primary’s history does not contain', () => {
   test.each([
     ['on the primary’s timeline, behind', 3, '0/100', false],
     ['on the primary’s timeline, at its end', 3, '0/900', false],
-    ['on the primary’s timeline, one byte past its end', 3, '0/901', true],
+    ['on the primary’s timeline, past its end as it was measured', 3, '0/901', false],
     ['on an ancestor, before its end', 1, '0/200', false],
     ['on an ancestor, exactly at its end', 1, '0/300', false],
     ['on an ancestor, one byte past its end', 1, '0/301', true],
@@ -159,8 +162,84 @@ describe('diverged: WAL that the primary’s history does not contain', () => {
     expect(isDiverged(twin, primary)).toBe(true);
     expect(isDiverged({ ...twin, history: [history[0]!] }, primary)).toBe(true);
   });
-  test('an unknown position counts as diverged', () => {
-    expect(isDiverged({ position: null, history: [] }, primary)).toBe(true);
-    expect(isDiverged(primary, { position: null, history })).toBe(true);
+});
+
+/** From "1:0/300 2:0/500 3": timelines with their ends, the last one open. */
+function ancestryOf(text: string): Ancestry {
+  const ends = text.split(' ').map((part) => part.split(':'));
+  return {
+    timeline: Number(ends.at(-1)![0]),
+    history: ends.slice(0, -1).map(([timeline, endLsn]) => ({ timeline: Number(timeline), endLsn: endLsn! })),
+  };
+}
+
+describe('fork: where a node’s branch leaves the primary’s', () => {
+  test.each([
+    ['the former primary and its successor', '1', '1:0/300 2', '1 0/300'],
+    ['two failovers that it missed', '1', '1:0/300 2:0/500 3', '1 0/300'],
+    ['a standby of the primary before', '1:0/300 2', '1:0/300 2:0/500 3', '2 0/500'],
+    ['one branch', '1:0/300 2', '1:0/300 2', null],
+    ['the first timeline', '1', '1', null],
+    ['a node that was promoted itself, later', '1:0/500 2', '1:0/300 3', '1 0/300'],
+    ['a node that was promoted itself, earlier', '1:0/200 2', '1:0/300 3', '1 0/200'],
+    ['a node that was promoted itself, at the same place', '1:0/300 2', '1:0/300 3', '1 0/300'],
+    ['two branches with one number', '1:0/300 2:0/400 3', '1:0/300 2:0/500 3', '2 0/400'],
+    ['a node ahead in timelines', '1:0/300 2', '1', '1 0/300'],
+    ['LSNs that are spelled differently', '1:0/0a0 2', '1:0/A0 2', null],
+    ['a history file that is lost', '2', '1:0/300 2:0/500 3', '2 0/0'],
+    ['a history file of the primary that is lost', '1:0/300 2', '3', '1 0/0'],
+  ])('%s: %s leaves %s at %s', (_, own, primary, expected) => {
+    const fork = findFork(ancestryOf(own), ancestryOf(primary));
+    expect(fork && `${String(fork.timeline)} ${fork.lsn}`).toBe(expected);
+  });
+
+  /** Promotions of one ancestor: each leaves it, or another one's branch, somewhere, and numbers may be given twice. */
+  const ancestry: fc.Arbitrary<Ancestry> = fc
+    .array(fc.record({ step: fc.integer({ min: 1, max: 2 }), bytes: fc.integer({ min: 1, max: 3 }) }), { maxLength: 3 })
+    .map((promotions) => {
+      let [timeline, end] = [1, 0];
+      const history = promotions.map(({ step, bytes: more }) => {
+        const entry = { timeline, endLsn: formatLsn(BigInt((end += more))) };
+        timeline += step;
+        return entry;
+      });
+      return { timeline, history };
+    });
+
+  test('it is the same from both sides, and one branch has none', () => {
+    fc.assert(
+      fc.property(ancestry, ancestry, (own, primary) => {
+        expect(findFork(own, primary)).toEqual(findFork(primary, own));
+        expect(findFork(own, own)).toBeNull();
+      }),
+    );
+  });
+
+  test('at the fork a node has not diverged, one byte further it has', () => {
+    fc.assert(
+      fc.property(ancestry, ancestry, (own, primary) => {
+        const fork = findFork(own, primary);
+        fc.pre(fork?.timeline === own.timeline);
+        const at = (more: bigint): boolean => {
+          const position = { ...fork, lsn: formatLsn(parseLsn(fork.lsn)! + more) };
+          const source = { position: { timeline: primary.timeline, lsn: 'FF/0' }, history: primary.history };
+          return isDiverged({ position, history: own.history }, source);
+        };
+        expect([at(0n), at(1n)]).toEqual([false, true]);
+      }),
+    );
+  });
+
+  test('the WAL after a fork is read timeline by timeline, without gaps', () => {
+    const own = ancestryOf('1:0/300 2:0/500 4');
+    expect(rangesAfter(own, { timeline: 1, lsn: '0/200' })).toEqual([
+      { timeline: 1, fromLsn: '0/200', toLsn: '0/300' },
+      { timeline: 2, fromLsn: '0/300', toLsn: '0/500' },
+      { timeline: 4, fromLsn: '0/500', toLsn: null },
+    ]);
+    expect(rangesAfter(own, { timeline: 2, lsn: '0/500' })).toEqual([{ timeline: 4, fromLsn: '0/500', toLsn: null }]);
+    expect(rangesAfter(ancestryOf('1'), { timeline: 1, lsn: '0/0' })).toEqual([
+      { timeline: 1, fromLsn: '0/0', toLsn: null },
+    ]);
   });
 });

@@ -5,7 +5,7 @@ import { actPreamble } from '../../../activities/io/scripts';
 import { SshConnections } from '../../../activities/io/ssh';
 import type { Tools } from '../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/cluster';
-import { failureOf } from '../support';
+import { createEnvironment, failureOf } from '../support';
 import { startSshd, type TestSshd, waitUntil } from './sshd';
 
 let sshd: TestSshd;
@@ -30,14 +30,16 @@ beforeEach(() => {
 afterEach(() => ssh.close());
 
 const act = (script: string, args: string[] = [], more: { timeoutMs?: number; clockOffsetMs?: number | null } = {}) =>
-  actOnNode({ ssh } as unknown as Tools, {
-    configuration,
-    node,
-    script: `${actPreamble}\n${script}`,
-    args,
-    timeoutMs: more.timeoutMs ?? 10_000,
-    clockOffsetMs: more.clockOffsetMs === undefined ? 0 : more.clockOffsetMs,
-  });
+  createEnvironment().run(() =>
+    actOnNode({ ssh } as unknown as Tools, {
+      configuration,
+      node,
+      script: `${actPreamble}\n${script}`,
+      args,
+      timeoutMs: more.timeoutMs ?? 10_000,
+      clockOffsetMs: more.clockOffsetMs === undefined ? 0 : more.clockOffsetMs,
+    }),
+  );
 
 it('makes paths.jobs, takes the lock, and returns the act’s own status', async () => {
   const nasty = `a b'"$(id)`;
@@ -59,7 +61,7 @@ it('does not start an act while another one holds the node for all of its time',
   const failure = await failureOf(act(': > "$1"', [touched], { timeoutMs: 900 }));
   expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
   expect(failure.message).toBe(
-    `node 0 (${sshd.host}): another act holds ${sshd.file('jobs')}/shop.node0.lock; it is retried`,
+    `node 0 (${sshd.host}): ${sshd.file('jobs')}/shop.node0.lock is held by unknown, run 00000000 of test; it is retried`,
   );
   expect((await first).exitCode).toBe(0);
   expect(existsSync(touched)).toBe(false);

@@ -4,6 +4,7 @@ import { failure, failureTypes, messageOf, notYet } from '../../../activities/io
 it.each([
   ['configuration', 'Configuration', true],
   ['worldChanged', 'WorldChanged', true],
+  ['walMissing', 'WalMissing', true],
   ['unproven', 'Unproven', false],
   ['unreachable', 'Unreachable', false],
 ] as const)('%s is of type %s', (key, type, nonRetryable) => {
@@ -11,7 +12,7 @@ it.each([
 });
 
 it('has a row here for every type', () => {
-  expect(Object.keys(failureTypes)).toHaveLength(4);
+  expect(Object.keys(failureTypes)).toHaveLength(5);
 });
 
 it('keeps the cause, if it is an error', () => {

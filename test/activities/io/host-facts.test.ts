@@ -1,6 +1,6 @@
 // readHostFacts and probeFrom over a real sshd: what is PostgreSQL and what only looks like it, and whose silence proves nothing.
 import { spawn } from 'node:child_process';
-import { symlinkSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { classifyProbe, parseHostFacts, probeFrom, readHostFacts } from '../../../activities/io/host-facts';
 import type { HostFacts } from '../../../domain/witness';
@@ -37,8 +37,55 @@ it('proves nothing about a data directory that is missing or belongs to somebody
   expect((await read('/etc')).seen).toMatch(/^\/etc belongs to another user than /);
 });
 
-it('sees an empty directory of ours as one without processes or control file', async () => {
-  expect(await read(bed.configuration.paths.jobs)).toMatchObject({ processes: 'none', controlFile: null });
+it('sees an empty directory of ours as one without processes, data or control file', async () => {
+  expect(await read(bed.configuration.paths.jobs)).toMatchObject({
+    processes: 'none',
+    hasDataDirectory: false,
+    controlFile: null,
+  });
+});
+
+it('says that there is no data directory only where that is certain', async () => {
+  const within = (...parts: string[]): string => path.join(bed.layout.directory, ...parts);
+  const hasData = async (directory: string): Promise<boolean | null> => (await read(directory)).hasDataDirectory;
+  expect(await hasData(bed.node(0).dataDirectory)).toBe(true);
+  expect(await hasData(within('missing'))).toBe(false);
+  expect(await hasData(within('missing', 'too', 'main'))).toBe(false);
+  // Its disk may only not be mounted.
+  symlinkSync(within('nowhere'), within('dangling'));
+  expect(await hasData(within('dangling'))).toBeNull();
+  expect(await hasData(within('dangling', 'main'))).toBeNull();
+  expect(await hasData('/etc')).toBeNull();
+});
+
+it('knows the closed directory of another user from a missing one', async () => {
+  const closed = path.join(bed.layout.directory, 'closed');
+  mkdirSync(closed, { mode: 0o700 });
+  // Without root there is no other user to make it for.
+  const expected = process.getuid?.() === 0 ? null : false;
+  expect((await read(path.join(closed, 'main'))).hasDataDirectory).toBe(expected);
+});
+
+it('misses a control file as it misses the directory', async () => {
+  const file = path.join(bed.node(1).dataDirectory, 'global', 'pg_control');
+  renameSync(file, `${file}.aside`);
+  const facts = await read(bed.node(1).dataDirectory);
+  renameSync(`${file}.aside`, file);
+  expect(facts).toMatchObject({ processes: 'running', hasDataDirectory: false });
+});
+
+it.each([
+  ['before-promotion\n', 'before-promotion'],
+  ['after-return', 'after-return'],
+  ['', 'none'],
+  ['before-promotion, says somebody\n', 'none'],
+])('reads the mark of a fence from standby.signal: %j is %s', async (text, fenceMark) => {
+  const file = path.join(bed.node(0).dataDirectory, 'standby.signal');
+  expect(await read()).toMatchObject({ hasStandbySignal: false, fenceMark: 'none' });
+  writeFileSync(file, text);
+  const facts = await read();
+  rmSync(file);
+  expect(facts).toMatchObject({ hasStandbySignal: true, fenceMark });
 });
 
 it('is a fact, not an error, when sshd does not answer in time', async () => {
@@ -119,7 +166,9 @@ it('reads only what is there: half a control file is none, a strange clock is no
     seen: 'host answers',
     processes: 'none',
     clockOffsetMs: null,
+    hasDataDirectory: null,
     hasStandbySignal: null,
+    fenceMark: null,
     controlFile: null,
   });
   expect(parseHostFacts('clock=1700000000500\nprocesses=many\n', 1_700_000_000_000)).toMatchObject({

@@ -1,0 +1,85 @@
+// Writes a stopped node's replication settings: standby.signal, and primary_conninfo in postgresql.auto.conf.
+// The node's former primary_conninfo is repointed, so that its sslmode, passfile or password survive; none of it is ever reported.
+
+import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
+import { parseConninfo, repointConninfo } from '../domain/conninfo';
+import {
+  autoConfHeader,
+  readSetting,
+  replicationSettings,
+  withoutSettings,
+  withSetting,
+} from '../domain/settings-file';
+import { actOnFiles, encodeText, readFiles, type FileText, type NodeFiles } from './io/configuration-files';
+import { configureScript } from './io/configuration-scripts';
+import { failure } from './io/failures';
+import type { Tools } from './io/tools';
+
+export interface ConfigureStandbyInput {
+  readonly configuration: ClusterConfiguration;
+  readonly node: number;
+  readonly primary: number;
+}
+
+export interface ConfigureStandbyResult {
+  readonly changed: boolean;
+  readonly line: string;
+}
+
+/** @throws WorldChanged when PostgreSQL processes work in the data directory; Unproven when the files are not as written. */
+export async function configureStandby(tools: Tools, input: ConfigureStandbyInput): Promise<ConfigureStandbyResult> {
+  const { configuration } = input;
+  const [node, primary] = [getNode(configuration, input.node), getNode(configuration, input.primary)];
+  const files = await readFiles(tools, configuration, node, node.dataDirectory);
+  const former = findFormerConninfo(files);
+  const auto: FileText = files.auto ?? { text: autoConfHeader, encoding: 'utf8' };
+  const conninfo = repointConninfo(former.conninfo, {
+    host: primary.host,
+    port: primary.port,
+    user: configuration.postgres.replicationUser,
+    applicationName: node.applicationName,
+    passFile: configuration.postgres.passFile,
+  });
+  const text = withSetting(withoutSettings(auto.text, replicationSettings), 'primary_conninfo', conninfo);
+  const changed = !isAsWanted(files, text);
+  if (changed) await write(tools, configuration, node, files, { ...auto, text });
+  const is = changed ? 'is now' : 'is already';
+  const line = `node ${String(node.id)} ${is} configured to follow node ${String(primary.id)} (${primary.host}:${String(primary.port)})`;
+  return { changed, line: `${line}${former.note}` };
+}
+
+function isAsWanted(files: NodeFiles, text: string): boolean {
+  return files.auto?.text === text && files.hasStandbySignal && !files.hasRecoverySignal;
+}
+
+/** The node's newest one: a restored postgresql.auto.conf has none, but the saved set keeps it as it was. */
+function findFormerConninfo(files: NodeFiles): { readonly conninfo: string; readonly note: string } {
+  const read = (file: FileText | null): string => (file && readSetting(file.text, 'primary_conninfo')) ?? '';
+  const sources = [
+    { where: 'postgresql.auto.conf', conninfo: read(files.auto) },
+    { where: `${String(files.lastSet)}/postgresql.auto.conf`, conninfo: read(files.savedAuto) },
+    { where: 'postgresql.conf or a file that it includes', conninfo: files.effectiveConninfo },
+  ];
+  const found = sources.find(({ conninfo }) => conninfo.trim() !== '');
+  if (!found) return { conninfo: '', note: '; it had no primary_conninfo, the new one is from the cluster file alone' };
+  if (parseConninfo(found.conninfo) !== null) return { conninfo: found.conninfo, note: '' };
+  const note = `; its primary_conninfo in ${found.where} is not keyword = value text: the new one is from the cluster file alone`;
+  return { conninfo: '', note };
+}
+
+async function write(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  files: NodeFiles,
+  auto: FileText,
+): Promise<void> {
+  const args = [node.dataDirectory, files.auto === null ? '' : encodeText(files.auto), encodeText(auto)];
+  const what = 'write its replication settings';
+  await actOnFiles(tools, { configuration, node, script: configureScript, args, what });
+  if (isAsWanted(await readFiles(tools, configuration, node, node.dataDirectory), auto.text)) return;
+  throw failure(
+    'unproven',
+    `node ${String(node.id)} (${node.host}): its replication settings are not as they were written`,
+  );
+}

@@ -1,0 +1,123 @@
+// Proves that a standby streams from its primary, and explains it when it does not.
+
+import { heartbeat, sleep } from '@temporalio/activity';
+import { type ClusterConfiguration, getNode } from '../../domain/cluster';
+import { compareLsn, formatLsn, parseLsn } from '../../domain/wal';
+import type { NodeFacts } from '../../domain/witness';
+import { failure, messageOf } from './failures';
+import { readNodeFacts } from './node-facts';
+import { sqlTarget, type Tools } from './tools';
+
+export interface StreamingInput {
+  readonly configuration: ClusterConfiguration;
+  readonly node: number;
+  readonly primary: number;
+  /** The primary's. */
+  readonly timeline: number;
+}
+
+const sqlMs = 2000;
+const longestPauseMs = 250;
+
+/**
+ * Both ends must say so: the standby's receiver names the primary and its timeline, the primary lists the standby as streaming.
+ * A standby may have to replay or fetch much before: it is given up patienceMs after its position last advanced.
+ * @throws WalMissing when the primary no longer has the WAL that it needs; Unproven
+ */
+export async function confirmStreaming(tools: Tools, input: StreamingInput, patienceMs: number): Promise<void> {
+  const { configuration } = input;
+  const node = getNode(configuration, input.node);
+  const startedAt = Date.now();
+  let giveUpAt = startedAt + patienceMs;
+  let lsn = '';
+  let seen = '';
+  for (;;) {
+    heartbeat(seen);
+    const facts = await readNodeFacts(tools.sql, configuration, node, sqlMs);
+    const listed = await readListing(tools, input);
+    if (isReceiving(facts, input) && listed.isStreaming) return;
+    seen = `${describeReceiver(facts)}; ${listed.seen}`;
+    const now = Date.now();
+    // One that streams from elsewhere goes on for ever, and never becomes what is wanted.
+    if (facts.position && compareLsn(facts.position.lsn, lsn) > 0 && !isReceivingElsewhere(facts, input)) {
+      giveUpAt = now + patienceMs;
+      lsn = facts.position.lsn;
+    }
+    if (now >= giveUpAt) return await giveUp(tools, input, facts, seen);
+    await sleep(Math.min(longestPauseMs, 10 + (now - startedAt) / 20));
+  }
+}
+
+function isFromPrimary({ walReceiver }: NodeFacts, { configuration, primary }: StreamingInput): boolean {
+  const { host, port } = getNode(configuration, primary);
+  return walReceiver?.host === host && walReceiver.port === port;
+}
+
+function isReceiving(facts: NodeFacts, input: StreamingInput): boolean {
+  const { walReceiver } = facts;
+  return walReceiver?.isStreaming === true && isFromPrimary(facts, input) && walReceiver.timeline === input.timeline;
+}
+
+function isReceivingElsewhere(facts: NodeFacts, input: StreamingInput): boolean {
+  return facts.walReceiver?.isStreaming === true && !isFromPrimary(facts, input);
+}
+
+function describeReceiver({ sql, sqlSeen, walReceiver, isReplayPaused }: NodeFacts): string {
+  if (sql !== 'answered') return sqlSeen;
+  const paused = isReplayPaused ? ', replay paused' : '';
+  if (!walReceiver) return `no WAL receiver${paused}`;
+  return `receiver at ${String(walReceiver.host)}:${String(walReceiver.port)}, timeline ${String(walReceiver.timeline)}${paused}`;
+}
+
+async function readListing(tools: Tools, input: StreamingInput): Promise<{ isStreaming: boolean; seen: string }> {
+  const { configuration, node, primary } = input;
+  const { applicationName } = getNode(configuration, node);
+  const target = sqlTarget(configuration, getNode(configuration, primary));
+  try {
+    const rows = await tools.sql.query<{ state: string }>(
+      target,
+      `select state from pg_stat_replication where application_name = $1`,
+      { values: [applicationName], timeoutMs: sqlMs },
+    );
+    const states = rows.map(({ state }) => state);
+    const seen = states.length === 0 ? `does not list ${applicationName}` : `lists it as ${states.join(', ')}`;
+    return { isStreaming: states.includes('streaming'), seen: `node ${String(primary)} ${seen}` };
+  } catch (error) {
+    return { isStreaming: false, seen: messageOf(error) };
+  }
+}
+
+async function giveUp(tools: Tools, input: StreamingInput, facts: NodeFacts, seen: string): Promise<never> {
+  const [name, source] = [`node ${String(input.node)}`, `node ${String(input.primary)}`];
+  const missing = await findMissingWal(tools, input, facts);
+  if (missing) {
+    throw failure(
+      'walMissing',
+      `${name} cannot stream from ${source}: it needs WAL from ${facts.position!.lsn} on, and ${source}'s oldest WAL file is ${missing}: rebuild ${name}`,
+    );
+  }
+  throw failure(
+    'unproven',
+    `${name} does not stream from ${source} on timeline ${String(input.timeline)}: ${seen}; its log says why`,
+  );
+}
+
+/**
+ * The name of the primary's oldest WAL file, if that begins behind the standby's position. A receiver asks for the segment that
+ * holds the byte after it (walreceiverfuncs.c); whichever timeline's file that is, so only the segment's number counts.
+ */
+async function findMissingWal(tools: Tools, input: StreamingInput, facts: NodeFacts): Promise<string | null> {
+  const position = facts.position && parseLsn(facts.position.lsn);
+  // With replay paused, it may have what it needs without showing it.
+  if (position === null || facts.isReplayPaused) return null;
+  const { configuration, primary } = input;
+  const [row] = await tools.sql
+    .query<{ oldest: string; is_missing: boolean }>(
+      sqlTarget(configuration, getNode(configuration, primary)),
+      `select name as oldest, substr(name, 9) > substr(pg_walfile_name($1::text::pg_lsn), 9) as is_missing
+       from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$' order by substr(name, 9) limit 1`,
+      { values: [formatLsn(position + 1n)], timeoutMs: sqlMs },
+    )
+    .catch(() => []);
+  return row?.is_missing ? row.oldest : null;
+}

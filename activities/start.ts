@@ -1,0 +1,149 @@
+// Starts PostgreSQL on a stopped standby, and proves that it answers and is in recovery. What would come up writable is not started.
+
+import { heartbeat, sleep } from '@temporalio/activity';
+import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
+import { serviceCommands } from '../domain/service';
+import type { NodeFacts } from '../domain/witness';
+import { actOnNode, runOnNode } from './io/act';
+import { failure, messageOf } from './io/failures';
+import { readHostFacts } from './io/host-facts';
+import { readNodeFacts } from './io/node-facts';
+import { logScript, startScript } from './io/service-scripts';
+import type { Tools } from './io/tools';
+
+export interface StartInput {
+  readonly configuration: ClusterConfiguration;
+  readonly node: number;
+}
+
+export interface StartResult {
+  readonly changed: boolean;
+  readonly line: string;
+}
+
+const readMs = 2000;
+/** The start command is given 20 s; the rest is for the lock. */
+const startMs = 45_000;
+const lookMs = 2000;
+/** Without any answer, although its processes are there. As long as it answers that it recovers it is waited for. */
+const stallMs = 600_000;
+
+/** What is needed to find its messages. */
+interface Begun {
+  readonly changed: boolean;
+  readonly log: string;
+  readonly sizeBytes: string;
+}
+
+/**
+ * @throws WorldChanged without standby.signal, or when it accepts writes; Unproven when it ended, refuses us, or says nothing for
+ * ten minutes; Unreachable
+ */
+export async function start(tools: Tools, input: StartInput): Promise<StartResult> {
+  const { configuration } = input;
+  const node = getNode(configuration, input.node);
+  const line = `node ${String(node.id)} is up and in recovery`;
+  if (isUp(node, await readNodeFacts(tools.sql, configuration, node, readMs))) return { changed: false, line };
+  const begun = await begin(tools, configuration, node);
+  await confirmUp(tools, configuration, node, begun);
+  return { changed: begun.changed, line };
+}
+
+function isUp({ id }: NodeConfiguration, facts: NodeFacts): boolean {
+  if (facts.isInRecovery === false)
+    throw failure('worldChanged', `node ${String(id)} runs and accepts writes: it is no standby`);
+  return facts.isInRecovery === true;
+}
+
+async function begin(tools: Tools, configuration: ClusterConfiguration, node: NodeConfiguration): Promise<Begun> {
+  const { postgres } = configuration;
+  const { exitCode, stdout, stderr } = await actOnNode(tools, {
+    configuration,
+    node,
+    script: startScript,
+    args: [
+      node.dataDirectory,
+      postgres.bin,
+      serviceCommands(configuration, node).start,
+      postgres.service.kind === 'pg_ctl' ? 'no' : 'yes',
+    ],
+    timeoutMs: startMs,
+    clockOffsetMs: 'measure',
+  });
+  const read = (key: string): string | undefined => new RegExp(`^${key}=(.*)$`, 'm').exec(stdout)?.[1];
+  const [name, state, log, sizeBytes] = [`node ${String(node.id)}`, read('state'), read('log'), read('size')];
+  if (exitCode === 0 && state && log && sizeBytes) return { changed: state === 'started', log, sizeBytes };
+  if (exitCode === 4) {
+    const advice = 'it would come up writable, and was not started';
+    throw failure('worldChanged', `${name}: there is no standby.signal in ${node.dataDirectory}: ${advice}`);
+  }
+  if (exitCode === 5) {
+    const advice = 'PostgreSQL cannot start beside them; a stop ends them';
+    throw failure(
+      'unproven',
+      `${name}: processes without a postmaster work in ${node.dataDirectory} (${read('seen') ?? ''}): ${advice}`,
+    );
+  }
+  if (exitCode === null) throw failure('unreachable', `${name}: whether it was started is unknown: ${stderr.trim()}`);
+  throw failure('unproven', `${name} was not started: ${read('seen') ?? stderr.trim()}`);
+}
+
+async function confirmUp(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  begun: Begun,
+): Promise<void> {
+  let answeredAt = Date.now();
+  let lookedAt = Date.now();
+  let seen = 'starting';
+  for (;;) {
+    heartbeat(seen);
+    const facts = await readNodeFacts(tools.sql, configuration, node, readMs);
+    if (isUp(node, facts)) return;
+    const now = Date.now();
+    seen = facts.sqlSeen;
+    if (facts.sql === 'recovering') answeredAt = now;
+    if (facts.sql === 'rejected')
+      throw failure('unproven', `node ${String(node.id)} runs but refuses the worker: ${seen}`);
+    if (now - lookedAt > lookMs) {
+      lookedAt = now;
+      const host = await readHostFacts(tools, configuration, node, readMs);
+      if (host.processes === 'none') throw await explainEnd(tools, configuration, node, begun);
+      if (now - answeredAt > stallMs) {
+        const processes = `its processes: ${host.processes}`;
+        throw failure(
+          'unproven',
+          `node ${String(node.id)} has not answered for ten minutes: ${seen}; ${processes}; ${begun.log} may say why`,
+        );
+      }
+    }
+    await sleep(100);
+  }
+}
+
+async function explainEnd(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  begun: Begun,
+): Promise<Error> {
+  const said = await runOnNode(tools, configuration, node, logScript, {
+    args: [begun.log, begun.sizeBytes],
+    timeoutMs: readMs,
+  }).then(
+    // A setting that is quoted there may hold a password.
+    ({ stdout }) =>
+      stdout
+        .trim()
+        .replaceAll('\n', ' | ')
+        .replaceAll(/(password\s*=\s*)('[^']*'|\S+)/gi, '$1…'),
+    messageOf,
+  );
+  const { log } = serviceCommands(configuration, node);
+  const places = [begun.log, ...(log ? [log] : [])].join(' and ');
+  return failure(
+    'unproven',
+    `node ${String(node.id)} did not come up, no process of it is left. ${places}: ${said || 'nothing new'}`,
+  );
+}

@@ -1,0 +1,218 @@
+// withNodeLock over a real sshd: acts over SQL and acts over ssh exclude each other, and no lock outlives its worker.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { actOnNode } from '../../../activities/io/act';
+import { holdScript, type NodeLock, withNodeLock } from '../../../activities/io/node-lock';
+import { actPreamble } from '../../../activities/io/scripts';
+import { type CommandResult, SshConnections } from '../../../activities/io/ssh';
+import type { Tools } from '../../../activities/io/tools';
+import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/cluster';
+import { createEnvironment, failureOf } from '../support';
+import { holdLock } from './other-act';
+import { startSshd, type TestSshd, waitUntil } from './sshd';
+
+let sshd: TestSshd;
+let ssh: SshConnections;
+let configuration: ClusterConfiguration;
+let node: NodeConfiguration;
+const lockFile = (): string => sshd.file('jobs/shop.node0.lock');
+
+beforeAll(async () => {
+  sshd = await startSshd();
+  const { knownHostsFile, ...target } = sshd.target;
+  configuration = {
+    cluster: 'shop',
+    ssh: { knownHostsFile },
+    paths: { jobs: sshd.file('jobs') },
+  } as ClusterConfiguration;
+  node = { id: 0, host: sshd.host, port: 5432, ssh: target } as NodeConfiguration;
+});
+afterAll(() => sshd.stop());
+beforeEach(async () => {
+  ssh = new SshConnections();
+  await act('true');
+});
+afterEach(() => ssh.close());
+
+const tools = (): Tools => ({ ssh }) as unknown as Tools;
+
+const act = (script: string, ...args: string[]): Promise<CommandResult> =>
+  createEnvironment().run(() =>
+    actOnNode(tools(), {
+      configuration,
+      node,
+      script: `${actPreamble}\n${script}`,
+      args,
+      timeoutMs: 10_000,
+      clockOffsetMs: 0,
+    }),
+  );
+
+interface Options {
+  readonly waitMs?: number;
+  readonly timeoutMs?: number;
+  readonly isRequired?: boolean;
+}
+
+const locked = <T>(body: (lock: NodeLock) => Promise<T>, options: Options = {}): Promise<T> =>
+  createEnvironment().run(() =>
+    withNodeLock(tools(), { configuration, node, waitMs: 5000, timeoutMs: 60_000, isRequired: true, ...options }, body),
+  );
+
+/** Asked without the code under test. */
+function isFree(): boolean {
+  try {
+    execFileSync('flock', ['-n', lockFile(), 'true']);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+it('lets go at once, long before its deadline, and returns what the act returned', async () => {
+  const seen = await locked(({ confirm }) => {
+    confirm();
+    expect(readFileSync(lockFile(), 'utf8')).toBe('unknown, run 00000000 of test\n');
+    return Promise.resolve(isFree());
+  });
+  expect(seen).toBe(false);
+  await waitUntil('the lock is free', isFree);
+});
+
+it('lets go when the act fails, with the act’s own failure', async () => {
+  await expect(locked(() => Promise.reject(new Error('its own')))).rejects.toThrow('its own');
+  await waitUntil('the lock is free', isFree);
+});
+
+it('excludes acts over ssh, and is excluded by them', async () => {
+  const order: string[] = [];
+  const begun = sshd.file('begun');
+  let waiting: Promise<unknown> = Promise.resolve();
+  await locked(async () => {
+    waiting = act(': > "$1"; sleep 0.3', begun).then(() => order.push('ssh'));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(existsSync(begun)).toBe(false);
+    order.push('sql');
+  });
+  await waitUntil('the act over ssh begins', () => existsSync(begun));
+  await locked(() => Promise.resolve(order.push('sql')));
+  await waiting;
+  expect(order).toEqual(['sql', 'ssh', 'sql']);
+});
+
+it.each([true, false])('fails while another act holds the node (required: %s)', async (isRequired) => {
+  const release = await holdLock(lockFile());
+  const body = jest.fn(() => Promise.resolve());
+  const failure = await failureOf(locked(body, { isRequired, waitMs: 900 }));
+  release();
+  expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+  expect(failure.message).toBe(`node 0 (${sshd.host}): ${lockFile()} is held by rebuild of somebody; it is retried`);
+  expect(body).not.toHaveBeenCalled();
+});
+
+it('takes the lock as soon as the other act lets go', async () => {
+  const release = await holdLock(lockFile());
+  setTimeout(release, 400);
+  expect(await locked(({ waitedMs }) => Promise.resolve(waitedMs))).toBeGreaterThan(350);
+});
+
+it('is held no longer than its deadline by a worker that neither dies nor goes on', async () => {
+  let output = '';
+  const holding = ssh.run(sshd.target, holdScript, {
+    args: [lockFile(), '5000', 'somebody', '1200'],
+    timeoutMs: 60_000,
+    onOutput: (text) => (output += text),
+  });
+  await waitUntil('it is held', () => output.startsWith('here\nheld\n'));
+  expect(isFree()).toBe(false);
+  expect((await holding).exitCode).toBe(0);
+  expect(isFree()).toBe(true);
+});
+
+it('is let go long before its deadline when the worker is gone, and the act knows', async () => {
+  const failure = await failureOf(
+    locked(async ({ confirm }) => {
+      sshd.dropConnections();
+      await waitUntil('the lock is free', isFree);
+      confirm();
+    }),
+  );
+  expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+  expect(failure.message).toBe(`node 0 (${sshd.host}): ${lockFile()} was lost, so the act went no further`);
+});
+
+it('does not let an act go on after its time', async () => {
+  const failure = await failureOf(
+    locked(
+      async ({ confirm }) => {
+        confirm();
+        await new Promise((resolve) => setTimeout(resolve, 1001));
+        confirm();
+      },
+      { waitMs: 500, timeoutMs: 1000 },
+    ),
+  );
+  expect(failure.message).toBe(`node 0 (${sshd.host}): the act took longer than 1000 ms and went no further`);
+});
+
+describe('where the lock is not required', () => {
+  const optional = { isRequired: false, timeoutMs: 2000 };
+  const confirm = (lock: NodeLock): Promise<string> => {
+    lock.confirm();
+    return Promise.resolve('acted');
+  };
+
+  it('takes it all the same', async () => {
+    expect(await locked(() => Promise.resolve(isFree()), optional)).toBe(false);
+    await waitUntil('the lock is free', isFree);
+  });
+
+  it('acts without it when nobody listens on the host', async () => {
+    await sshd.halt();
+    try {
+      expect(await locked(confirm, optional)).toBe('acted');
+      const failure = await failureOf(locked(confirm));
+      expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+      expect(failure.message).toMatch(/refused/);
+    } finally {
+      await sshd.start();
+    }
+  });
+
+  it('acts without it when the host is silent, and no late holder keeps it', async () => {
+    await ssh.warm(sshd.target);
+    sshd.freeze();
+    try {
+      expect(await locked(confirm, optional)).toBe('acted');
+    } finally {
+      sshd.thaw();
+    }
+    expect((await act('true')).exitCode).toBe(0);
+    await waitUntil('the lock is free', isFree);
+  });
+
+  it('acts without it when the connection is lost meanwhile', async () => {
+    const acted = locked(
+      async (lock) => {
+        sshd.dropConnections();
+        await waitUntil('the lock is free', isFree);
+        return confirm(lock);
+      },
+      { ...optional, timeoutMs: 20_000 },
+    );
+    expect(await acted).toBe('acted');
+  });
+
+  it('acts without it when the lock cannot be made', async () => {
+    writeFileSync(sshd.file('plain'), '');
+    const usual = configuration;
+    configuration = { ...configuration, paths: { ...configuration.paths, jobs: sshd.file('plain/jobs') } };
+    try {
+      expect(await locked(confirm, optional)).toBe('acted');
+      expect(await failureOf(locked(confirm))).toMatchObject({ type: 'Configuration', nonRetryable: true });
+    } finally {
+      configuration = usual;
+      rmSync(sshd.file('plain'));
+    }
+  });
+});

@@ -1,0 +1,341 @@
+// What planFollow is told, and what it must answer: node 1 was promoted to timeline 2, node 0 is stopped.
+
+import type { PolicyConfiguration } from '../../domain/cluster';
+import type { FollowRequest } from '../../domain/follow-plan';
+import type { ReasonCode } from '../../domain/outcome';
+import type { HostFacts } from '../../domain/witness';
+import {
+  at,
+  frozen,
+  onTimeline2,
+  promotedToTimeline2,
+  receiverFrom,
+  receivesNothing,
+  recovering,
+  stopped,
+  systemIdentifier,
+  vanished,
+  wellLsn,
+  type Differences,
+} from './builders';
+
+export interface FollowStory {
+  readonly title: string;
+  readonly topology: string;
+  readonly node?: number;
+  readonly primary?: number;
+  /** Of node 2; the primary is node 1. */
+  readonly own?: NonNullable<Differences['nodes']>[number];
+  readonly nodes?: Differences['nodes'];
+  readonly request?: Partial<FollowRequest>;
+  readonly follow?: PolicyConfiguration['follow'];
+  readonly expected: 'none' | 'repoint' | 'start' | 'rebuild' | ReasonCode;
+}
+
+/** Node 2, stopped; as a crashed primary unless told otherwise, and a start is allowed. */
+function lies(
+  title: string,
+  expected: FollowStory['expected'],
+  host: Partial<HostFacts>,
+  more: Partial<FollowStory> = {},
+): FollowStory {
+  const own = { ...stopped, host: { processes: 'none' as const, ...host } };
+  return { title, topology: '2 stopped', own, request: { isStartAllowed: true }, expected, ...more };
+}
+
+function control(state: string, lsn = '0/4000000', timeline = 1, identifier = systemIdentifier): Partial<HostFacts> {
+  return { controlFile: { state, systemIdentifier: identifier, checkpoint: { timeline, lsn } } };
+}
+
+const streams = { ...onTimeline2, walReceiver: receiverFrom(1, 2) };
+const foreign = '7999999999999999999';
+
+export const followStories: readonly FollowStory[] = [
+  {
+    title: 'a standby that still points at the dead primary is repointed',
+    topology: '2 on timeline 1 at the fork, receives nothing',
+    own: receivesNothing,
+    expected: 'repoint',
+  },
+  {
+    title: 'a standby that lags behind the fork is repointed',
+    topology: '2 on timeline 1 before the fork',
+    own: { ...at('0/4000000'), walReceiver: null },
+    expected: 'repoint',
+  },
+  {
+    title: 'a standby "streaming" from the vanished former primary is repointed',
+    topology: '2 streams from 0 on timeline 1',
+    own: { walReceiver: { lastMessageAgeMs: 50_000 } },
+    expected: 'repoint',
+  },
+  {
+    title: 'a standby that streams from the new primary is left alone',
+    topology: '2 streams from 1 on timeline 2',
+    own: streams,
+    expected: 'none',
+  },
+  {
+    title: 'a second call for a standby that follows already changes nothing',
+    topology: '2 streams from 1 on timeline 2, a byte behind',
+    own: { ...streams, ...at('0/50000FF', 2) },
+    expected: 'none',
+  },
+  {
+    title: 'a receiver that is only waiting does not stream yet',
+    topology: '2 waits for 1 on timeline 2',
+    own: { ...streams, walReceiver: { ...receiverFrom(1, 2), isStreaming: false } },
+    expected: 'repoint',
+  },
+  {
+    title: 'streaming from the right host but on the old timeline is not following',
+    topology: '2 streams from 1 on timeline 1',
+    own: { walReceiver: receiverFrom(1, 1) },
+    expected: 'repoint',
+  },
+  {
+    title: 'streaming from the right host but another port is not following',
+    topology: '2 streams from port 5433 of 1’s host',
+    own: { ...streams, walReceiver: { ...receiverFrom(1, 2), port: 5433 } },
+    expected: 'repoint',
+  },
+  {
+    title: 'a standby of a newer branch is not overwritten',
+    topology: '2 on timeline 3, which 1 does not know',
+    own: { ...at('0/5000100', 3), history: [{ timeline: 1, endLsn: '0/5000000' }] },
+    expected: 'diverged-branches',
+  },
+  {
+    title: 'a standby one byte past the fork has diverged',
+    topology: '2 on timeline 1 at 0/5000001, the fork is at 0/5000000',
+    own: at('0/5000001'),
+    expected: 'rebuild',
+  },
+  {
+    title: 'a diverged standby where a rebuild is not allowed',
+    topology: '2 on timeline 1 at 0/5000001, the fork is at 0/5000000',
+    own: at('0/5000001'),
+    follow: ['repoint', 'rewind'],
+    expected: 'diverged',
+  },
+  {
+    title: 'a standby of a twin branch with the primary’s own number has diverged',
+    topology: '2 on another timeline 2, which forked earlier',
+    own: { ...streams, walReceiver: null, history: [{ timeline: 1, endLsn: '0/4FFFF00' }] },
+    expected: 'rebuild',
+  },
+  {
+    title: 'a standby of a twin branch does not stream what it seems to',
+    topology: '2 streams another timeline 2 from a stranger',
+    own: { ...streams, history: [{ timeline: 1, endLsn: '0/4FFFF00' }], walReceiver: receiverFrom(7, 2) },
+    expected: 'rebuild',
+  },
+  {
+    title: 'a standby that streams the primary’s timeline was only measured later',
+    topology: '2 streams from 1’s other name, ahead of 1',
+    own: { ...streams, ...at('0/5000900', 2), walReceiver: receiverFrom(7, 2) },
+    expected: 'repoint',
+  },
+  {
+    title: 'a standby that streams is left alone where it may not be repointed',
+    topology: '2 streams from 1’s other name',
+    own: { ...streams, walReceiver: receiverFrom(7, 2) },
+    follow: ['rebuild'],
+    expected: 'none',
+  },
+  {
+    title: 'a standby that streams has all the WAL that it needs, whatever was said',
+    topology: '2 streams from 1’s other name',
+    own: { ...streams, walReceiver: receiverFrom(7, 2) },
+    request: { hasLostWal: true },
+    expected: 'repoint',
+  },
+  {
+    title: 'a standby ahead on the primary’s own timeline is not proven to have diverged',
+    topology: '2 on timeline 2 ahead of 1, receives nothing',
+    own: { ...streams, ...at('0/5000900', 2), walReceiver: null },
+    expected: 'repoint',
+  },
+  {
+    title: 'a standby without its history file is not proven to have diverged',
+    topology: '2 on timeline 2, history unknown',
+    own: { ...streams, history: [], walReceiver: null },
+    expected: 'repoint',
+  },
+  {
+    title: 'a primary without its history file makes nobody diverged',
+    topology: '1 on timeline 2, history unknown; 2 on timeline 1',
+    nodes: { 1: { ...promotedToTimeline2, history: [] } },
+    own: { ...at('0/6000000'), walReceiver: null },
+    expected: 'repoint',
+  },
+  {
+    title: 'a standby whose WAL the primary has removed is rebuilt',
+    topology: '2 on timeline 1 before the fork',
+    own: { ...at('0/4000000'), walReceiver: null },
+    request: { hasLostWal: true },
+    expected: 'rebuild',
+  },
+  {
+    title: 'a standby whose WAL the primary has removed, where a rebuild is not allowed',
+    topology: '2 on timeline 1 before the fork',
+    own: { ...at('0/4000000'), walReceiver: null },
+    request: { hasLostWal: true },
+    follow: ['repoint'],
+    expected: 'not-streaming',
+  },
+  {
+    title: 'a standby that may not be repointed is rebuilt',
+    topology: '2 on timeline 1 at the fork',
+    own: receivesNothing,
+    follow: ['rewind', 'rebuild'],
+    expected: 'rebuild',
+  },
+  {
+    title: 'a standby for which nothing is allowed',
+    topology: '2 on timeline 1 at the fork',
+    own: receivesNothing,
+    follow: [],
+    expected: 'not-streaming',
+  },
+  {
+    title: 'the former primary that came back as a standby past the fork has diverged',
+    topology: '0 in recovery on timeline 1 past the fork',
+    node: 0,
+    nodes: { 0: { isInRecovery: true, ...at('0/5000800') } },
+    expected: 'rebuild',
+  },
+  {
+    title: 'the former primary that came back as a standby at the fork is repointed',
+    topology: '0 in recovery on timeline 1 at the fork',
+    node: 0,
+    nodes: { 0: { isInRecovery: true } },
+    expected: 'repoint',
+  },
+  {
+    title: 'the former primary that accepts writes itself is not touched',
+    topology: '0* on timeline 1, 1* on timeline 2',
+    node: 0,
+    nodes: { 0: {} },
+    expected: 'node-not-standby',
+  },
+  {
+    title: 'pgpool calls follow for the new primary itself (%d = %m)',
+    topology: '1* follows 1?',
+    node: 1,
+    expected: 'node-not-standby',
+  },
+  {
+    title: 'pgpool calls follow for the dead former primary',
+    topology: '0 stopped',
+    node: 0,
+    expected: 'node-unreachable',
+  },
+  { title: 'a standby whose host vanished', topology: '2 vanished', own: vanished, expected: 'node-unreachable' },
+  { title: 'a standby that is starting', topology: '2 says 57P03', own: recovering, expected: 'node-unreachable' },
+  ...[
+    { title: 'a frozen node', topology: '2 silent', own: frozen },
+    { title: 'a node that refuses while it starts', topology: '2 refuses', own: { ...stopped, host: {} } },
+    {
+      title: 'backends without their postmaster',
+      topology: '2 refuses',
+      own: { ...stopped, host: { processes: 'orphans' } },
+    },
+    {
+      title: 'a node that ended while it was looked at',
+      topology: '2 57P03',
+      own: { ...recovering, host: { processes: 'none' } },
+    },
+    {
+      title: 'a stopped node behind a firewall',
+      topology: '2 silent',
+      own: { ...frozen, host: { processes: 'none' } },
+    },
+    {
+      title: 'a node whose processes nobody may see',
+      topology: '2 refuses',
+      own: { ...stopped, host: { processes: 'unknown' } },
+    },
+    { title: 'a vanished node, wanted back', topology: '2 vanished', own: vanished },
+    { title: 'a node whose host was not asked', topology: '2 refuses', own: { ...stopped, host: null } },
+  ].map((story) => ({ ...story, request: { isStartAllowed: true }, expected: 'node-unreachable' }) as FollowStory),
+  lies('a stopped node that nobody asked for', 'node-unreachable', control('shut down'), { request: {} }),
+  lies(
+    'a missing data directory that nobody asked for',
+    'node-unreachable',
+    { hasDataDirectory: false },
+    { request: {} },
+  ),
+  lies('a stopped node without a data directory is rebuilt', 'rebuild', {
+    hasDataDirectory: false,
+    processes: 'unknown',
+  }),
+  lies(
+    'no data directory, and a rebuild is not allowed',
+    'node-unreachable',
+    { hasDataDirectory: false },
+    { follow: ['repoint'] },
+  ),
+  lies('a control file that cannot be read proves nothing', 'node-unreachable', { controlFile: null }),
+  lies('a stopped node of another cluster', 'other-system', control('shut down', '0/4000000', 1, foreign)),
+  lies('a stopped node of a newer branch', 'diverged-branches', control('in production', '0/4000000', 3)),
+  lies('a stopped standby is started', 'start', { ...control('shut down in recovery'), hasStandbySignal: true }),
+  lies('a killed standby is started', 'start', { ...control('in archive recovery'), hasStandbySignal: true }),
+  lies('a fenced primary that was a standby since is started', 'start', {
+    ...control('in archive recovery', '0/5000100'),
+    hasStandbySignal: true,
+    fenceMark: 'after-return',
+  }),
+  lies('a standby without standby.signal would come up as a primary', 'rebuild', control('shut down in recovery')),
+  lies('a clean stop before the fork', 'start', control('shut down', '0/4FFFF88')),
+  lies('a clean stop exactly at the fork, which only it has', 'rebuild', control('shut down', wellLsn)),
+  lies('a clean stop past the fork', 'rebuild', control('shut down', '0/5000060')),
+  lies('a clean stop on the primary’s own timeline', 'rebuild', control('shut down', '0/5000080', 2)),
+  lies('a clean stop past the fork, and a rebuild is not allowed', 'diverged', control('shut down', wellLsn), {
+    follow: ['repoint'],
+  }),
+  ...['in production', 'in crash recovery', 'shutting down', 'starting up'].map((state) =>
+    lies(`a primary that ended ${state}, fenced or not`, 'rebuild', {
+      ...control(state),
+      hasStandbySignal: true,
+      fenceMark: 'before-promotion',
+    }),
+  ),
+  {
+    title: 'a standby that cannot say where it is',
+    topology: '2 answers, position unknown',
+    own: { position: null },
+    expected: 'node-unreachable',
+  },
+  {
+    title: 'a standby of another cluster',
+    topology: '2 foreign',
+    own: { ...streams, systemIdentifier: foreign },
+    expected: 'other-system',
+  },
+  {
+    title: 'a node that the cluster file does not know',
+    topology: 'node 7 follows 1?',
+    node: 7,
+    expected: 'node-not-configured',
+  },
+  {
+    title: 'the primary died meanwhile',
+    topology: '1 stopped, 2 well',
+    nodes: { 1: stopped },
+    own: streams,
+    expected: 'primary-missing',
+  },
+  {
+    title: 'the primary is a standby itself',
+    topology: '2 follows 1, which is in recovery',
+    nodes: { 1: { ...promotedToTimeline2, isInRecovery: true } },
+    expected: 'primary-missing',
+  },
+  {
+    title: 'nobody knows the primary',
+    topology: '2 follows 9?',
+    primary: 9,
+    expected: 'primary-missing',
+  },
+];
