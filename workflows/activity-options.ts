@@ -41,8 +41,30 @@ const wait: ActivityOptions = {
   retry: { initialInterval: '1s', backoffCoefficient: 1.3, maximumInterval: '15s' },
 };
 
+/** Copies, checks and removals of whole data directories: jobs on the node, to which the next attempt attaches again. They may take days. */
+const copy: ActivityOptions = {
+  // A job of a rebuild that nobody wants any more is ended before the next one may begin.
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  startToCloseTimeout: '7 days',
+  heartbeatTimeout: '15s',
+  // A dead worker uses up an attempt, too; a refused copy is tried for about half a minute.
+  retry: { initialInterval: '1s', backoffCoefficient: 3, maximumInterval: '10s', maximumAttempts: 5 },
+};
+
+/** A server's way up: it may replay for long, and says so; it gives up by itself when nothing moves. */
+const rise: ActivityOptions = {
+  ...settle,
+  startToCloseTimeout: '1 day',
+  retry: { ...settle.retry!, maximumAttempts: 2 },
+};
+
 export const { observe } = proxyActivities<Activities>(look);
 export const { awaitRecovery, fence } = proxyActivities<Activities>(decide);
 export const { promote } = proxyActivities<Activities>(end);
 export const { confirmPrimary, repoint, attach, setSynchronousStandbys } = proxyActivities<Activities>(settle);
+export const { inspectData, saveConfiguration, stop, setDataAside, placeData, restoreConfiguration, configureStandby } =
+  proxyActivities<Activities>({ ...settle, startToCloseTimeout: '2m' });
+export const { saveDivergedWal, baseBackup, verifyBackup, removeData, clearReplacedData } =
+  proxyActivities<Activities>(copy);
+export const { start, confirmStreaming } = proxyActivities<Activities>(rise);
 export const { readReturn, signalIncident } = proxyActivities<Activities>(wait);

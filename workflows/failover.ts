@@ -33,6 +33,7 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
           observation,
           primary: plan.primary,
           formerPrimary: null,
+          stopped: request.fenceTried,
         };
       case 'refuse':
         return refuse(observation, plan.reason, plan.line);
@@ -49,7 +50,7 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
         request = { ...request, hasWaited: true, oldPrimary: plan.node };
         break;
       case 'fence':
-        await fenceNode(steps, observation, plan.node, plan.line);
+        await fenceNode(steps, observation, plan.node, plan.line, 'after-return');
         request = { ...request, fenceTried: plan.node };
         break;
       case 'promote': {

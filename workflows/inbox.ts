@@ -12,6 +12,7 @@ export class Inbox {
   private readonly waiting: ReceivedEvent[] = [];
   private readonly known = new Set<string>();
   private readonly verdicts = new Map<string, Verdict>();
+  private readonly asked: ClusterEvent[] = [];
 
   /** Must run before the workflow's first await: signals and updates may come in the very first task. */
   listen(): void {
@@ -67,6 +68,23 @@ export class Inbox {
   /** Puts events back that are to be decided again. */
   putBack(events: readonly ReceivedEvent[]): void {
     this.waiting.push(...events);
+  }
+
+  /** A person asked for this node: answered by settleAsked, once its follow has ended. */
+  keepAsked(event: ClusterEvent): void {
+    this.asked.push(event);
+  }
+
+  settleAsked(node: number | null, verdict: Verdict): void {
+    const answered = this.asked.filter((event) => event.node === node);
+    for (const event of answered) this.asked.splice(this.asked.indexOf(event), 1);
+    this.settle(answered, verdict);
+  }
+
+  /** The run ends: nothing more will become of what was asked for. */
+  settleRest(): void {
+    const line = 'the incident ended before the node could follow: call it again';
+    for (const { node } of [...this.asked]) this.settleAsked(node, { outcome: 'refused', reason: 'preempted', line });
   }
 
   settle(events: readonly ClusterEvent[], verdict: Verdict): void {

@@ -10,12 +10,15 @@ import {
 } from '@temporalio/workflow';
 import type { ClusterConfiguration } from '../domain/cluster';
 import type { ClusterEvent } from '../domain/event';
-import type { ReasonCode, Verdict } from '../domain/outcome';
+import type { FollowReport, Verdict } from '../domain/outcome';
+import { judgeRun, nothingHappened, weightier } from '../domain/verdict';
 import { answeringStandbys } from '../domain/witness';
 import { Convergence } from './convergence';
 import { failover } from './failover';
+import { Followers } from './followers';
 import { Inbox, type ReceivedEvent } from './inbox';
 import { defaultTiming, type IncidentReport, type IncidentTiming } from './messages';
+import { Parking } from './parking';
 import type { FailoverResult, Memory } from './promotion';
 import { searchAttributes } from './search-attributes';
 import { messageOf, Steps } from './step';
@@ -36,7 +39,13 @@ export async function incident(cluster: string, timing: IncidentTiming = default
   inbox.listen();
   upsertSearchAttributes(searchAttributes({ cluster, operation: 'incident' }));
   const steps = new Steps(`Incident of cluster ${cluster}`);
-  const convergence = new Convergence(steps, cluster);
+  const parking = new Parking(steps);
+  parking.listen();
+  const followers = new Followers(steps, cluster, parking, (report) => {
+    inbox.settleAsked(report.node, verdictOf(report));
+  });
+  const convergence = new Convergence(steps, parking, followers);
+  const run: Run = { cluster, timing, inbox, steps, parking, followers, convergence };
   const known: Known = {
     configuration: null,
     primary: null,
@@ -47,67 +56,62 @@ export async function incident(cluster: string, timing: IncidentTiming = default
   };
 
   do {
-    while (!inbox.isEmpty()) await settleNext(cluster, inbox, steps, convergence, known, timing);
+    while (!inbox.isEmpty()) await settleNext(run, known);
     await condition(() => !inbox.isEmpty() || !convergence.isBusy);
     if (inbox.isEmpty() && known.configuration && known.primary !== null) {
       convergence.finish(known.configuration, known.primary);
       await condition(() => !inbox.isEmpty() || !convergence.isBusy);
     }
-  } while (!inbox.isEmpty() || (await hasMore(inbox, known, timing)));
+  } while (!inbox.isEmpty() || (await hasMore(run, known)));
 
-  const verdict = judgeRun(known.verdict, convergence);
+  inbox.settleRest();
+  const verdict = judgeRun(known.verdict, followers.reports, convergence.problem);
   upsertSearchAttributes(searchAttributes({ outcome: verdict.outcome }));
   await condition(allHandlersFinished);
-  return { ...verdict, primary: known.primary, events: inbox.report(), follows: convergence.follows };
+  return { ...verdict, primary: known.primary, events: inbox.report(), follows: followers.reports };
+}
+
+/** The parts of one run. */
+interface Run {
+  readonly cluster: string;
+  readonly timing: IncidentTiming;
+  readonly inbox: Inbox;
+  readonly steps: Steps;
+  readonly parking: Parking;
+  readonly followers: Followers;
+  readonly convergence: Convergence;
+}
+
+function verdictOf({ outcome, reason, line }: FollowReport): Verdict {
+  return { outcome, reason, line };
 }
 
 /** Late events join the run that they belong to. While no primary is known, the refused events are decided again. */
-async function hasMore(inbox: Inbox, known: Known, timing: IncidentTiming): Promise<boolean> {
+async function hasMore({ inbox, parking, timing }: Run, known: Known): Promise<boolean> {
   if (known.undecided.length === 0 || known.looksLeft === 0)
     return await condition(() => !inbox.isEmpty(), timing.lingerMs, { summary: 'late events join this run' });
   known.looksLeft -= 1;
-  if (!(await condition(() => !inbox.isEmpty(), timing.lookAgainMs, { summary: 'no primary is known: look again' })))
-    inbox.putBack(known.undecided);
+  const question = {
+    stepId: 'failover',
+    title: 'Failover',
+    problem: known.verdict.line,
+    choices: ['retry', 'abort'] as const,
+  };
+  const choice = await parking.park(question, timing.lookAgainMs, () => !inbox.isEmpty());
+  if (choice === 'abort') known.looksLeft = 0;
+  else if (inbox.isEmpty()) inbox.putBack(known.undecided);
   return true;
 }
 
-function judgeRun(verdict: Verdict, { follows, problem }: Convergence): Verdict {
-  if (verdict.outcome !== 'completed') return verdict;
-  if (problem) return { ...verdict, outcome: 'incomplete', reason: problem };
-  // A node that is away is awaited by its own workflow: its absence is not the failover's incompleteness.
-  const isIncomplete = follows.some((report) => report.outcome !== 'completed' && report.reason !== 'node-unreachable');
-  return isIncomplete ? { ...verdict, outcome: 'incomplete' } : verdict;
-}
-
-/** The verdict that the run is remembered by: a later look that found less to do does not hide what was done. */
-function weightier(earlier: Verdict, later: Verdict): Verdict {
-  if (later.reason === 'preempted') return earlier;
-  const isBoth = earlier.outcome === 'completed' && later.outcome === 'completed';
-  return isBoth && weightOf(later) < weightOf(earlier) ? earlier : later;
-}
-
-function weightOf({ reason }: Verdict): number {
-  const order: readonly ReasonCode[] = ['already-failed-over', 'standby-failed', 'primary-kept', 'promoted'];
-  return order.indexOf(reason);
-}
-
-const nothingHappened: Verdict = { outcome: 'completed', reason: 'primary-working', line: 'no event needed anything' };
-
-async function settleNext(
-  cluster: string,
-  inbox: Inbox,
-  steps: Steps,
-  convergence: Convergence,
-  known: Known,
-  timing: IncidentTiming,
-): Promise<void> {
+async function settleNext(run: Run, known: Known): Promise<void> {
+  const { inbox, steps, followers } = run;
   const events = inbox.take();
   const [event] = events;
   if (!event) return;
   steps.note('Event', events.map(describeEvent).join('; '));
   // pgpool calls follow for every node that it marked down by itself; the children of this run are about the same.
   if (event.kind === 'follow' && known.primary !== null && event.node !== null && event.node !== known.primary) {
-    convergence.startFollow(event.node, known.primary);
+    followers.startFollow(event.node, known.primary);
     inbox.settle(events, {
       outcome: 'completed',
       reason: 'primary-working',
@@ -115,25 +119,40 @@ async function settleNext(
     });
     return;
   }
-  if (event.kind === 'returned' && event.node !== null) convergence.stopAwaiting(event.node);
-  const result = await decide(cluster, inbox, steps, events, timing, known.memory);
+  if (event.kind === 'returned' && event.node !== null) followers.stopAwaiting(event.node);
+  const result = await decide(run, events, known.memory);
   const verdict = 'verdict' in result ? result.verdict : result;
-  inbox.settle(events, verdict);
+  const isRefused = verdict.outcome === 'refused' && verdict.reason !== 'node-not-configured';
+  // Who asked for a node is answered when that node has followed, or cannot.
+  const isAsked = event.kind === 'rejoin' && 'verdict' in result;
+  const answer = isAsked ? refuseRejoin(event, result) : verdict;
+  if (answer) inbox.settle(events, answer);
+  else inbox.keepAsked(event);
   known.verdict = weightier(known.verdict, verdict);
   upsertSearchAttributes(searchAttributes({ operation: event.kind, outcome: known.verdict.outcome }));
-  if ('verdict' in result) await converge(convergence, known, result, events, timing);
-  const isRefused = verdict.outcome === 'refused' && verdict.reason !== 'node-not-configured';
+  if ('verdict' in result) await converge(run, known, result, events);
   // Together with those before: a node that returned knows less of the primary than pgpool's own event.
-  known.undecided = isRefused ? [...new Set([...known.undecided, ...events])] : [];
+  if (event.kind !== 'rejoin') known.undecided = isRefused ? [...new Set([...known.undecided, ...events])] : [];
+}
+
+/** Null when its follow will be started. */
+function refuseRejoin({ kind, node }: ClusterEvent, { primary, observation, verdict }: FailoverResult): Verdict | null {
+  if (kind !== 'rejoin') return null;
+  const { cluster, nodes } = observation.configuration;
+  if (primary === null) return { ...verdict, outcome: 'refused' };
+  if (node === primary) {
+    const line = `node ${String(node)} is the primary: it follows nobody`;
+    return { outcome: 'refused', reason: 'node-not-standby', line };
+  }
+  if (nodes.some(({ id }) => id === node)) return null;
+  const line = `node ${String(node)} is not in the cluster file of ${cluster}`;
+  return { outcome: 'refused', reason: 'node-not-configured', line };
 }
 
 /** The failover runbook; a newer failover event cancels a step that has gone on for too long, and the events decide together. */
 async function decide(
-  cluster: string,
-  inbox: Inbox,
-  steps: Steps,
+  { cluster, inbox, steps, timing }: Run,
   events: readonly ReceivedEvent[],
-  timing: IncidentTiming,
   memory: Memory,
 ): Promise<FailoverResult | Verdict> {
   const scope = new CancellationScope();
@@ -167,11 +186,10 @@ async function preempt(
 }
 
 async function converge(
-  convergence: Convergence,
+  { timing, followers, convergence }: Run,
   known: Known,
   result: FailoverResult,
   events: readonly ClusterEvent[],
-  timing: IncidentTiming,
 ): Promise<void> {
   const { configuration, facts } = result.observation;
   const { reason } = result.verdict;
@@ -180,26 +198,31 @@ async function converge(
     // A hint that names nobody says nothing about the primary; every other refusal means that none is known to work.
     if (reason !== 'node-not-configured') known.primary = null;
     // Nothing can be promoted now: whoever comes back may change that.
-    for (const entry of facts.nodes) if (entry.sql !== 'answered') await convergence.awaitReturn(entry.node, 'answers');
+    for (const entry of facts.nodes) if (entry.sql !== 'answered') await followers.awaitReturn(entry.node, 'answers');
     return;
   }
   const primary = result.primary;
   // The answer leaves in a task of its own, and pgpool restarts its children now: nothing else is as urgent.
   if (reason === 'promoted') await sleep(timing.settleMs, { summary: 'pgpool goes first' });
-  convergence.servePrimary(primary);
+  const hasChanged = convergence.servePrimary(primary);
   known.primary = primary;
-  const isNews = reason === 'promoted' || reason === 'primary-kept';
+  const isNews = hasChanged || reason === 'promoted' || reason === 'primary-kept';
   if (isNews) convergence.confirmPgpools(configuration, primary);
-  const named = events.map((event) => event.node).filter((node): node is number => node !== null);
-  const standbys = answeringStandbys(facts).map((entry) => entry.node);
-  const followers = isNews ? configuration.nodes.map((node) => node.id) : named;
   const former = result.formerPrimary;
-  const isAway = former !== null && !standbys.includes(former);
-  for (const node of new Set(followers)) {
-    if (node !== primary && !(isAway && node === former)) convergence.startFollow(node, primary);
+  const isAway = former !== null && !answeringStandbys(facts).some((entry) => entry.node === former);
+  const isManual = configuration.policy.rejoin === 'manual';
+  // A node that the cluster file does not name gets a follow, too, which says so.
+  const nodes = [...events.map((event) => event.node), ...(isNews ? configuration.nodes.map(({ id }) => id) : [])];
+  for (const node of new Set(nodes)) {
+    if (node === null || node === primary || (isAway && node === former)) continue;
+    const named = events.filter((event) => event.node === node);
+    if (named.some((event) => refuseRejoin(event, result))) continue;
+    if (!isNews && isManual && named.every((event) => event.kind === 'returned')) followers.leaveToPerson(node);
+    else
+      followers.startFollow(node, primary, result.stopped === node || named.some((event) => event.kind === 'rejoin'));
   }
   // It was looked at a moment ago.
-  if (isAway) await convergence.awaitReturn(former, 'answers', timing.awaitDelayMs);
+  if (isAway) await followers.awaitReturn(former, 'answers', timing.awaitDelayMs);
 }
 
 /** One look answers them all: the failed node that a pgpool took for the primary matters most. */
@@ -212,7 +235,7 @@ function hintsOf(cluster: string, events: readonly ReceivedEvent[]): Omit<Parame
 function describeEvent(event: ClusterEvent): string {
   const old = event.oldPrimary === null ? 'none' : String(event.oldPrimary);
   const node = event.node === null ? 'none' : String(event.node);
-  return event.kind === 'returned'
-    ? `node ${node} answers again`
-    : `pgpool says ${event.kind} (node ${node}, old primary ${old})`;
+  if (event.kind === 'returned') return `node ${node} answers again`;
+  if (event.kind === 'rejoin') return `a person wants node ${node} back`;
+  return `pgpool says ${event.kind} (node ${node}, old primary ${old})`;
 }

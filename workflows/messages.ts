@@ -1,7 +1,16 @@
 // The messages of an incident: what others may send it and what it answers. Client and hook use the same names.
 
-import { defineSignal, defineUpdate } from '@temporalio/workflow';
-import { eventSignalName, settledUpdateName } from '../domain/names';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Decision, ParkedStep } from '../domain/decision';
+import {
+  decidedSignalName,
+  decideUpdateName,
+  eventSignalName,
+  parkedQueryName,
+  settledUpdateName,
+  stepParkedSignalName,
+  stepResumedSignalName,
+} from '../domain/names';
 import type { FollowReport, Verdict } from '../domain/outcome';
 
 /** Payload: a ClusterEvent, parsed by the receiver because any HTTP client may have written it. */
@@ -9,6 +18,16 @@ export const eventSignal = defineSignal<[unknown]>(eventSignalName);
 
 /** Argument: an eventId that was signalled before. Answers once the incident has decided and, where it promotes, promoted. */
 export const settledUpdate = defineUpdate<Verdict, [string]>(settledUpdateName);
+
+/** What a person wants done about a parked step; answers with a sentence. Rejected when the step is not parked or the choice not open. */
+export const decideUpdate = defineUpdate<string, [Decision]>(decideUpdateName);
+export const parkedQuery = defineQuery<readonly ParkedStep[]>(parkedQueryName);
+
+/** From a child to its incident, with the child's workflow id. */
+export const stepParkedSignal = defineSignal<[ParkedStep, string]>(stepParkedSignalName);
+export const stepResumedSignal = defineSignal<[string]>(stepResumedSignalName);
+/** From the incident to the child that owns the step. */
+export const decidedSignal = defineSignal<[Decision]>(decidedSignalName);
 
 /** Durations of a run; tests inject short ones. */
 export interface IncidentTiming {
@@ -48,6 +67,8 @@ export interface FollowInput {
   readonly cluster: string;
   readonly node: number;
   readonly primary: number;
+  /** A person asked for the node, or this incident stopped it: a stopped node may be started, or rebuilt. */
+  readonly isStartAllowed: boolean;
 }
 
 export interface AwaitInput {

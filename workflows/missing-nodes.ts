@@ -1,6 +1,6 @@
 // Which nodes are away, and the workflow that waits for each: one per node and cluster, whichever incident started it.
 
-import { CancellationScope, ParentClosePolicy, startChild } from '@temporalio/workflow';
+import { CancellationScope, getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { awaitWorkflowId, workflowTypes } from '../domain/names';
 import type { AwaitInput } from './messages';
@@ -10,6 +10,8 @@ export class MissingNodes {
   /** Nodes whose await workflow has told this run of their return. */
   private readonly returned = new Set<number>();
   private readonly returns = new Map<number, number>();
+  /** Nodes for which an await was started, or found, in this run. */
+  private readonly waits = new Set<number>();
 
   isAwaited(node: number): boolean {
     return this.awaited.has(node);
@@ -17,6 +19,7 @@ export class MissingNodes {
 
   markReturned(node: number): void {
     this.awaited.delete(node);
+    this.waits.delete(node);
     this.returned.add(node);
     this.returns.set(node, (this.returns.get(node) ?? 0) + 1);
   }
@@ -36,9 +39,25 @@ export class MissingNodes {
     for (const [node, until] of this.awaited) if (until === 'streams') this.awaited.delete(node);
   }
 
+  hasWait(node: number): boolean {
+    return this.waits.has(node);
+  }
+
+  /** It is well: whoever still waits for it, in this run or an older one's name, need not. */
+  async stopWaiting(cluster: string, node: number): Promise<void> {
+    this.awaited.delete(node);
+    this.waits.delete(node);
+    try {
+      await CancellationScope.nonCancellable(() => getExternalWorkflowHandle(awaitWorkflowId(cluster, node)).cancel());
+    } catch {
+      // Nobody waits.
+    }
+  }
+
   /** False when the node is waited for already. The wait outlives the incident that started it. */
   async awaitReturn(input: AwaitInput): Promise<boolean> {
     this.awaited.set(input.node, input.until);
+    this.waits.add(input.node);
     try {
       await CancellationScope.nonCancellable(() =>
         startChild(workflowTypes.await, {

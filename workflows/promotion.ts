@@ -1,7 +1,7 @@
 // The acting half of the failover runbook: fence the former primary, plan again on what is left, promote, and clear up what failed.
 
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
-import type { FenceResult } from '../activities/fence';
+import type { FenceInput, FenceResult } from '../activities/fence';
 import type { Observation } from '../activities/observe';
 import { type FailoverPlan, type FailoverRequest, planFailover } from '../domain/failover-plan';
 import type { ReasonCode, Verdict } from '../domain/outcome';
@@ -9,15 +9,17 @@ import { formatSynchronousStandbyNames } from '../domain/synchronous';
 import type { WalPosition } from '../domain/wal';
 import { factsOf } from '../domain/witness';
 import { fence, observe, promote } from './activity-options';
-import { messageOf, type Steps } from './step';
+import { failureTypeOf, messageOf, type Steps } from './step';
 
 export interface FailoverResult {
   readonly verdict: Verdict;
   readonly observation: Observation;
   /** The node that accepts writes now; null when none does. */
   readonly primary: number | null;
-  /** Fenced in this run. */
+  /** Fenced in this run, and replaced. */
   readonly formerPrimary: number | null;
+  /** It was up and writable beside its successor, and was stopped for that. */
+  readonly stopped: number | null;
 }
 
 /** What later looks of the same incident must not forget. */
@@ -104,7 +106,7 @@ async function clearUp(
   ) {
     return promoted(look, plan, own.position.timeline, failed.fenced);
   }
-  if (isWorldChanged(failed.error)) return settled;
+  if (failureTypeOf(failed.error) === 'WorldChanged') return settled;
   memory.doubtful.add(candidate);
   if (own?.sql === 'rejected') {
     const line = `node ${String(candidate)} was told to promote and now rejects queries (${own.sqlSeen}): mend that, nothing is stopped`;
@@ -152,13 +154,14 @@ export async function fenceNode(
   { configuration, facts }: Observation,
   node: number,
   why: string,
+  mark: FenceInput['mark'] = 'before-promotion',
 ): Promise<FenceResult> {
   const host = factsOf(facts, node)?.host ?? null;
   return await steps.run(
     `Fence node ${String(node)}`,
     () =>
       fence.executeWithOptions({ summary: `node ${String(node)} must accept no more writes: ${why}`.slice(0, 200) }, [
-        { configuration, node, clockOffsetMs: host?.clockOffsetMs ?? null, isHostSilent: host?.ssh === 'silent' },
+        { configuration, node, mark, clockOffsetMs: host?.clockOffsetMs ?? null, isHostSilent: host?.ssh === 'silent' },
       ]),
     (result) => `${result.outcome}: ${result.seen}`,
   );
@@ -205,11 +208,18 @@ function promoted(
     observation,
     primary: plan.candidate,
     formerPrimary: former,
+    stopped: null,
   };
 }
 
 export function refuse(observation: Observation, reason: ReasonCode, line: string): FailoverResult {
-  return { verdict: { outcome: 'refused', reason, line }, observation, primary: null, formerPrimary: null };
+  return {
+    verdict: { outcome: 'refused', reason, line },
+    observation,
+    primary: null,
+    formerPrimary: null,
+    stopped: null,
+  };
 }
 
 /** Backends without their postmaster go on committing. */
@@ -220,9 +230,4 @@ function hasOrphans({ facts }: Observation, node: number | null): boolean {
 function mergeNodes({ configuration, facts }: Observation, fenced: FenceResult): Observation {
   const nodes = facts.nodes.map((entry) => fenced.nodes.find((fresh) => fresh.node === entry.node) ?? entry);
   return { configuration, facts: { ...facts, nodes } };
-}
-
-function isWorldChanged(error: unknown): boolean {
-  const cause = (error as { cause?: { type?: string } }).cause;
-  return cause?.type === 'WorldChanged';
 }

@@ -158,7 +158,7 @@ describe('a follow event', () => {
       follows: [{ node: 2, outcome: 'completed', reason: 'repointed' }],
     });
     expect(cluster.callsOf('incident')).toEqual(['observe']);
-    expect(cluster.callsOf('follow 2')).toEqual(['observe', 'repoint 2', 'attach 2']);
+    expect(cluster.callsOf('follow 2')).toEqual(['observe', 'repoint 2', 'attach 2', 'saveConfiguration 2']);
   });
 
   it('about the primary itself makes nobody follow', async () => {
@@ -197,9 +197,9 @@ describe('a follow event', () => {
     expect(report.events).toHaveLength(5);
     expect(cluster.callsOf('follow 0')).toEqual([]);
     expect(cluster.callsOf('follow 1')).toEqual([]);
-    expect(cluster.callsOf('follow 2')).toEqual(['observe', 'repoint 2', 'attach 2']);
+    expect(cluster.callsOf('follow 2')).toEqual(['observe', 'repoint 2', 'attach 2', 'saveConfiguration 2']);
     // pgpool asked again while the child ran: its "up" is looked at once more at the end.
-    expect(cluster.callsOf('incident').at(-1)).toBe('attach 2');
+    expect(cluster.callsOf('incident').slice(-2)).toContain('attach 2');
     await bench.record('incident-follow-events', incident);
     await bench.stopAwaiting(cluster, 0);
   });

@@ -3,7 +3,9 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../activities/index';
 import type { ClusterConfiguration, PolicyConfiguration } from '../../domain/cluster';
+import type { DataFacts } from '../../domain/rebuild';
 import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts } from '../../domain/witness';
+import { dataFacts, type FakeWal, nothingDiverged, rebuildFakes } from './fake-rebuild';
 
 export type ActivityName = keyof Activities;
 export type Fakes = {
@@ -32,6 +34,11 @@ export class FakeCluster {
   configuration: ClusterConfiguration;
   probes: ProbeFacts[] = [];
   pgpools: PgpoolFacts[] = [];
+  /** What a rebuild finds on its node. */
+  data: DataFacts = dataFacts();
+  wal: FakeWal = nothingDiverged;
+  /** Whom each node was told to follow while it was stopped. */
+  readonly configured = new Map<number, number>();
   private readonly nodes = new Map<number, NodeFacts>();
   private readonly failures = new Map<string, Error[]>();
   private readonly holds = new Map<string, OpenHold>();
@@ -127,8 +134,8 @@ export function notYet(message: string): Error {
   return ApplicationFailure.create({ type: 'Unreachable', message, nextRetryDelay: '100ms' });
 }
 
-export function worldChanged(message: string): Error {
-  return ApplicationFailure.nonRetryable(message, 'WorldChanged');
+export function worldChanged(message: string, type = 'WorldChanged'): Error {
+  return ApplicationFailure.nonRetryable(message, type);
 }
 
 function fakesOf(cluster: FakeCluster, signal: (node: number, eventId: string) => Promise<void>): Fakes {
@@ -160,6 +167,7 @@ function fakesOf(cluster: FakeCluster, signal: (node: number, eventId: string) =
       return Promise.reject(notYet(`node ${String(node)} is not back`));
     },
     signalIncident: ({ node, eventId }) => signal(node, eventId),
+    ...rebuildFakes(cluster),
   };
 }
 
@@ -210,16 +218,19 @@ function absent(id: number, sql: NodeFacts['sql'], sqlSeen: string, host: Partia
     seen: 'answered',
     processes: 'none',
     clockOffsetMs: 0,
+    hasDataDirectory: true,
     hasStandbySignal: false,
+    fenceMark: 'none',
     controlFile: null,
     ...host,
   };
   return node(id, { sql, sqlSeen, systemIdentifier: null, synchronousStandbyNames: null, host: seen });
 }
 
-/** The host answers, PostgreSQL does not run. */
+/** The host answers, PostgreSQL does not run: it crashed as a primary. */
 export function deadNode(id: number): NodeFacts {
-  return absent(id, 'refused', 'connection refused', {});
+  const controlFile = { state: 'in production', systemIdentifier, checkpoint: { timeline: 1, lsn: '0/4000000' } };
+  return absent(id, 'refused', 'connection refused', { controlFile });
 }
 
 /** PostgreSQL's processes are there and say nothing. */
@@ -272,6 +283,7 @@ function configurationOf(cluster: string, ids: readonly number[]): ClusterConfig
       crashRecoveryMs: 3000,
       unreachableFromPgpoolMs: 10_000,
       follow: ['repoint', 'rewind', 'rebuild'],
+      baseBackup: { maximumRateKilobytes: 0, compression: 'none' },
       replacedData: 'keep',
       divergedWrites: 'park',
       rejoin: 'automatic',

@@ -105,7 +105,7 @@ describe('a node that is away', () => {
       ...{ outcome: 'completed', reason: 'primary-working', primary: 1 },
       follows: [{ node: 0, rung: 'repoint', outcome: 'completed', reason: 'repointed' }],
     });
-    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'repoint 0', 'attach 0']);
+    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'repoint 0', 'attach 0', 'saveConfiguration 0']);
     await bench.record('await-returned', bench.awaiting(cluster, 0));
     await bench.record('incident-returned', next);
   });
@@ -151,12 +151,14 @@ describe('before an incident ends', () => {
   });
 
   it.each([
-    ['step-failed', 'when the synchronous standbys cannot be set', 'setSynchronousStandbys 1'],
-    ['pgpool-unconfirmed', 'when pgpool does not show the new primary', 'confirmPrimary 1'],
-  ])('it says incomplete (%s) %s, and what it promoted stays promoted', async (reason, _why, call) => {
+    ['step-failed', 'synchronous-standbys', 'setSynchronousStandbys 1'],
+    ['pgpool-unconfirmed', 'confirm.pgpool0', 'confirmPrimary 1'],
+  ])('it says incomplete (%s) when %s is skipped, and what it promoted stays promoted', async (reason, step, call) => {
     cluster.setPolicy({ synchronous: { standbys: 1, whenNone: 'degrade' } });
     cluster.fail(call, worldChanged('refused'));
-    const { report } = await bench.failOver(cluster);
+    const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+    await bench.decide(incident, step, 'skip');
+    const report = await incident.result();
     expect(report).toMatchObject({ outcome: 'incomplete', reason, primary: 1 });
     expect(report.events).toEqual([expect.objectContaining({ outcome: 'completed', reason: 'promoted' })]);
     expect(report.line).toContain('promoted node 1');
@@ -164,13 +166,16 @@ describe('before an incident ends', () => {
   });
 
   it.each([
-    ['not-streaming', 'repoint 2'],
-    ['attach-unconfirmed', 'attach 2'],
-  ])('it says incomplete when a standby does not get there (%s), and that one is awaited', async (reason, call) => {
+    ['decided-by-person', 'repoint 2', 'node2.repoint', 'abort'],
+    ['attach-unconfirmed', 'attach 2', 'node2.attach.pgpool0', 'skip'],
+  ] as const)('it says incomplete when a standby is left behind (%s), and that one is awaited', async (...row) => {
+    const [reason, call, step, choice] = row;
     cluster.fail(call, worldChanged('refused'));
     // Until somebody mends it: it must stream, because it answers already.
     cluster.fail('readReturn 2', ...Array.from({ length: 100 }, () => notYet('answers but does not stream')));
-    const { report } = await bench.failOver(cluster);
+    const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+    await bench.decide(incident, step, choice);
+    const report = await incident.result();
     expect(report).toMatchObject({ outcome: 'incomplete', reason: 'promoted', follows: [{ node: 2, reason }] });
     await expect(bench.awaiting(cluster, 2).describe()).resolves.toMatchObject({ status: { name: 'RUNNING' } });
     await bench.stopAwaiting(cluster, 0, 2);

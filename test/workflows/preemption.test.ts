@@ -1,7 +1,7 @@
 // A newer failover event takes over what hangs, and never what promotes; older follows and confirmations give way.
 
 import { CancelledFailure, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
-import { deadNode, type FakeCluster, retryable, worldChanged } from './fake-cluster';
+import { deadNode, type FakeCluster, notYet, retryable, worldChanged } from './fake-cluster';
 import { Bench, eventually, type IncidentHandle, timersOf } from './support';
 
 let bench: Bench;
@@ -43,7 +43,10 @@ describe('while a follow runs, a newer failover event', () => {
     const report = await incident.result();
     expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 3 });
     expect(report.follows).toContainEqual(expect.objectContaining({ node: 2, outcome: 'completed' }));
-    expect(cluster.callsOf('follow 2')).toEqual([...['observe', 'repoint 2'], ...['observe', 'repoint 2', 'attach 2']]);
+    expect(cluster.callsOf('follow 2')).toEqual([
+      ...['observe', 'repoint 2'],
+      ...['observe', 'repoint 2', 'attach 2', 'saveConfiguration 2'],
+    ]);
     expect(cluster.get(2).walReceiver).toMatchObject({ host: '10.0.0.13', timeline: 3 });
     await expect((await bench.followOf(incident, 2)).describe()).resolves.toMatchObject({
       status: { name: 'CANCELLED' },
@@ -58,16 +61,22 @@ describe('while a follow runs, a newer failover event', () => {
     cluster.resize(4);
     cluster.set(deadNode(0));
     cluster.fail('repoint 2', worldChanged('node 2 does not stream'));
+    cluster.fail('readReturn 2', ...Array.from({ length: 20 }, () => notYet('answers but does not stream')));
     const repoint = cluster.hold('attach 3', { isCancellable: true });
     const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
     await repoint.reached;
+    await bench.decide(incident, 'node2.repoint', 'abort');
     await eventually('node 2 is awaited', () => cluster.callsOf('await 2').length > 0);
     cluster.set(deadNode(1));
     await bench.send(cluster, second);
     const report = await incident.result();
     expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 3 });
-    expect(cluster.callsOf('follow 2')).toEqual([...['observe', 'repoint 2'], ...['observe', 'repoint 2', 'attach 2']]);
-    await bench.awaiting(cluster, 2).result();
+    expect(cluster.callsOf('follow 2')).toEqual([
+      ...['observe', 'repoint 2', 'observe'],
+      ...['observe', 'repoint 2', 'attach 2', 'saveConfiguration 2'],
+    ]);
+    // It follows, so nobody waits for it any more.
+    await expect(bench.awaiting(cluster, 2).result()).rejects.toThrow(WorkflowFailedError);
     await bench.stopAwaiting(cluster, 0, 1);
   });
 });

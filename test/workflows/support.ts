@@ -8,7 +8,15 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { ClusterEvent } from '../../domain/event';
-import { awaitWorkflowId, eventSignalName, incidentWorkflowId, settledUpdateName } from '../../domain/names';
+import type { Choice, Decision, ParkedStep } from '../../domain/decision';
+import {
+  awaitWorkflowId,
+  decideUpdateName,
+  eventSignalName,
+  incidentWorkflowId,
+  parkedQueryName,
+  settledUpdateName,
+} from '../../domain/names';
 import type { Verdict } from '../../domain/outcome';
 import { findTools } from '../../lab/tools';
 import type { incident } from '../../workflows/incident';
@@ -138,6 +146,22 @@ export class Bench {
 
   async askSettled(incident: IncidentHandle, eventId: string): Promise<Verdict> {
     return await incident.executeUpdate<Verdict, [string]>(settledUpdateName, { args: [eventId] });
+  }
+
+  /** Waits until the incident shows this step as parked, then decides; the answer of the update. */
+  async decide(handle: WorkflowHandle, stepId: string, choice: Choice, more: Partial<Decision> = {}): Promise<string> {
+    await this.untilParked(handle, stepId);
+    const decision = { stepId, choice, operator: 'tester', reason: 'the test says so', ...more };
+    return await handle.executeUpdate<string, [Decision]>(decideUpdateName, { args: [decision] });
+  }
+
+  async untilParked(handle: WorkflowHandle, stepId: string): Promise<ParkedStep> {
+    let found: ParkedStep | undefined;
+    await eventually(`${stepId} is parked`, async () => {
+      found = (await handle.query<readonly ParkedStep[]>(parkedQueryName)).find((step) => step.stepId === stepId);
+      return found !== undefined;
+    });
+    return found!;
   }
 
   awaiting(cluster: FakeCluster, node: number): WorkflowHandle {

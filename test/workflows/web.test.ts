@@ -63,6 +63,7 @@ it('shows a follow as a table of its own', async () => {
     ['Plan', ''],
     ['Repoint node 2', 'done'],
     ['Attach node 2 to pgpool0', 'done'],
+    ['Save the configuration of node 2', 'done'],
     ['completed', ''],
   ]);
 });
@@ -70,8 +71,16 @@ it('shows a follow as a table of its own', async () => {
 it('describes the messages that an incident takes', async () => {
   const { definition } = await detailsOf(incident);
   const named = (kind: string): unknown => definition[kind]!.map(({ name, description }) => [name, description !== '']);
-  expect(named('signalDefinitions')).toEqual([['event', true]]);
-  expect(named('updateDefinitions')).toEqual([['settled', true]]);
+  expect(named('signalDefinitions')).toEqual([
+    ['event', true],
+    ['decided', true],
+    ['stepResumed', true],
+    ['stepParked', true],
+  ]);
+  expect(named('updateDefinitions')).toEqual([
+    ['settled', true],
+    ['decide', true],
+  ]);
 });
 
 it('has a sentence on every activity and on every child', async () => {
@@ -89,6 +98,7 @@ it('has a sentence on every activity and on every child', async () => {
     'measure node 2 and its primary',
     'node 2 streams from node 1, by reload',
     'pgpool0 uses node 2',
+    'for the day on which its data directory is replaced',
   ]);
   expect(await summaries(bench.awaiting(cluster, 0))).toEqual(['waiting for node 0 to come back']);
   await expect((await follow.describe()).staticSummary()).resolves.toBe('node 2 follows node 1');

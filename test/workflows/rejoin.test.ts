@@ -1,0 +1,201 @@
+// Nodes that come back: by themselves, or because a person wants them. Order of the rebuild, its questions, and its way on after failures.
+
+import type { IncidentReport } from '../../workflows/messages';
+import { deadNode, type FakeCluster, primaryNode, standbyNode, worldChanged } from './fake-cluster';
+import { dataFacts, divergedRange } from './fake-rebuild';
+import { Bench, eventually, type IncidentHandle } from './support';
+
+let bench: Bench;
+let cluster: FakeCluster;
+
+beforeAll(async () => {
+  bench = await Bench.open();
+});
+afterAll(() => bench.close());
+beforeEach(() => {
+  cluster = bench.newCluster();
+  // Node 1 has succeeded node 0, which lies as it crashed.
+  cluster.set(deadNode(0), primaryNode(1, 2), standbyNode(2, 1, 2));
+});
+
+const rejoin = (node: number) => bench.send(cluster, { kind: 'rejoin', node, mainNode: null, oldPrimary: null });
+const finish = async ({ incident }: { incident: IncidentHandle }): Promise<IncidentReport> => await incident.result();
+
+const beforeCopy = ['observe', 'inspectData 0', 'saveConfiguration 0', 'saveDivergedWal 0'];
+const copy = ['baseBackup 0', 'verifyBackup 0'];
+const placing = [
+  'setDataAside 0',
+  'placeData 0',
+  'restoreConfiguration 0',
+  'configureStandby 0',
+  'start 0',
+  'confirmStreaming 0',
+];
+const afterwards = ['clearReplacedData 0', 'attach 0', 'saveConfiguration 0'];
+const wholeRebuild = [...beforeCopy, ...copy, 'stop 0', ...placing, ...afterwards];
+
+describe('a person wants the crashed former primary back', () => {
+  it('it is rebuilt, and the answer comes when it follows', async () => {
+    const sent = await rejoin(0);
+    const backup = cluster.hold('baseBackup 0', { isCancellable: false });
+    const asked = bench.askSettled(sent.incident, sent.event.eventId);
+    await backup.reached;
+    backup.release();
+    await expect(asked).resolves.toMatchObject({ outcome: 'completed', reason: 'rebuilt' });
+    expect(cluster.callsOf('follow 0')).toEqual(wholeRebuild);
+    expect(await finish(sent)).toMatchObject({
+      outcome: 'completed',
+      primary: 1,
+      follows: [{ node: 0, rung: 'rebuild', outcome: 'completed', reason: 'rebuilt' }],
+    });
+    await bench.record('incident-rejoin', sent.incident);
+    await bench.record('follow-rebuild', await bench.followOf(sent.incident, 0));
+  });
+
+  it('with removeFirst its data goes before the copy, and nothing is set aside', async () => {
+    cluster.setPolicy({ replacedData: 'removeFirst' });
+    await finish(await rejoin(0));
+    expect(cluster.callsOf('follow 0')).toEqual([
+      ...beforeCopy,
+      'stop 0',
+      'removeData 0',
+      ...copy,
+      ...placing,
+      ...afterwards,
+    ]);
+  });
+
+  it('a step that fails parks; retry reads the runbook from the top, for the same rebuild', async () => {
+    const ids = new Set<string>();
+    const { baseBackup } = cluster.fakes;
+    cluster.fakes.baseBackup = (input) => {
+      ids.add(input.rebuild.rebuildId);
+      return baseBackup(input);
+    };
+    cluster.fail('placeData 0', worldChanged('rename failed'));
+    const sent = await rejoin(0);
+    expect(await bench.untilParked(sent.incident, 'node0.place-data')).toMatchObject({ problem: 'rename failed' });
+    await bench.decide(sent.incident, 'node0.place-data', 'retry');
+    expect(await finish(sent)).toMatchObject({ outcome: 'completed', follows: [{ reason: 'rebuilt' }] });
+    const calls = cluster.callsOf('follow 0');
+    expect(calls.filter((name) => name === 'baseBackup 0')).toHaveLength(2);
+    expect(ids.size).toBe(1);
+    await bench.record('follow-rebuild-parked', await bench.followOf(sent.incident, 0));
+  });
+
+  it('where the guards forbid it, it parks before anything is touched', async () => {
+    cluster.data = dataFacts({ freeBytes: 1 });
+    const sent = await rejoin(0);
+    const step = await bench.untilParked(sent.incident, 'node0.plan-rebuild');
+    expect(step.choices).toEqual(['retry', 'abort']);
+    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'inspectData 0']);
+    cluster.data = dataFacts();
+    await bench.decide(sent.incident, 'node0.plan-rebuild', 'retry');
+    expect(await finish(sent)).toMatchObject({ outcome: 'completed' });
+  });
+
+  it('after its successor died during the copy it is rebuilt from the next primary', async () => {
+    const backup = cluster.hold('baseBackup 0', { isCancellable: true });
+    const sent = await rejoin(0);
+    await backup.reached;
+    cluster.set(deadNode(1));
+    await bench.send(cluster, { kind: 'failover', node: 1, oldPrimary: 1 });
+    const report = await finish(sent);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
+    expect(report.follows).toContainEqual(expect.objectContaining({ node: 0, rung: 'rebuild', outcome: 'completed' }));
+    expect(cluster.configured.get(0)).toBe(2);
+    expect(report.events.find(({ eventId }) => eventId === sent.event.eventId)).toMatchObject({ reason: 'rebuilt' });
+    await bench.record('incident-rejoin-preempted', sent.incident);
+    await bench.stopAwaiting(cluster, 1);
+  });
+});
+
+describe('writes that only the former primary has', () => {
+  beforeEach(() => {
+    cluster.wal = { range: divergedRange, wasPrimary: true, fenceMark: 'after-return' };
+  });
+
+  it.each([
+    ['skip', 'completed', 'rebuilt'],
+    ['abort', 'incomplete', 'decided-by-person'],
+  ] as const)('are a question where its stop was not proven in time; %s: %s', async (choice, outcome, reason) => {
+    const sent = await rejoin(0);
+    const step = await bench.untilParked(sent.incident, 'node0.diverged-writes');
+    expect(step).toMatchObject({ choices: ['skip', 'abort'] });
+    expect(step.problem).toContain('it held 1024 bytes of its own');
+    await bench.decide(sent.incident, 'node0.diverged-writes', choice);
+    const report = await finish(sent);
+    expect(report.follows).toMatchObject([{ node: 0, outcome, reason }]);
+    expect(cluster.callsOf('follow 0').includes('baseBackup 0')).toBe(choice === 'skip');
+    if (choice === 'abort') await bench.stopAwaiting(cluster, 0);
+  });
+
+  it.each([
+    ['policy.divergedWrites is discard', 'discard', 'after-return', true],
+    ['its stop was proven before the promotion', 'park', 'before-promotion', true],
+    ['it never was a primary', 'park', 'none', false],
+  ] as const)('are saved and reported, no question, when %s', async (_, divergedWrites, fenceMark, wasPrimary) => {
+    cluster.setPolicy({ divergedWrites });
+    cluster.wal = { range: divergedRange, wasPrimary, fenceMark };
+    expect(await finish(await rejoin(0))).toMatchObject({ outcome: 'completed', follows: [{ reason: 'rebuilt' }] });
+    expect(cluster.callsOf('follow 0')).toEqual(wholeRebuild);
+  });
+
+  it('of one that comes up writable by itself are a question after it was fenced', async () => {
+    cluster.set(primaryNode(0, 1));
+    const marks: string[] = [];
+    const { fence } = cluster.fakes;
+    cluster.fakes.fence = (input) => {
+      marks.push(input.mark);
+      return fence(input);
+    };
+    const sent = await bench.send(cluster, { kind: 'returned', node: 0, oldPrimary: null });
+    await bench.decide(sent.incident, 'node0.diverged-writes', 'skip');
+    expect(await finish(sent)).toMatchObject({
+      outcome: 'completed',
+      primary: 1,
+      follows: [{ node: 0, reason: 'rebuilt' }],
+    });
+    expect(marks).toEqual(['after-return']);
+    await bench.record('incident-returned-writable', sent.incident);
+  });
+});
+
+describe('a node that answers again', () => {
+  it('and has diverged is rebuilt while it still serves, and stopped only for the exchange', async () => {
+    cluster.set(standbyNode(0, 9, 1, '0/5000400'));
+    const sent = await bench.send(cluster, { kind: 'returned', node: 0, oldPrimary: null });
+    expect(await finish(sent)).toMatchObject({ follows: [{ node: 0, rung: 'rebuild', outcome: 'completed' }] });
+    expect(cluster.callsOf('follow 0')).toEqual(wholeRebuild);
+  });
+
+  it('is left to a person where policy.rejoin is manual, and follows when that person says so', async () => {
+    cluster.setPolicy({ rejoin: 'manual' });
+    cluster.set(standbyNode(0, 1, 2));
+    const report = await finish(await bench.send(cluster, { kind: 'returned', node: 0, oldPrimary: null }));
+    expect(report).toMatchObject({ outcome: 'completed', follows: [{ node: 0, reason: 'rejoin-manual' }] });
+    expect(cluster.callsOf('follow 0')).toEqual([]);
+    expect(await finish(await rejoin(0))).toMatchObject({ follows: [{ node: 0, reason: 'already-following' }] });
+  });
+
+  it('and cannot stream because the primary has dropped its WAL is rebuilt', async () => {
+    cluster.set({ ...standbyNode(2, 9, 2), walReceiver: null });
+    cluster.fail('repoint 2', worldChanged('the primary no longer has its WAL', 'WalMissing'));
+    cluster.wal = { range: null, wasPrimary: false, fenceMark: 'none' };
+    const report = await finish(await bench.send(cluster, { kind: 'follow', node: 2, oldPrimary: 0 }));
+    expect(report.follows).toMatchObject([{ node: 2, rung: 'rebuild', outcome: 'completed', reason: 'rebuilt' }]);
+  });
+});
+
+it.each([
+  ['the primary itself', 1, 'node-not-standby'],
+  ['a node that nobody has configured', 9, 'node-not-configured'],
+])('rejoin of %s is refused at once', async (_, node, reason) => {
+  const sent = await rejoin(node);
+  await expect(bench.askSettled(sent.incident, sent.event.eventId)).resolves.toMatchObject({
+    outcome: 'refused',
+    reason,
+  });
+  await finish(sent);
+  await eventually('nothing was done', () => cluster.calls.every(({ name }) => name === 'observe'));
+});

@@ -1,0 +1,162 @@
+// The follow children of an incident, one per node, and the nodes that are away. A newer primary cancels the follows of the last one.
+
+import {
+  CancellationScope,
+  ChildWorkflowCancellationType,
+  executeChild,
+  isCancellation,
+  ParentClosePolicy,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { followWorkflowId, workflowTypes } from '../domain/names';
+import type { FollowReport } from '../domain/outcome';
+import type { AwaitInput, FollowInput } from './messages';
+import { MissingNodes } from './missing-nodes';
+import type { Parking } from './parking';
+import { messageOf, type Steps } from './step';
+
+/** An await workflow ends within two workflow tasks of its signal. */
+const endingMs = 2000;
+/** While a pgpool does not take a node that is well, or a node comes and goes, the incident must come to its end. */
+const repeatPauseMs = 60_000;
+
+interface Running {
+  readonly scope: CancellationScope;
+  readonly done: Promise<void>;
+  readonly isStartAllowed: boolean;
+}
+
+export class Followers {
+  private readonly running = new Map<number, Running>();
+  private readonly byNode = new Map<number, FollowReport>();
+  private readonly missing = new MissingNodes();
+  /** pgpool called follow again after a node was attached: its "up" may be older than that call. */
+  private readonly doubted = new Set<number>();
+  /** Asked for while a follow that must not start a stopped node was running. */
+  private readonly askedAgain = new Set<number>();
+  private childCounter = 0;
+
+  constructor(
+    private readonly steps: Steps,
+    private readonly cluster: string,
+    private readonly parking: Parking,
+    private readonly onReport: (report: FollowReport) => void,
+  ) {}
+
+  get isBusy(): boolean {
+    return this.running.size > 0;
+  }
+
+  get reports(): FollowReport[] {
+    return [...this.byNode.values()];
+  }
+
+  /** Older follows are about a world that is gone. */
+  forgetPrimary(): void {
+    for (const { scope } of this.running.values()) scope.cancel();
+    this.byNode.clear();
+    this.doubted.clear();
+    this.missing.forgetFollowers();
+  }
+
+  /** Nodes whose attachment must be looked at once more; each is told once. */
+  takeDoubted(): number[] {
+    const nodes = [...this.doubted].filter((node) => this.byNode.get(node)?.outcome === 'completed');
+    this.doubted.clear();
+    return nodes;
+  }
+
+  /** The node answers again: it may be followed up. */
+  stopAwaiting(node: number): void {
+    this.missing.markReturned(node);
+  }
+
+  /** It is back and policy.rejoin is manual: a person calls. */
+  leaveToPerson(node: number): void {
+    const line = `node ${String(node)} is back, and policy.rejoin is manual: pgpool-runbook rejoin ${String(node)} makes it follow`;
+    this.steps.note(`Node ${String(node)}`, line);
+    this.byNode.set(node, { node, rung: 'none', outcome: 'incomplete', reason: 'rejoin-manual', line, ms: 0 });
+  }
+
+  /** Starts the node's follow child; one that runs already for this primary is joined, one for another is waited for. */
+  startFollow(node: number, primary: number, isStartAllowed = false): void {
+    if (!isStartAllowed && this.missing.isAwaited(node)) return;
+    const earlier = this.running.get(node);
+    if (earlier && !earlier.scope.consideredCancelled) {
+      this.doubted.add(node);
+      if (isStartAllowed && !earlier.isStartAllowed) this.askedAgain.add(node);
+      return;
+    }
+    const scope = new CancellationScope();
+    // The follow before may have been cancelled after it had stopped the node.
+    const input = { cluster: this.cluster, node, primary, isStartAllowed: isStartAllowed || earlier !== undefined };
+    const done = scope
+      .run(() => this.runFollow(scope, input, earlier?.done))
+      .finally(() => {
+        if (this.running.get(node)?.scope === scope) this.running.delete(node);
+        if (this.askedAgain.delete(node) && !scope.consideredCancelled) this.startFollow(node, primary, true);
+      });
+    this.running.set(node, { scope, done, isStartAllowed: input.isStartAllowed });
+  }
+
+  private async runFollow(
+    scope: CancellationScope,
+    input: FollowInput,
+    earlier: Promise<void> | undefined,
+  ): Promise<void> {
+    const { node } = input;
+    await earlier;
+    this.childCounter += 1;
+    const workflowId = followWorkflowId(this.cluster, node, workflowInfo().runId, this.childCounter);
+    try {
+      const report = (await executeChild(workflowTypes.follow, {
+        args: [input],
+        workflowId,
+        staticSummary: `node ${String(node)} follows node ${String(input.primary)}`,
+        cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+        workflowTaskTimeout: '2s',
+      })) as FollowReport;
+      this.steps.note(`Follow node ${String(node)}`, `${report.outcome} (${report.reason}): ${report.line}`);
+      // It ended before the cancellation reached it: what it did was for another primary.
+      if (!scope.consideredCancelled) await this.take(report, input.isStartAllowed);
+    } catch (error) {
+      if (isCancellation(error)) {
+        this.steps.note(`Follow node ${String(node)}`, 'cancelled: a newer failover decides again');
+        return;
+      }
+      const line = messageOf(error);
+      this.steps.note(`Follow node ${String(node)}`, `failed: ${line}`);
+      await this.take({ node, rung: 'none', outcome: 'incomplete', reason: 'step-failed', line, ms: 0 }, false);
+    } finally {
+      this.parking.forgetChild(workflowId);
+    }
+  }
+
+  private async take(report: FollowReport, wasStarted: boolean): Promise<void> {
+    const { node, outcome, reason } = report;
+    this.byNode.set(node, report);
+    if (outcome === 'completed') {
+      // It did not come back, it was brought back: its await has not noticed yet.
+      if (wasStarted || this.missing.hasWait(node)) await this.missing.stopWaiting(this.cluster, node);
+    }
+    // Waiting helps nobody whom the cluster file does not name.
+    else if (reason !== 'node-not-configured') {
+      const isSlow = reason === 'attach-unconfirmed' || reason === 'step-failed' || this.missing.isRepeated(node);
+      await this.awaitReturn(node, reason === 'node-unreachable' ? 'answers' : 'streams', isSlow ? repeatPauseMs : 0);
+    }
+    this.onReport(report);
+  }
+
+  /** Starts the await workflow of a missing node unless it runs already. */
+  async awaitReturn(node: number, until: AwaitInput['until'], delayMs = 0): Promise<void> {
+    const isNew = await this.missing.awaitReturn({ cluster: this.cluster, node, until, delayMs });
+    if (isNew) this.steps.note(`Await node ${String(node)}`, 'it will be looked after when it answers');
+    // The one that told us of the return may be just about to end; another one waits as well as this would have.
+    else if (this.missing.hasReturned(node)) {
+      await sleep(endingMs, { summary: 'until the last wait has ended' });
+      await this.awaitReturn(node, until, delayMs);
+    }
+  }
+}

@@ -1,0 +1,151 @@
+// Steps that wait for a person. An incident knows its own and its children's; a decision about a child's step is passed on to it.
+
+import {
+  ApplicationFailure,
+  condition,
+  getExternalWorkflowHandle,
+  isCancellation,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { type Choice, type Decision, findDecisionProblem, type ParkedStep } from '../domain/decision';
+import { decidedSignal, decideUpdate, parkedQuery, stepParkedSignal, stepResumedSignal } from './messages';
+import { searchAttributes } from './search-attributes';
+import { messageOf, type Steps } from './step';
+
+/** Thrown by runOrPark when a person decided to leave the rest undone. */
+export class Aborted extends Error {
+  override readonly name = 'Aborted';
+}
+
+export type Question = Omit<ParkedStep, 'since'>;
+
+/** A parked step whose repetition harms nobody is repeated by itself as well, because what was missing may be back. */
+const firstPauseMs = 60_000;
+const longestPauseMs = 900_000;
+
+interface Waiting {
+  readonly step: ParkedStep;
+  /** The child that owns the step; null = this workflow does. */
+  readonly child: string | null;
+  decision: Decision | null;
+}
+
+export class Parking {
+  private readonly waiting = new Map<string, Waiting>();
+  /** What was noted last about a step: one that is repeated by itself is not noted each time. */
+  private readonly noted = new Map<string, string>();
+
+  constructor(private readonly steps: Steps) {}
+
+  /** Must run before the workflow's first await. */
+  listen(): void {
+    setHandler(parkedQuery, () => this.parked, { description: 'The steps that wait for a decision.' });
+    setHandler(decideUpdate, (decision) => this.decide(decision), {
+      description:
+        'Decides about a parked step: {"stepId": "node0.base-backup", "choice": "retry", "operator": "you", "reason": "why"}; choice is retry, skip or abort.',
+      validator: (decision) => {
+        const problem = findDecisionProblem(decision, this.parked);
+        if (problem !== null) throw ApplicationFailure.nonRetryable(problem, 'DecisionRejected');
+      },
+    });
+    setHandler(
+      decidedSignal,
+      (decision) => {
+        this.take(decision);
+      },
+      { description: 'From the incident to its child: a decision that the incident has accepted.' },
+    );
+    setHandler(stepResumedSignal, (stepId) => void this.waiting.delete(stepId), {
+      description: 'From a child to its incident: the step goes on.',
+    });
+    const addChilds = (step: ParkedStep, child: string): void => {
+      this.waiting.set(step.stepId, { step, child, decision: null });
+      this.steps.note(`Parked: ${step.title}`, `${step.problem}; ${describeChoices(step)}`);
+      upsertSearchAttributes(searchAttributes({ outcome: 'parked' }));
+    };
+    setHandler(stepParkedSignal, addChilds, {
+      description: 'From a child to its incident: a step waits for a person.',
+    });
+  }
+
+  get parked(): ParkedStep[] {
+    return [...this.waiting.values()].filter((entry) => entry.decision === null).map((entry) => entry.step);
+  }
+
+  /** The child has ended: nobody waits for these decisions any more. */
+  forgetChild(workflowId: string): void {
+    for (const [stepId, { child }] of this.waiting) if (child === workflowId) this.waiting.delete(stepId);
+  }
+
+  /** Waits for a decision; 'retry' as well after `againMs`, or once `isOver`, if given. */
+  async park(question: Question, againMs: number | null = null, isOver = (): boolean => false): Promise<Choice> {
+    const step = { ...question, since: new Date(Date.now()).toISOString() };
+    const entry: Waiting = { step, child: null, decision: null };
+    this.waiting.set(step.stepId, entry);
+    const seen = `${step.problem}; ${describeChoices(step)}`;
+    if (this.noted.get(step.stepId) !== seen) this.steps.note(`Parked: ${step.title}`, seen);
+    this.noted.set(step.stepId, seen);
+    upsertSearchAttributes(searchAttributes({ outcome: 'parked' }));
+    await tellParent((parent) => parent.signal(stepParkedSignal, step, workflowInfo().workflowId));
+    try {
+      const isSettled = (): boolean => entry.decision !== null || isOver();
+      if (againMs === null) await condition(isSettled);
+      else await condition(isSettled, againMs, { summary: `parked: ${step.title}` });
+    } finally {
+      this.waiting.delete(step.stepId);
+    }
+    upsertSearchAttributes(searchAttributes({ outcome: 'running' }));
+    await tellParent((parent) => parent.signal(stepResumedSignal, step.stepId));
+    return entry.decision?.choice ?? 'retry';
+  }
+
+  /**
+   * Runs a step until it is done, or a person lets it be skipped (null). What is harmless to repeat is repeated by itself, too.
+   * @throws Aborted when a person decided so
+   */
+  async runOrPark<T>(question: Omit<Question, 'problem'>, body: () => Promise<T>): Promise<T | null> {
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+      try {
+        return await body();
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        const choice = await this.park({ ...question, problem: messageOf(error) }, pauseMs);
+        if (choice === 'skip') return null;
+        if (choice === 'abort') throw new Aborted(messageOf(error));
+      }
+    }
+  }
+
+  private async decide(decision: Decision): Promise<string> {
+    const { child } = this.waiting.get(decision.stepId)!;
+    this.take(decision);
+    if (child !== null) await getExternalWorkflowHandle(child).signal(decidedSignal, decision);
+    return `${decision.stepId}: ${decision.choice}, decided by ${decision.operator}`;
+  }
+
+  private take(decision: Decision): void {
+    const entry = this.waiting.get(decision.stepId);
+    if (!entry || entry.decision !== null) return;
+    entry.decision = decision;
+    this.steps.note(`Decided: ${entry.step.title}`, `${decision.choice} by ${decision.operator}: ${decision.reason}`);
+  }
+}
+
+function describeChoices({ stepId, choices }: ParkedStep): string {
+  return `waits for the update decide, step ${stepId}: ${choices.join(', ')}`;
+}
+
+/** An incident has no parent. One that has ended cannot be told, and need not be. */
+async function tellParent(
+  tell: (parent: ReturnType<typeof getExternalWorkflowHandle>) => Promise<void>,
+): Promise<void> {
+  const { parent } = workflowInfo();
+  if (!parent) return;
+  try {
+    await tell(getExternalWorkflowHandle(parent.workflowId, parent.runId));
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+  }
+}

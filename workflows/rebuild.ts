@@ -1,0 +1,202 @@
+// The article's rebuild, made safe: copy and verify beside the old data, then stop, set aside, put in place, restore, start, prove.
+// Each line is an activity that recognises its own finished work, so that after a failure the runbook is simply read from the top.
+
+import { uuid4 } from '@temporalio/workflow';
+import type { Observation } from '../activities/observe';
+import type { ClusterConfiguration } from '../domain/cluster';
+import { type RebuildPlan, rebuildIdPattern } from '../domain/rebuild';
+import { planRebuild } from '../domain/rebuild-plan';
+import { factsOf } from '../domain/witness';
+import * as acts from './activity-options';
+import type { FollowInput } from './messages';
+import { Aborted, type Parking } from './parking';
+import type { Steps } from './step';
+
+interface Done {
+  readonly line: string;
+}
+
+export class Rebuild {
+  /** This run has stopped the node: it may start it again. */
+  hasStopped = false;
+  private rebuildId: string | null = null;
+  /** The copy was started once: should the node need another one, the next copy is a new one. */
+  private isPlaced = false;
+  private plan: RebuildPlan | null = null;
+  private isDiscardAllowed = false;
+  private readonly name: string;
+  private tell: (step: string) => void = () => undefined;
+
+  constructor(
+    private readonly input: FollowInput,
+    private readonly steps: Steps,
+    private readonly parking: Parking,
+  ) {
+    this.name = `node ${String(input.node)}`;
+  }
+
+  /** A step of a rebuild costs too much to be repeated without being asked. */
+  get pauseMs(): number | null {
+    return this.plan ? null : 60_000;
+  }
+
+  /** @throws the failure of the step that `tell` named last */
+  async run(observation: Observation, hasLostWal: boolean, tell: (step: string) => void): Promise<Done> {
+    const { configuration, facts } = observation;
+    const { node, primary } = this.input;
+    this.tell = tell;
+    if (this.isPlaced) [this.rebuildId, this.isPlaced] = [null, false];
+    const rebuild = await this.makePlan(observation, hasLostWal);
+    const common = { configuration, node, primary, rebuild };
+
+    await this.step('save-configuration', 'Save the configuration', 'its own files, for after the copy', (options) =>
+      acts.saveConfiguration.executeWithOptions(options, [{ configuration, node, rebuildId: rebuild.rebuildId }]),
+    );
+    await this.saveDivergedWal(observation, rebuild);
+    if (rebuild.mode === 'removeFirst') {
+      await this.stop(configuration);
+      await this.step('remove-data', 'Remove the old data', 'by policy.replacedData: removeFirst', (options) =>
+        acts.removeData.executeWithOptions(options, [common]),
+      );
+    }
+    await this.step('base-backup', 'Base backup', `copy node ${String(primary)}`, (options) =>
+      acts.baseBackup.executeWithOptions(options, [common]),
+    );
+    await this.step('verify-backup', 'Verify the copy', 'every file against its checksum', (options) =>
+      acts.verifyBackup.executeWithOptions(options, [common]),
+    );
+    if (rebuild.mode === 'sibling') await this.stop(configuration);
+    await this.step('set-data-aside', 'Set the old data aside', 'nothing is removed yet', (options) =>
+      acts.setDataAside.executeWithOptions(options, [common]),
+    );
+    await this.step('place-data', 'Put the copy in place', 'by rename', (options) =>
+      acts.placeData.executeWithOptions(options, [common]),
+    );
+    await this.step('restore-configuration', 'Restore the configuration', 'its own files come back', (options) =>
+      acts.restoreConfiguration.executeWithOptions(options, [common]),
+    );
+    await this.step(
+      'configure-standby',
+      'Write the replication settings',
+      `it follows node ${String(primary)}`,
+      (options) => acts.configureStandby.executeWithOptions(options, [common]),
+    );
+    await this.step('start', 'Start', 'it comes up as a standby', (options) =>
+      acts.start.executeWithOptions(options, [common]),
+    );
+    this.isPlaced = true;
+    return await this.step('confirm-streaming', 'Prove streaming', 'both ends must say so', (options) =>
+      acts.confirmStreaming.executeWithOptions(options, [
+        { ...common, timeline: factsOf(facts, primary)!.position!.timeline },
+      ]),
+    );
+  }
+
+  /** What a rebuild of this run has left: the mark, the old data beyond policy, job directories. */
+  async clear(configuration: ClusterConfiguration): Promise<void> {
+    const rebuild = this.plan;
+    if (!rebuild) return;
+    const { node, primary } = this.input;
+    const question = {
+      stepId: `node${String(node)}.clear-replaced-data`,
+      title: `Clear up after the rebuild of ${this.name}`,
+      choices: ['retry', 'skip'] as const,
+    };
+    await this.parking.runOrPark(question, () =>
+      this.step(
+        'clear-replaced-data',
+        'Clear up',
+        `policy.replacedData: ${configuration.policy.replacedData}`,
+        (options) => acts.clearReplacedData.executeWithOptions(options, [{ configuration, node, primary, rebuild }]),
+      ),
+    );
+    this.plan = null;
+  }
+
+  private async makePlan({ configuration, facts }: Observation, hasLostWal: boolean): Promise<RebuildPlan> {
+    const { node, primary } = this.input;
+    for (;;) {
+      const data = (
+        await this.step('inspect-data', 'Inspect the data directory', 'paths, links, space, owner', (options) =>
+          acts.inspectData.executeWithOptions(options, [{ configuration, node, primary }]),
+        )
+      ).facts;
+      // A copy that an earlier run has verified and put in place, and could not bring up, is brought up by this one.
+      const isUnfinished =
+        data.host.processes === 'none' && !hasLostWal && rebuildIdPattern.test(data.rebuildMark ?? '');
+      this.rebuildId ??= isUnfinished ? data.rebuildMark! : newRebuildId();
+      const plan = planRebuild(configuration, { node, primary, rebuildId: this.rebuildId }, facts, data);
+      this.steps.note('Plan', plan.line);
+      if (plan.action === 'rebuild') {
+        this.plan = plan.plan;
+        return plan.plan;
+      }
+      const stepId = `node${String(node)}.plan-rebuild`;
+      const title = `Rebuild ${this.name}`;
+      const choice = await this.parking.park({
+        stepId,
+        title,
+        problem: `${plan.reason}: ${plan.line}`,
+        choices: ['retry', 'abort'],
+      });
+      if (choice === 'abort') throw new Aborted(plan.line);
+    }
+  }
+
+  /** Acknowledged writes are never silently thrown away: they are saved, and a person is asked where nobody can vouch for them. */
+  private async saveDivergedWal({ configuration, facts }: Observation, { rebuildId }: RebuildPlan): Promise<void> {
+    const { node, primary } = this.input;
+    const source = factsOf(facts, primary)!;
+    const saved = await this.step('save-diverged-wal', 'Save the WAL that only it has', 'from the fork on', (options) =>
+      acts.saveDivergedWal.executeWithOptions(options, [
+        {
+          ...{ configuration, node, primary, rebuildId },
+          primaryTimeline: source.position!.timeline,
+          primaryHistory: source.history,
+        },
+      ]),
+    );
+    const isVouchedFor = !saved.wasPrimary || saved.fenceMark === 'before-promotion';
+    if (!saved.range || isVouchedFor || configuration.policy.divergedWrites === 'discard' || this.isDiscardAllowed)
+      return;
+    const problem = `${saved.line}; it was not proven to be stopped before its successor was promoted, so clients may have been told that these writes are safe. skip: replace its data all the same (the WAL is saved); abort: leave it as it is`;
+    const stepId = `node${String(node)}.diverged-writes`;
+    const choice = await this.parking.park({
+      stepId,
+      title: `Diverged writes of ${this.name}`,
+      problem,
+      choices: ['skip', 'abort'],
+    });
+    if (choice === 'abort') throw new Aborted(saved.line);
+    this.isDiscardAllowed = true;
+  }
+
+  private async stop(configuration: ClusterConfiguration): Promise<void> {
+    const { node, primary } = this.input;
+    // Also if the proof fails: it may have been stopped.
+    this.hasStopped = true;
+    await this.step('stop', 'Stop', 'immediate: its data is replaced', (options) =>
+      acts.stop.executeWithOptions(options, [{ configuration, node, primary }]),
+    );
+  }
+
+  private async step<T extends Done>(
+    name: string,
+    title: string,
+    why: string,
+    act: (options: { summary: string }) => Promise<T>,
+  ): Promise<T> {
+    this.tell(name);
+    return await this.steps.run(
+      `${title}, ${this.name}`,
+      () => act({ summary: `${this.name}: ${title.toLowerCase()}: ${why}`.slice(0, 200) }),
+      (done) => done.line,
+    );
+  }
+}
+
+/** Begins with the time, so that names sort by age. */
+function newRebuildId(): string {
+  const time = new Date(Date.now()).toISOString().replaceAll(/[-:]|[.][0-9]+/g, '');
+  return `${time}-${uuid4().slice(0, 8)}`;
+}
