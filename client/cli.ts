@@ -1,10 +1,13 @@
 // The command line: names, options, exit codes and output. Each command's code is loaded only when it runs.
-// Output is plain lines without colour (so NO_COLOR needs nothing), or one JSON value with -o json; errors go to stderr.
+// Output is plain lines without colour (so NO_COLOR needs nothing), or one JSON value with -o json; errors and progress go to stderr.
 
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ConfigurationError } from '../configuration/load';
+import { type Choice, choices } from '../domain/decision';
+import type { DecideArguments } from './commands/decide';
 import type { HookConfArguments, PgpoolConfArguments } from './commands/pgpool-conf';
+import type { RejoinArguments } from './commands/rejoin';
 import { CommandFailure, type CommandResult, type ExitCode } from './outcome';
 import { findPackageFile } from './package';
 
@@ -62,6 +65,10 @@ function createProgram(io: Io, execute: Execute): Command {
   addCheck(program, execute);
   addPgpoolConf(program, execute);
   addHookConf(program, execute);
+  addRejoin(program, execute, (line) => {
+    io.writeError(`${line}\n`);
+  });
+  addDecide(program, execute);
   return program;
 }
 
@@ -109,6 +116,49 @@ function addHookConf(program: Command, execute: Execute): void {
     .action(async (options: CommonOptions & HookConfArguments) => {
       await execute(options, async () => (await import('./commands/pgpool-conf.js')).printHookConf(options));
     });
+}
+
+function addRejoin(program: Command, execute: Execute, say: (line: string) => void): void {
+  withOutput(program.command('rejoin'))
+    .description('make a node follow the primary again: repointed, started or rebuilt, whatever it needs')
+    .argument('<node>', "the node's id in the cluster file")
+    .requiredOption('-c, --config <file>', 'cluster file')
+    .option('--no-wait', 'only hand it over; do not wait for what becomes of the node')
+    .option('--timeout <seconds>', 'wait no longer than this; the rejoin goes on', parseSeconds)
+    .action(async (node: string, options: CommonOptions & RejoinArguments) => {
+      await execute(options, async () => (await import('./commands/rejoin.js')).rejoin(node, options, say));
+    });
+}
+
+function addDecide(program: Command, execute: Execute): void {
+  withOutput(program.command('decide'))
+    .description('decide about a step that waits for a person; without a step, list those that wait')
+    .argument('<incident>', "the incident's workflow id: pgpool-<cluster>")
+    .argument('[step]', 'the id of the step')
+    .addArgument(new Argument('[choice]', 'what to do').choices(choices))
+    .requiredOption('-c, --config <file>', 'cluster file')
+    .option('--reason <text>', 'why; kept with the decision')
+    .option('--operator <name>', 'who decides (default: <user>@<host>)')
+    .action(
+      async (
+        incident: string,
+        step: string | undefined,
+        choice: Choice | undefined,
+        options: CommonOptions & DecideArguments,
+      ) => {
+        await execute(options, async () =>
+          (await import('./commands/decide.js')).decide(incident, step, choice, options),
+        );
+      },
+    );
+}
+
+/** At most ten days: Node's timers take no more than 24. */
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!/^[0-9]{1,6}$/.test(text) || seconds < 1 || seconds > 864_000)
+    throw new InvalidArgumentError('It must be a whole number from 1 to 864000.');
+  return seconds;
 }
 
 function withOutput(command: Command): Command {

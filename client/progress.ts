@@ -1,0 +1,88 @@
+// Work that is under way, as Temporal shows it: pending activities with what they last said, and steps that wait for a person.
+
+import { type Client, defaultPayloadConverter, type WorkflowExecutionDescription } from '@temporalio/client';
+import type { ParkedStep } from '../domain/decision';
+import { parkedQueryName } from '../domain/names';
+
+export interface ProgressLine {
+  /** Two lines with equal keys say the same, though a counter in them may have moved. */
+  readonly key: string;
+  readonly line: string;
+}
+
+type PendingActivity = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number];
+type Failure = NonNullable<PendingActivity['lastFailure']>;
+
+/** temporal.api.enums.v1.PendingActivityState: an attempt runs. */
+const startedState = 2;
+
+/** The node that a child of an incident, or an await workflow, is about; null for the incident itself. */
+export function findNodeOf(workflowId: string): number | null {
+  const node = /[.](?:follow|await)[.]([0-9]+)/.exec(workflowId)?.[1];
+  return node === undefined ? null : Number(node);
+}
+
+/** One line for each activity that runs, or waits for its next attempt. */
+export function describePending({ workflowId, raw }: WorkflowExecutionDescription): ProgressLine[] {
+  const node = findNodeOf(workflowId);
+  const who = node === null ? 'incident' : `node ${String(node)}`;
+  return (raw.pendingActivities ?? []).map((pending) => describeActivity(who, pending));
+}
+
+/** @throws what Client.workflow's query does, when no worker answers */
+export async function listParked(
+  client: Client,
+  run: { readonly workflowId: string; readonly runId: string },
+): Promise<readonly ParkedStep[]> {
+  return await client.workflow.getHandle(run.workflowId, run.runId).query<readonly ParkedStep[]>(parkedQueryName);
+}
+
+/** For a shell: what decides about the step, with the first of its choices as the example. */
+export function formatDecideCommand(program: string, incident: string, step: ParkedStep, clusterFile: string): string {
+  const file = /^[\w./~+-]+$/.test(clusterFile) ? clusterFile : `'${clusterFile.replaceAll("'", `'\\''`)}'`;
+  return `${program} decide ${incident} ${step.stepId} ${step.choices[0] ?? 'retry'} --reason "..." --config ${file}`;
+}
+
+export function describeParked(step: ParkedStep): string {
+  return toOneLine(
+    `parked: ${step.stepId} (${step.title}), since ${step.since}: ${step.problem}; choices: ${step.choices.join(', ')}`,
+  );
+}
+
+function describeActivity(who: string, pending: PendingActivity): ProgressLine {
+  const activity = (pending.activityType?.name ?? 'step').replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  const attempt = (pending.attempt ?? 1) > 1 ? `, attempt ${String(pending.attempt)}` : '';
+  // While it waits for its next attempt, what it said in the last one is stale.
+  const said = Number(pending.state) === startedState ? readHeartbeat(pending) : null;
+  if (said?.isSentence)
+    return { key: `${who} ${activity}${attempt} ${said.key}`, line: toOneLine(`${said.text}${attempt}`) };
+  const failure = innermostMessage(pending.lastFailure);
+  const seen = said?.text ?? failure;
+  return {
+    key: `${who} ${activity} ${failure}`,
+    line: toOneLine(`${who}: ${activity}${attempt}${seen === '' ? '' : `: ${seen}`}`),
+  };
+}
+
+/** Activities say what they see as words, or as {line, percent}, where the line is a whole sentence. */
+function readHeartbeat({
+  heartbeatDetails,
+}: PendingActivity): { text: string; isSentence: boolean; key: string } | null {
+  const [payload] = heartbeatDetails?.payloads ?? [];
+  const details: unknown = payload ? defaultPayloadConverter.fromPayload(payload) : null;
+  if (typeof details === 'string') return { text: details, isSentence: false, key: '' };
+  const { line, percent } = (details ?? {}) as { line?: unknown; percent?: unknown };
+  if (typeof line !== 'string') return null;
+  return { text: line, isSentence: true, key: typeof percent === 'number' ? String(Math.floor(percent)) : line };
+}
+
+/** Temporal wraps an activity's failure in its own. */
+function innermostMessage(failure: Failure | null | undefined): string {
+  let inner = failure;
+  while (inner?.cause) inner = inner.cause;
+  return inner?.message ?? '';
+}
+
+function toOneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ');
+}

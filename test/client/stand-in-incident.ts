@@ -1,0 +1,82 @@
+// A stand-in for the incident: speaks its messages and does nothing to any cluster. What it does depends on the node:
+// 0 copies in a follow of its own, 1 is refused at once, 2 parks until a decision, 3 ends without answering.
+
+import {
+  ApplicationFailure,
+  condition,
+  executeChild,
+  proxyActivities,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { type Decision, findDecisionProblem, type ParkedStep } from '../../domain/decision';
+import type { ClusterEvent } from '../../domain/event';
+import { followWorkflowId } from '../../domain/names';
+import type { Outcome, ReasonCode, Verdict } from '../../domain/outcome';
+import { decideUpdate, eventSignal, parkedQuery, settledUpdate } from '../../workflows/messages';
+import { searchAttributes } from '../../workflows/search-attributes';
+
+export interface StandInActivities {
+  baseBackup(input: { readonly cluster: string; readonly node: number }): Promise<string>;
+}
+
+const { baseBackup } = proxyActivities<StandInActivities>({
+  startToCloseTimeout: '2m',
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '1s' },
+});
+
+export async function incident(cluster: string): Promise<{ events: (Verdict & { eventId: string })[] }> {
+  let event: ClusterEvent | null = null;
+  let verdict: Verdict | null = null;
+  let decision: Decision | null = null;
+  let isAsked = false;
+  const parked: ParkedStep[] = [];
+  setHandler(eventSignal, (value) => {
+    event ??= value as ClusterEvent;
+  });
+  setHandler(settledUpdate, async (eventId) => {
+    isAsked = true;
+    await condition(() => verdict !== null && event?.eventId === eventId && event.node !== 3);
+    return verdict!;
+  });
+  setHandler(parkedQuery, () => parked);
+  setHandler(decideUpdate, (value) => `${(decision = value).stepId}: ${value.choice} by ${value.operator}`, {
+    validator: (value) => {
+      const problem = findDecisionProblem(value, parked);
+      if (problem !== null) throw ApplicationFailure.nonRetryable(problem, 'DecisionRejected');
+    },
+  });
+  upsertSearchAttributes(searchAttributes({ cluster, operation: 'incident' }));
+  await condition(() => event !== null);
+  const { node, eventId } = event as unknown as ClusterEvent;
+  const say = (outcome: Outcome, reason: ReasonCode, line: string): Verdict => ({ outcome, reason, line });
+  if (node === 0) {
+    const line = await executeChild(follow, {
+      workflowId: followWorkflowId(cluster, node, workflowInfo().runId, 1),
+      args: [cluster, node],
+    });
+    verdict = say('completed', 'rebuilt', line);
+  } else if (node === 1) {
+    verdict = say('refused', 'node-unreachable', 'node 1 does not answer');
+  } else if (node === 2) {
+    const since = new Date(Date.now()).toISOString();
+    const problem = 'node 2: no space\nleft';
+    parked.push({ stepId: 'node2.base-backup', title: 'Base backup', problem, choices: ['retry', 'abort'], since });
+    await condition(() => decision !== null);
+    parked.pop();
+    verdict = say('incomplete', 'decided-by-person', `node 2 is left as it is: ${decision!.reason}`);
+  } else {
+    await condition(() => isAsked);
+    verdict = say('completed', 'repointed', 'node 3 streams from node 1');
+  }
+  // All but node 3, for whom nobody waits, like an incident that closes between a signal and its question.
+  if (node !== 3) await condition(() => isAsked);
+  return { events: [{ ...verdict, eventId }] };
+}
+
+export async function follow(cluster: string, node: number): Promise<string> {
+  upsertSearchAttributes(searchAttributes({ cluster, operation: 'follow' }));
+  return await baseBackup({ cluster, node });
+}
