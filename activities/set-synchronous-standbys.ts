@@ -38,7 +38,8 @@ export async function setSynchronousStandbys(
   // The lock needs ssh: a primary that is set right already must not depend on it.
   const first = await read();
   if (first.isInForce) return resultOf(false, first.wanted);
-  const lock = { configuration, node, waitMs: lockMs, timeoutMs: actMs, isRequired: true };
+  // Commits may be waiting for a standby that is lost: ssh must not be in the way.
+  const lock = { configuration, node, waitMs: lockMs, timeoutMs: actMs, isRequired: false };
   return await withNodeLock(tools, lock, async ({ confirm }) => {
     const { wanted: value, isInForce } = await read();
     if (isInForce) return resultOf(false, value);

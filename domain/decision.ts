@@ -31,15 +31,23 @@ export function findDecisionProblem(value: unknown, parked: readonly ParkedStep[
   const { stepId, choice, operator, reason } = value as Record<string, unknown>;
   const open = parked.map((step) => step.stepId).join(', ') || 'none';
   const step = parked.find((entry) => entry.stepId === stepId);
-  if (!step) return `no step ${JSON.stringify(stepId ?? null)} is parked; parked now: ${open}`;
+  if (!step) return `no step ${printable(stepId)} is parked; parked now: ${open}`;
   if (!step.choices.some((allowed) => allowed === choice)) {
-    return `step ${step.stepId} takes ${step.choices.join(', ')}, not ${JSON.stringify(choice ?? null)}`;
+    return `step ${step.stepId} takes ${step.choices.join(', ')}, not ${printable(choice)}`;
   }
   if (!isText(operator)) return 'operator is missing: who decides this?';
   if (!isText(reason)) return 'reason is missing: it is kept with the decision';
+  if (operator.length > longest || reason.length > longest)
+    return `operator and reason have ${String(longest)} characters at most`;
   return null;
 }
 
-function isText(value: unknown): boolean {
-  return typeof value === 'string' && value.trim() !== '' && value.length <= 500;
+const longest = 500;
+
+function printable(value: unknown): string {
+  return JSON.stringify(value ?? null).slice(0, 60);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.trim() !== '';
 }

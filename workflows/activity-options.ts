@@ -61,7 +61,9 @@ const rise: ActivityOptions = {
 export const { observe } = proxyActivities<Activities>(look);
 export const { awaitRecovery, fence } = proxyActivities<Activities>(decide);
 export const { promote } = proxyActivities<Activities>(end);
-export const { confirmPrimary, repoint, attach, setSynchronousStandbys } = proxyActivities<Activities>(settle);
+export const { confirmPrimary, attach, setSynchronousStandbys } = proxyActivities<Activities>(settle);
+// It waits as long as the standby's position advances.
+export const { repoint } = proxyActivities<Activities>({ ...settle, startToCloseTimeout: '1 day' });
 export const { inspectData, saveConfiguration, stop, setDataAside, placeData, restoreConfiguration, configureStandby } =
   proxyActivities<Activities>({ ...settle, startToCloseTimeout: '2m' });
 export const { saveDivergedWal, baseBackup, verifyBackup, removeData, clearReplacedData } =

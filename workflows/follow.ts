@@ -121,7 +121,7 @@ class FollowRun {
     return plan;
   }
 
-  /** Null when it is to be planned again: it was started, or cannot be repointed. */
+  /** Null when it is to be planned again: it was started, cannot be repointed, or a person let it be retried. */
   private async attempt(plan: Exclude<FollowPlan, { rung: 'refuse' }>): Promise<Proven | Attempted | null> {
     const { node } = this.input;
     let step: string = plan.rung;
@@ -136,7 +136,7 @@ class FollowRun {
       const proven = await this.rebuild.run(this.observation, this.hasLostWal, (name) => {
         step = name;
       });
-      this.hasLostWal = false;
+      if (proven) this.hasLostWal = false;
       return proven;
     } catch (error) {
       if (isCancellation(error) || error instanceof Stopped || error instanceof Aborted) throw error;

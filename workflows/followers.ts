@@ -81,8 +81,10 @@ export class Followers {
 
   /** Starts the node's follow child; one that runs already for this primary is joined, one for another is waited for. */
   startFollow(node: number, primary: number, isStartAllowed = false): void {
-    if (!isStartAllowed && this.missing.isAwaited(node)) return;
     const earlier = this.running.get(node);
+    // One that a person asked for is wanted under the next primary, too.
+    const isWanted = isStartAllowed || earlier?.isStartAllowed === true;
+    if (!isWanted && this.missing.isAwaited(node)) return;
     if (earlier && !earlier.scope.consideredCancelled) {
       this.doubted.add(node);
       if (isStartAllowed && !earlier.isStartAllowed) this.askedAgain.add(node);

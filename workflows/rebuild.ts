@@ -16,6 +16,11 @@ interface Done {
   readonly line: string;
 }
 
+/** An activity that takes at least what the rebuild's steps are given. */
+interface Verb<Input, Result> {
+  executeWithOptions(options: { summary: string }, args: [Input]): Promise<Result>;
+}
+
 export class Rebuild {
   /** This run has stopped the node: it may start it again. */
   hasStopped = false;
@@ -40,14 +45,20 @@ export class Rebuild {
     return this.plan ? null : 60_000;
   }
 
-  /** @throws the failure of the step that `tell` named last */
-  async run(observation: Observation, hasLostWal: boolean, tell: (step: string) => void): Promise<Done> {
+  /**
+   * Null when a person has changed what forbade it: it is to be planned again, from a fresh look and the cluster file as it is now.
+   * @throws the failure of the step that `tell` named last
+   */
+  async run(observation: Observation, hasLostWal: boolean, tell: (step: string) => void): Promise<Done | null> {
     const { configuration, facts } = observation;
     const { node, primary } = this.input;
     this.tell = tell;
     if (this.isPlaced) [this.rebuildId, this.isPlaced] = [null, false];
     const rebuild = await this.makePlan(observation, hasLostWal);
-    const common = { configuration, node, primary, rebuild };
+    if (!rebuild) return null;
+    const input = { configuration, node, primary, rebuild };
+    const act = <T extends Done>(step: string, title: string, why: string, verb: Verb<typeof input, T>): Promise<T> =>
+      this.step(step, title, why, (options) => verb.executeWithOptions(options, [input]));
 
     await this.step('save-configuration', 'Save the configuration', 'its own files, for after the copy', (options) =>
       acts.saveConfiguration.executeWithOptions(options, [{ configuration, node, rebuildId: rebuild.rebuildId }]),
@@ -55,40 +66,25 @@ export class Rebuild {
     await this.saveDivergedWal(observation, rebuild);
     if (rebuild.mode === 'removeFirst') {
       await this.stop(configuration);
-      await this.step('remove-data', 'Remove the old data', 'by policy.replacedData: removeFirst', (options) =>
-        acts.removeData.executeWithOptions(options, [common]),
-      );
+      await act('remove-data', 'Remove the old data', 'by policy.replacedData: removeFirst', acts.removeData);
     }
-    await this.step('base-backup', 'Base backup', `copy node ${String(primary)}`, (options) =>
-      acts.baseBackup.executeWithOptions(options, [common]),
-    );
-    await this.step('verify-backup', 'Verify the copy', 'every file against its checksum', (options) =>
-      acts.verifyBackup.executeWithOptions(options, [common]),
-    );
+    await act('base-backup', 'Base backup', `copy node ${String(primary)}`, acts.baseBackup);
+    await act('verify-backup', 'Verify the copy', 'every file against its checksum', acts.verifyBackup);
     if (rebuild.mode === 'sibling') await this.stop(configuration);
-    await this.step('set-data-aside', 'Set the old data aside', 'nothing is removed yet', (options) =>
-      acts.setDataAside.executeWithOptions(options, [common]),
-    );
-    await this.step('place-data', 'Put the copy in place', 'by rename', (options) =>
-      acts.placeData.executeWithOptions(options, [common]),
-    );
-    await this.step('restore-configuration', 'Restore the configuration', 'its own files come back', (options) =>
-      acts.restoreConfiguration.executeWithOptions(options, [common]),
-    );
-    await this.step(
+    await act('set-data-aside', 'Set the old data aside', 'nothing is removed yet', acts.setDataAside);
+    await act('place-data', 'Put the copy in place', 'by rename', acts.placeData);
+    await act('restore-configuration', 'Restore the configuration', 'its own files', acts.restoreConfiguration);
+    await act(
       'configure-standby',
       'Write the replication settings',
-      `it follows node ${String(primary)}`,
-      (options) => acts.configureStandby.executeWithOptions(options, [common]),
+      `for node ${String(primary)}`,
+      acts.configureStandby,
     );
-    await this.step('start', 'Start', 'it comes up as a standby', (options) =>
-      acts.start.executeWithOptions(options, [common]),
-    );
+    await act('start', 'Start', 'it comes up as a standby', acts.start);
     this.isPlaced = true;
+    const { timeline } = factsOf(facts, primary)!.position!;
     return await this.step('confirm-streaming', 'Prove streaming', 'both ends must say so', (options) =>
-      acts.confirmStreaming.executeWithOptions(options, [
-        { ...common, timeline: factsOf(facts, primary)!.position!.timeline },
-      ]),
+      acts.confirmStreaming.executeWithOptions(options, [{ ...input, timeline }]),
     );
   }
 
@@ -113,34 +109,28 @@ export class Rebuild {
     this.plan = null;
   }
 
-  private async makePlan({ configuration, facts }: Observation, hasLostWal: boolean): Promise<RebuildPlan> {
+  private async makePlan({ configuration, facts }: Observation, hasLostWal: boolean): Promise<RebuildPlan | null> {
     const { node, primary } = this.input;
-    for (;;) {
-      const data = (
-        await this.step('inspect-data', 'Inspect the data directory', 'paths, links, space, owner', (options) =>
-          acts.inspectData.executeWithOptions(options, [{ configuration, node, primary }]),
-        )
-      ).facts;
-      // A copy that an earlier run has verified and put in place, and could not bring up, is brought up by this one.
-      const isUnfinished =
-        data.host.processes === 'none' && !hasLostWal && rebuildIdPattern.test(data.rebuildMark ?? '');
-      this.rebuildId ??= isUnfinished ? data.rebuildMark! : newRebuildId();
-      const plan = planRebuild(configuration, { node, primary, rebuildId: this.rebuildId }, facts, data);
-      this.steps.note('Plan', plan.line);
-      if (plan.action === 'rebuild') {
-        this.plan = plan.plan;
-        return plan.plan;
-      }
-      const stepId = `node${String(node)}.plan-rebuild`;
-      const title = `Rebuild ${this.name}`;
-      const choice = await this.parking.park({
-        stepId,
-        title,
-        problem: `${plan.reason}: ${plan.line}`,
-        choices: ['retry', 'abort'],
-      });
-      if (choice === 'abort') throw new Aborted(plan.line);
+    const data = (
+      await this.step('inspect-data', 'Inspect the data directory', 'paths, links, space, owner', (options) =>
+        acts.inspectData.executeWithOptions(options, [{ configuration, node, primary }]),
+      )
+    ).facts;
+    // A copy that an earlier run has verified and put in place, and could not bring up, is brought up by this one.
+    const isUnfinished = data.host.processes === 'none' && !hasLostWal && rebuildIdPattern.test(data.rebuildMark ?? '');
+    this.rebuildId ??= isUnfinished ? data.rebuildMark! : newRebuildId();
+    const plan = planRebuild(configuration, { node, primary, rebuildId: this.rebuildId }, facts, data);
+    this.steps.note('Plan', plan.line);
+    if (plan.action === 'rebuild') {
+      this.plan = plan.plan;
+      return plan.plan;
     }
+    const stepId = `node${String(node)}.plan-rebuild`;
+    const title = `Rebuild ${this.name}`;
+    const problem = `${plan.reason}: ${plan.line}`;
+    const choice = await this.parking.park({ stepId, title, problem, choices: ['retry', 'abort'] });
+    if (choice === 'abort') throw new Aborted(plan.line);
+    return null;
   }
 
   /** Acknowledged writes are never silently thrown away: they are saved, and a person is asked where nobody can vouch for them. */
