@@ -3,7 +3,8 @@
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
 import { describeBytes, type RebuildPlan } from '../domain/rebuild';
 import { failure } from './io/failures';
-import { beatWhile, removeJobs } from './io/jobs';
+import { baseBackupJobName } from './io/fresh-copy';
+import { beatWhile, listJobs, removeJobs } from './io/jobs';
 import { readNodeFacts } from './io/node-facts';
 import {
   actOnDirectories,
@@ -37,7 +38,7 @@ const sqlMs = 2000;
  * The mark goes last: while it is there, this is still to do. Only directories whose name ends in the id of a rebuild of ours, or
  * in the name of a copy of ours, are removed; with policy `remove` all of them, else all but the last data that served.
  * @throws Unproven when the node does not stream from the primary now, and nothing is removed; WorldChanged when its data is the
- * copy of another rebuild; Unreachable; CancelledFailure, once nothing removes any more
+ * copy of another rebuild, or a newer one has begun; Unreachable; CancelledFailure, once nothing removes any more
  */
 export async function clearReplacedData(tools: Tools, input: ClearReplacedDataInput): Promise<ClearReplacedDataResult> {
   const progress = { step: what, line: `node ${String(input.node)}: ${what}` };
@@ -54,13 +55,16 @@ async function clear(tools: Tools, input: ClearReplacedDataInput): Promise<Clear
   const { mark } = await readMark(tools, configuration, node, rebuild);
   if (!mark) return { changed: false, line: `${name}: nothing is left to clear up`, kept: null };
   await confirmStreams(tools, input);
+  const [own, jobs] = [baseBackupJobName(rebuild), await listJobs(tools, configuration, node)];
+  const newer = jobs.find((job) => job.startsWith('base-backup-') && job > own);
+  if (newer) throw failure('worldChanged', `${name}: a newer rebuild has begun (${newer}): nothing is removed`);
   const log = await runDirectoryJob(tools, {
     configuration,
     node,
     name: `clear-${rebuild.rebuildId.toLowerCase()}`,
     script: clearScript,
     args: [
-      rebuild.rebuildId,
+      ...[configuration.postgres.bin, rebuild.rebuildId],
       configuration.policy.replacedData === 'remove' ? 'no' : 'yes',
       ...directoryArguments(rebuild),
     ],

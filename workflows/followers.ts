@@ -137,8 +137,10 @@ export class Followers {
   }
 
   private async take(report: FollowReport, wasStarted: boolean): Promise<void> {
-    const { node, outcome, reason } = report;
-    this.byNode.set(node, report);
+    const { node, outcome, reason, rung } = report;
+    // A later look that found nothing left to do is no news: what this run has done for the node is.
+    const isNews = rung !== 'none' || outcome !== 'completed' || this.byNode.get(node)?.outcome !== 'completed';
+    if (isNews) this.byNode.set(node, report);
     if (outcome === 'completed') {
       // It did not come back, it was brought back: its await has not noticed yet.
       if (wasStarted || this.missing.hasWait(node)) await this.missing.stopWaiting(this.cluster, node);

@@ -179,7 +179,7 @@ export class Rebuild {
     this.tell(name);
     return await this.steps.run(
       `${title}, ${this.name}`,
-      () => act({ summary: `${this.name}: ${title.toLowerCase()}: ${why}`.slice(0, 200) }),
+      () => act({ summary: `${this.name}: ${title.charAt(0).toLowerCase()}${title.slice(1)}: ${why}`.slice(0, 200) }),
       (done) => done.line,
     );
   }

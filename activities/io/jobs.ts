@@ -24,6 +24,8 @@ export type JobEnd =
   | { readonly state: 'lost'; readonly log: string };
 
 const beatMs = 500;
+/** Many jobs are over soon; the others are looked at less and less often, down to twice a second. */
+const firstPollMs = 50;
 const pollMs = 500;
 const pollTimeoutMs = 10_000;
 /** No answer for this long ends the attempt; the next one re-attaches. */
@@ -133,6 +135,7 @@ async function followJob(tools: Tools, input: JobInput, log: Log): Promise<JobEn
   const name = `job ${input.name} on node ${String(input.node.id)} (${input.node.host})`;
   let answeredAt = Date.now();
   let isKnown = false;
+  let pauseMs = firstPollMs;
   for (;;) {
     const poll = await pollJob(tools, input, log.length);
     if ('seen' in poll) {
@@ -148,7 +151,8 @@ async function followJob(tools: Tools, input: JobInput, log: Log): Promise<JobEn
       if (isKnown) throw failure('worldChanged', `${name} was ended and removed by somebody else`);
       await startJob(tools, input);
     } else if (poll.state === 'running') {
-      await context.sleep(pollMs);
+      await context.sleep(pauseMs);
+      pauseMs = Math.min(pauseMs * 1.5, pollMs);
     } else {
       return poll.state === 'done'
         ? { state: 'done', exitCode: poll.exitCode, log: log.text }

@@ -6,8 +6,6 @@ import { removingMarkName } from './data-scripts';
 import { moveFunctions, rememberLinks } from './replace-scripts';
 import { actPreamble } from './scripts';
 
-const each = `each() { for_each=$1; shift; while [ $# -gt 3 ]; do "$for_each" "$1" "$2" "$3" "$4"; shift 4; done; }`;
-
 /** Arguments: CURRENT. Prints mark= and, when there is nothing in it, empty=yes. */
 export const readMarkScript = `
 ${moveFunctions}
@@ -19,7 +17,6 @@ if ! exists "$1" || is_empty "$1"; then echo "empty=yes"; fi
 // Without PG_VERSION no server starts (miscinit.c, ValidatePgVersion), so it goes first, and comes back if somebody was faster.
 export const removeScript = `
 ${moveFunctions}
-${each}
 ${rememberLinks}
 BIN=$1 ID=$2 LINKS=$(home_path "$3") SAVED=$(home_path "$4") VERSION=$5 IDENTIFIER=$6 CURRENT=$8; shift 10
 ! is_copy "$CURRENT" || refuse "$CURRENT is the verified copy of this rebuild already"
@@ -65,12 +62,11 @@ if exists "$CURRENT"; then
 fi
 `;
 
-/** A job. Arguments: ID KEEP(yes|no), then the directories. Prints removed=, used=, kept= and kilobytes=. */
+/** A job. Arguments: BIN ID KEEP(yes|no), then the directories. Prints removed=, used=, kept= and kilobytes=. */
 // What goes is first renamed to the one name that is ours to remove at any time: a half-removed directory never looks kept.
 export const clearScript = `
 ${moveFunctions}
-${each}
-ID=$1 KEEP=$2 CURRENT=$4; shift 2
+BIN=$1 ID=$2 KEEP=$3 CURRENT=$5; shift 3
 case $(mark_of "$CURRENT") in "$ID") ;; "") exit 0;; *) refuse "$CURRENT is the copy of another rebuild";; esac
 KEPT=
 # Ours: its name ends in a rebuild's id, not newer than this one's; a real directory beside the data, and the ssh user's.
@@ -79,6 +75,11 @@ is_aside() {
   printf '%s\\n' "\${1##*/}" | grep -qxE '.+[.]replaced-[0-9]{8}T[0-9]{6}Z-[a-z0-9]{8}' || return 1
   [ "$(printf '%s\\n%s\\n' "$AGE" "$ID" | sort | head -n 1)" = "$AGE" ] || return 1
   [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] && [ "$(real_path "$1")" = "$1" ] && ! is_mount "$1"
+}
+# The last data that served is kept, not a copy that came after it and was never more than a standby: it holds nothing of its own.
+is_failed_copy() {
+  exists "$1/${rebuildMarkName}" || return 1
+  [ -f "$1/backup_label" ] || REAL=$1 control_file | grep -qxE 'state=(shut down in recovery|in archive recovery)'
 }
 is_in_use() { [ -n "$(postgres_processes "$1")" ]; }
 remove_leftover() { # of the place CURRENT
@@ -93,9 +94,8 @@ remove() {
   mv -T "$1" "$PLACE${freshSuffix}" && echo "removed=$1" && remove_leftover "$PLACE" || fail "cannot remove $1"
 }
 if [ "$KEEP" = yes ]; then
-  # The last data that served; a copy of a rebuild that failed is not worth keeping.
   for OLD in "$CURRENT".replaced-*; do
-    if is_aside "$OLD" && [ -f "$OLD/PG_VERSION" ] && ! exists "$OLD/${rebuildMarkName}"; then KEPT=$OLD; fi
+    if is_aside "$OLD" && [ -f "$OLD/PG_VERSION" ] && ! is_failed_copy "$OLD"; then KEPT=$OLD; fi
   done
 fi
 for DATA in "$CURRENT".replaced-*; do
@@ -125,7 +125,6 @@ each each_leftover "$@"
 export const finishScript = `
 ${actPreamble}
 ${moveFunctions}
-${each}
 ID=$1 LINKS=$(home_path "$2") CURRENT=$4; shift 2
 is_copy "$CURRENT" || exit 0
 unmark_linked() { [ "$2" = "$CURRENT" ] || ! is_copy "$2" || rm -f "$2/${rebuildMarkName}" "$2/${rebuildMarkName}.new"; }

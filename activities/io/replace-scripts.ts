@@ -6,7 +6,7 @@ import { dataFunctions } from './data-scripts';
 import { actPreamble } from './scripts';
 
 /**
- * Opens both: sets BIN, ID, LINKS and CURRENT, FRESH, ASIDE of the data directory; `each FUNCTION` for the other directories.
+ * `each FUNCTION LINK CURRENT FRESH ASIDE ...` calls it for each directory.
  * `mark DIRECTORY`: a linked directory of the copy, so that it can be told from an old one wherever it is.
  */
 export const moveFunctions = `
@@ -17,13 +17,18 @@ relink() { # DATA LINK TARGET, at once: a copy without its link would look as if
 move() { ! exists "$2" || refuse "$2 exists already"; mv -T "$1" "$2" && sync_paths "$(parent_of "$1")" || fail "cannot rename $1 to $2"; echo "moved=$1"; }
 mark() { printf '%s\\n' "$ID" >"$1/${rebuildMarkName}.new" && mv "$1/${rebuildMarkName}.new" "$1/${rebuildMarkName}" && sync_paths "$1" || fail "cannot write into $1"; }
 is_copy() { [ -d "$1" ] && [ "$(mark_of "$1")" = "$ID" ]; }
+# The first start renames backup_label: a copy that somebody has started is no copy any more.
+fresh_copy() {
+  is_copy "$FRESH" || refuse "$FRESH is not the verified copy of rebuild $ID"
+  [ -f "$FRESH/backup_label" ] || refuse "$FRESH was started by somebody: remove it, so that it is copied anew"
+}
+each() { for_each=$1; shift; while [ $# -gt 3 ]; do "$for_each" "$1" "$2" "$3" "$4"; shift 4; done; }
 `;
 
 const opening = `
 ${actPreamble}
 ${moveFunctions}
 BIN=$1 ID=$2 LINKS=$(home_path "$3") CURRENT=$5 FRESH=$6 ASIDE=$7; shift 7
-each() { for_each=$1; shift; while [ $# -gt 3 ]; do "$for_each" "$1" "$2" "$3" "$4"; shift 4; done; }
 `;
 
 /**
@@ -44,7 +49,7 @@ export const setAsideScript = `
 ${opening}
 ${rememberLinks}
 ! is_copy "$CURRENT" || { echo "state=placed"; exit 0; }
-is_copy "$FRESH" || refuse "$FRESH is not the verified copy of rebuild $ID"
+fresh_copy
 check_copy() {
   LINK=$(link_path "$FRESH" "$1")
   if is_copy "$2" || is_copy "$3"; then return; fi
@@ -97,7 +102,7 @@ ${opening}
 if is_copy "$CURRENT"; then ROOT=$CURRENT
 else
   ! exists "$CURRENT" || refuse "$CURRENT is there and is not the copy of rebuild $ID"
-  is_copy "$FRESH" || refuse "$FRESH is not the verified copy of rebuild $ID"
+  fresh_copy
   ROOT=$FRESH
 fi
 place_linked() {

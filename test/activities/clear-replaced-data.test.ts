@@ -1,5 +1,6 @@
 // clearReplacedData against real nodes: after a rebuild only what policy keeps is left, and nothing that is not ours is ever removed.
 import {
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -9,6 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import type { ClearReplacedDataInput, ClearReplacedDataResult } from '../../activities/clear-replaced-data';
 import type { ClusterConfiguration, PolicyConfiguration } from '../../domain/cluster';
@@ -128,10 +130,19 @@ describe('once the node streams', () => {
 
   it('keeps the last data that served rather than a copy that failed', async () => {
     renameSync(aside(), aside(olderId));
-    makeAside('20261110T000000Z-ffffffff');
-    writeMark(bed, aside('20261110T000000Z-ffffffff'), '20261110T000000Z-ffffffff');
+    const failed = makeAside('20261110T000000Z-ffffffff', ['PG_VERSION', 'backup_label']);
+    writeMark(bed, failed, '20261110T000000Z-ffffffff');
     expect(await clear()).toMatchObject({ kept: aside(olderId) });
     expect(names()).toEqual(['data', path.basename(aside(olderId))]);
+  });
+
+  it('keeps data that was a primary, although the end of its own rebuild was skipped', async () => {
+    writeMark(bed, aside(), olderId);
+    const file = path.join(aside(), 'global/pg_control');
+    execFileSync('cp', [path.join(bed.node(0).dataDirectory, 'global/pg_control'), file]);
+    chownSync(file, bed.layout.user.uid, bed.layout.user.gid);
+    makeAside(olderId);
+    expect(await clear()).toMatchObject({ kept: aside() });
   });
 
   it('leaves what somebody works in, and says so', async () => {
@@ -180,6 +191,11 @@ describe('once the node streams', () => {
     const before = names();
     const older = { configuration: withPolicy('remove'), rebuild: planOf(data(), { rebuildId: olderId }) };
     expect(await failureOf(clear(older))).toMatchObject({ type: 'WorldChanged' });
+    mkdirSync(path.join(jobs(), `base-backup-${newerId.toLowerCase()}`), { recursive: true });
+    const late = await failureOf(clear({ configuration: withPolicy('remove') }));
+    expect(late).toMatchObject({ type: 'WorldChanged' });
+    expect(late.message).toMatch(/a newer rebuild has begun/);
+    rmSync(jobs(), { recursive: true });
     writeMark(bed, data(), newerId);
     expect(await failureOf(clear({ configuration: withPolicy('remove') }))).toMatchObject({ type: 'WorldChanged' });
     expect(names()).toEqual(before);

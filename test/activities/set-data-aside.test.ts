@@ -206,6 +206,13 @@ describe('refuses, and touches nothing, when', () => {
       /not the verified/,
     ],
     [
+      'somebody has started the copy',
+      () => {
+        renameSync(path.join(fresh(), 'backup_label'), path.join(fresh(), 'backup_label.old'));
+      },
+      /was started by somebody/,
+    ],
+    [
       'PG_VERSION is missing',
       () => {
         rmSync(inData('PG_VERSION'));
