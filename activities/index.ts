@@ -38,7 +38,8 @@ export function createActivities(tools: Tools) {
     attach: (input: AttachInput) => beating(attach(input)),
     saveDivergedWal: (input: SaveDivergedWalInput) => beating(saveDivergedWal(tools, input)),
     setSynchronousStandbys: (input: SetSynchronousStandbysInput) => beating(setSynchronousStandbys(tools, input)),
-    readReturn: (input: ReadReturnInput) => beating(readReturn(tools, input)),
+    // Its one heartbeat tells the next attempt something, and it is over within two seconds.
+    readReturn: (input: ReadReturnInput) => readReturn(tools, input),
     saveConfiguration: (input: SaveConfigurationInput) => beating(saveConfiguration(tools, input)),
     restoreConfiguration: (input: RestoreConfigurationInput) => beating(restoreConfiguration(tools, input)),
     configureStandby: (input: ConfigureStandbyInput) => beating(configureStandby(tools, input)),

@@ -10,8 +10,8 @@ import type { Tools } from './io/tools';
 export interface ReadReturnInput {
   readonly cluster: string;
   readonly node: number;
-  /** answers: any answer counts; streams: it answered and could not follow, so it must stream from the primary, or be silent and answer again. */
-  readonly until: 'answers' | 'streams';
+  /** answers: any answer counts; streams: it answered and could not follow, so it must stream from the primary, or be silent and answer again; returns: only the latter counts. */
+  readonly until: 'answers' | 'streams' | 'returns';
 }
 
 /** As observe's: a node that only answers this look in time would be "back" and "silent" by turns. */
@@ -39,7 +39,8 @@ export async function readReturn(tools: Tools, input: ReadReturnInput): Promise<
       : own?.sqlSeen;
   const wasSilent = earlier?.wasSilent === true || !isAnswering;
   const line = state ?? 'not configured';
-  if (isFollowing || (isAnswering && (input.until === 'answers' || wasSilent))) {
+  const isEnough = (isFollowing && input.until !== 'returns') || (isAnswering && (input.until === 'answers' || wasSilent));
+  if (isEnough) {
     return { line: `node ${String(input.node)} is back: ${line}` };
   }
   heartbeat({ wasSilent } satisfies Seen);

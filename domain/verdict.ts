@@ -1,5 +1,7 @@
-// Which verdict an incident is remembered by: pure.
+// Which verdict an incident is remembered by, and what a person is told who asks for a node that cannot be had: pure.
 
+import { type ClusterConfiguration, findNode } from './cluster';
+import type { ClusterEvent } from './event';
 import type { FollowReport, ReasonCode, Verdict } from './outcome';
 
 /** What the run is remembered by, once its follows and its last looks are over. */
@@ -31,3 +33,20 @@ export const nothingHappened: Verdict = {
   reason: 'primary-working',
   line: 'no event needed anything',
 };
+
+/** Null when the event asks for nothing, or for a node whose follow can be started. */
+export function refuseRejoin(
+  { kind, node }: ClusterEvent,
+  configuration: ClusterConfiguration,
+  { primary, verdict }: { readonly primary: number | null; readonly verdict: Verdict },
+): Verdict | null {
+  if (kind !== 'rejoin') return null;
+  if (primary === null) return { ...verdict, outcome: 'refused' };
+  if (node === primary) {
+    const line = `node ${String(node)} is the primary: it follows nobody`;
+    return { outcome: 'refused', reason: 'node-not-standby', line };
+  }
+  if (findNode(configuration, node)) return null;
+  const line = `node ${String(node)} is not in the cluster file of ${configuration.cluster}`;
+  return { outcome: 'refused', reason: 'node-not-configured', line };
+}

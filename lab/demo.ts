@@ -1,12 +1,15 @@
-// `npm run demo`: a real cluster, the article's failure under write load, and proof of what happened. Exit 0 only if proven.
+// `npm run demo`: a real cluster, the article's failure under write load, the failed node's return, another failure, and proof of
+// what happened. Exit 0 only if proven.
 
+import { Client, Connection } from '@temporalio/client';
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { messageOf } from '../activities/io/failures';
 import { type DemoOptions, printable, readArguments } from './demo/arguments';
-import { describeNodes, printPcp, printVerdict } from './demo/print';
-import { judge, type DemoResult } from './demo/judge';
-import { runFailover } from './demo/run-failover';
+import type { DemoJson } from './demo/judge';
+import { play } from './demo/play';
+import { printSummary } from './demo/print';
+import type { Say } from './demo/watch-incident';
 import { type Lab, up } from './lab';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -15,10 +18,11 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`${options.error}\n`);
     return 2;
   }
-  const say = (line = ''): void => {
+  const say: Say = (line = '') => {
     process.stdout.write(`${line}\n`);
   };
-  say('pgpool-runbook demo: three PostgreSQL nodes, pgpool-II, Temporal; the primary is stopped under write load.');
+  say('pgpool-runbook demo: three PostgreSQL nodes, pgpool-II, Temporal, a write load. The primary is stopped,');
+  say('comes back as a standby, and then its successor is stopped. About a minute.');
   say();
   let lab: Lab | null = null;
   try {
@@ -28,7 +32,7 @@ async function main(argv: readonly string[]): Promise<number> {
         say(`  … ${line}`);
       },
     });
-    return await Promise.race([interruption(), play(lab, options, say)]);
+    return await Promise.race([interruption(), show(lab, options, say)]);
   } catch (error) {
     process.stderr.write(`demo: ${messageOf(error)}\n`);
     return error instanceof Interruption ? 130 : 1;
@@ -40,20 +44,14 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function play(lab: Lab, options: DemoOptions, say: (line?: string) => void): Promise<number> {
-  const before = await lab.report();
-  say();
-  say(describeNodes(lab, before));
-  printPcp(say, 'PCP node info before', before);
-  const run = await runFailover(lab, say);
-  const after = await lab.report();
-  say();
-  say(describeNodes(lab, after));
-  printPcp(say, 'PCP node info after', after);
-  const result: DemoResult = judge(lab, before, run, after);
-  printVerdict(say, result, run);
+async function show(lab: Lab, options: DemoOptions, say: Say): Promise<number> {
+  // It is never closed: a call that an interrupted act has left behind would throw outside of everything.
+  const connection = await Connection.connect({ address: lab.temporal.address });
+  const temporal = new Client({ connection, namespace: lab.temporal.namespace });
+  const result = await play({ lab, temporal, say });
+  printSummary(say, result);
   if (options.json) writeFileSync(options.json, `${printable(result.json)}\n`);
-  if (process.stdin.isTTY && process.stdout.isTTY) await untilEnter(lab, say);
+  if (process.stdin.isTTY && process.stdout.isTTY) await untilEnter(lab, result.json, say);
   return result.problems.length === 0 ? 0 : 1;
 }
 
@@ -70,9 +68,14 @@ async function interruption(): Promise<never> {
   });
 }
 
-async function untilEnter(lab: Lab, say: (line?: string) => void): Promise<void> {
+async function untilEnter(lab: Lab, { second }: DemoJson, say: Say): Promise<void> {
   say();
   say(`The lab stays up. Try: npm run lab -- status --name ${lab.name}   or open ${lab.temporal.web}`);
+  for (const { id, status } of second?.pcpAfter ?? [])
+    if (status === 'down')
+      say(
+        `Node ${String(id)} comes back by: node client/pgpool-runbook.js rejoin ${String(id)} --config ${lab.clusterFile}`,
+      );
   const input = createInterface({ input: process.stdin, output: process.stdout });
   await new Promise<void>((resolve) => {
     input.question('Press Enter to take it down. ', () => {
@@ -85,5 +88,6 @@ async function untilEnter(lab: Lab, say: (line?: string) => void): Promise<void>
 }
 
 void main(process.argv.slice(2)).then((exitCode) => {
-  process.exitCode = exitCode;
+  // An act that was interrupted, or has failed, leaves writers behind that would try for ever.
+  process.exit(exitCode);
 });

@@ -1,7 +1,8 @@
 // Follows a workflow and its children as Temporal records them, so that people see every step when it happens.
 
-import { type Client, defaultPayloadConverter } from '@temporalio/client';
+import { type Client, defaultPayloadConverter, WorkflowNotFoundError } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
+import { setTimeout as delay } from 'node:timers/promises';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 type Payloads = temporal.api.common.v1.IPayloads;
@@ -28,8 +29,10 @@ export interface RunRecord {
 }
 
 export interface Watcher {
+  /** It is about to run. */
+  onScheduled?(workflowId: string, activity: string): void;
+  /** It has ended, well or for good. */
   onActivity?(record: ActivityRecord): void;
-  onChild?(workflowId: string): void;
 }
 
 /**
@@ -50,7 +53,9 @@ export async function watchRun(
     const at = toMs(event);
     if (event.activityTaskScheduledEventAttributes) {
       const { activityType } = event.activityTaskScheduledEventAttributes;
-      scheduled.set(id, { activity: activityType?.name ?? '?', summary: summaryOf(event), startedAt: at });
+      const activity = activityType?.name ?? '?';
+      scheduled.set(id, { activity, summary: summaryOf(event), startedAt: at });
+      watcher.onScheduled?.(run.workflowId, activity);
     } else if (event.activityTaskStartedEventAttributes) {
       const entry = scheduled.get(String(event.activityTaskStartedEventAttributes.scheduledEventId));
       if (entry) entry.startedAt = at;
@@ -67,7 +72,6 @@ export async function watchRun(
     } else if (event.childWorkflowExecutionStartedEventAttributes) {
       const { workflowExecution, workflowType } = event.childWorkflowExecutionStartedEventAttributes;
       const child = { workflowId: workflowExecution?.workflowId ?? '', runId: workflowExecution?.runId ?? '' };
-      watcher.onChild?.(child.workflowId);
       // The child's own end reaches the parent; what goes wrong in watching it must not end the parent's story.
       if (workflowType?.name !== 'awaitNode') void watchRun(client, child, watcher, signal).catch(() => undefined);
     } else if (event.workflowExecutionSignaledEventAttributes) {
@@ -83,15 +87,36 @@ export async function watchRun(
   throw new Error(`${run.workflowId} ended without a result`);
 }
 
-/** The run id of the open or last run, once there is one. */
-export async function waitForRun(client: Client, workflowId: string, signal: AbortSignal): Promise<string> {
+/** The last run, once it is closed; null when there was none yet. The next event opens another one. */
+export async function waitUntilClosed(client: Client, workflowId: string, signal: AbortSignal): Promise<string | null> {
   for (;;) {
-    signal.throwIfAborted();
-    try {
-      return (await client.workflow.getHandle(workflowId).describe()).runId;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const last = await describeLast(client, workflowId);
+    if (!last || last.status !== 'RUNNING') return last?.runId ?? null;
+    await delay(50, undefined, { signal });
+  }
+}
+
+/** The id of the run that is opened after the one named, once there is one. */
+export async function waitForRun(
+  client: Client,
+  workflowId: string,
+  after: string | null,
+  signal: AbortSignal,
+): Promise<string> {
+  for (;;) {
+    const last = await describeLast(client, workflowId);
+    if (last && last.runId !== after) return last.runId;
+    await delay(20, undefined, { signal });
+  }
+}
+
+async function describeLast(client: Client, workflowId: string): Promise<{ runId: string; status: string } | null> {
+  try {
+    const { runId, status } = await client.workflow.getHandle(workflowId).describe();
+    return { runId, status: status.name };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw error;
   }
 }
 

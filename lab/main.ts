@@ -6,7 +6,7 @@ import { listNames, open, takeDown, up, type Lab, type LabReport } from './lab';
 const usage = `usage: npm run lab -- COMMAND [--name NAME]
 
   up [--nodes N] [--no-worker]   build a cluster: PostgreSQL nodes, pgpool, Temporal, a worker
-  status                         what runs, and who streams from whom
+  status                         what runs, who streams from whom, what is in progress or parked
   down                           stop everything and remove it
   list                           the labs of this machine that are yours
 
@@ -122,8 +122,10 @@ async function start({ name, nodes, withWorker }: Arguments): Promise<number> {
 }
 
 async function showStatus(lab: Lab): Promise<number> {
-  const seen = await lab.report();
-  for (const line of formatReport(seen)) print(line);
+  // The client takes half a second to load, and most commands do without it.
+  const { readProgress } = await import('./progress.js');
+  const [seen, progress] = await Promise.all([lab.report(), readProgress(lab)]);
+  for (const line of [...formatReport(seen), ...progress]) print(line);
   const isWhole =
     seen.nodes.every((node) => node.isInRecovery !== null) && seen.isPgpoolRunning && seen.isTemporalRunning;
   return isWhole ? 0 : 1;

@@ -119,11 +119,12 @@ export class Workload {
   }
 }
 
-/** The longest time between two acknowledged writes, over all writers, from `since` on. */
+/** The longest time between two acknowledged writes, over all writers; only gaps that ended at `since` or later. */
 export function longestGapMs(journal: Journal, since = 0): number {
-  const times = journal.acknowledged.map((entry) => entry.at).filter((at) => at >= since);
+  const times = journal.acknowledged.map((entry) => entry.at);
   let longest = 0;
-  for (const [index, at] of times.entries()) longest = Math.max(longest, at - (times[index - 1] ?? at));
+  for (const [index, at] of times.entries())
+    if (at >= since) longest = Math.max(longest, at - (times[index - 1] ?? at));
   return longest;
 }
 

@@ -3,17 +3,18 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { ClusterConfiguration } from '../domain/cluster';
 import type { ReasonCode } from '../domain/outcome';
-import { attach, confirmPrimary, setSynchronousStandbys } from './activity-options';
+import { attach, confirmPrimary, observe, setSynchronousStandbys } from './activity-options';
 import type { Followers } from './followers';
 import { Aborted, type Parking } from './parking';
 import { messageOf, type Steps } from './step';
 
-type Concern = 'pgpools' | 'followers' | 'synchronous';
-
 export class Convergence {
   /** pgpool's confirmations and last looks: the incident does not end before they do, and takes new events meanwhile. */
   private readonly background = new Set<CancellationScope>();
-  private readonly problems = new Map<Concern, ReasonCode>();
+  private readonly problems = new Map<string, ReasonCode>();
+  private readonly asked = new Set<string>();
+  private isSetting = false;
+  private mustSetAgain = false;
   private primary: number | null = null;
 
   constructor(
@@ -39,56 +40,96 @@ export class Convergence {
     this.followers.forgetPrimary();
     for (const scope of this.background) scope.cancel();
     this.problems.clear();
+    this.asked.clear();
+    this.isSetting = false;
     return wasServing;
   }
 
-  /** Makes every pgpool show this primary, in the background. */
+  /** Makes every pgpool show this primary, in the background. One that is being asked already is not asked twice. */
   confirmPgpools(configuration: ClusterConfiguration, primary: number): void {
-    this.inBackground(async (scope) => {
-      const results = await Promise.all(
-        configuration.pgpool.map(({ name: pgpool }) =>
-          this.attempt(`confirm.${pgpool}`, `Confirm ${pgpool}`, () =>
-            confirmPrimary.executeWithOptions({ summary: `${pgpool} shows node ${String(primary)} as its primary` }, [
-              { configuration, pgpool, primary },
-            ]),
-          ),
-        ),
-      );
-      this.judge(scope, 'pgpools', results.every(Boolean) ? null : 'pgpool-unconfirmed');
-    });
-  }
-
-  /** Once the follows are done, in the background: the synchronous set by policy, then a last look that every pgpool uses every follower. */
-  finish(configuration: ClusterConfiguration, primary: number): void {
-    this.inBackground(async (scope) => {
-      if (configuration.policy.synchronous.standbys > 0) {
-        const isSet = await this.attempt('synchronous-standbys', 'Set the synchronous standbys', () =>
-          setSynchronousStandbys.executeWithOptions({ summary: 'commits wait for those who stream' }, [
+    for (const { name: pgpool } of configuration.pgpool) {
+      if (this.asked.has(pgpool)) continue;
+      this.asked.add(pgpool);
+      this.inBackground(async (scope) => {
+        try {
+          const isShown = await this.attempt(
+            `confirm.${pgpool}`,
+            `Confirm ${pgpool}`,
             { configuration, primary },
-          ]),
-        );
-        this.judge(scope, 'synchronous', isSet ? null : 'step-failed');
-      }
-      for (const node of this.followers.takeDoubted()) {
-        for (const { name: pgpool } of configuration.pgpool) {
-          const isAttached = await this.attempt(
-            `node${String(node)}.confirm.${pgpool}`,
-            `Confirm node ${String(node)} in ${pgpool}`,
-            () =>
-              attach.executeWithOptions({ summary: `${pgpool} still uses node ${String(node)}` }, [
-                { configuration, pgpool, node, primary },
+            (current) =>
+              confirmPrimary.executeWithOptions({ summary: `${pgpool} shows node ${String(primary)} as its primary` }, [
+                { configuration: current, pgpool, primary },
               ]),
           );
-          if (!isAttached) this.judge(scope, 'followers', 'pgpool-unconfirmed');
+          this.judge(scope, `pgpool ${pgpool}`, isShown ? null : 'pgpool-unconfirmed');
+        } finally {
+          if (!scope.consideredCancelled) this.asked.delete(pgpool);
         }
+      });
+    }
+  }
+
+  /** Commits wait for those who stream, by policy; as soon as one does, because until then they wait for nobody. In the background. */
+  setSynchronous(configuration: ClusterConfiguration, primary: number): void {
+    if (configuration.policy.synchronous.standbys === 0) return;
+    this.mustSetAgain = true;
+    if (this.isSetting) return;
+    this.isSetting = true;
+    this.inBackground(async (scope) => {
+      try {
+        while (this.mustSetAgain) {
+          this.mustSetAgain = false;
+          const title = 'Set the synchronous standbys';
+          const isSet = await this.attempt('synchronous-standbys', title, { configuration, primary }, (current) =>
+            setSynchronousStandbys.executeWithOptions({ summary: 'commits wait for those who stream' }, [
+              { configuration: current, primary },
+            ]),
+          );
+          this.judge(scope, 'synchronous', isSet ? null : 'step-failed');
+        }
+      } finally {
+        if (!scope.consideredCancelled) this.isSetting = false;
       }
     });
   }
 
-  /** False when a person let it go. */
-  private async attempt(stepId: string, title: string, act: () => Promise<{ line: string }>): Promise<boolean> {
+  /** Once the follows are done, in the background: a last look that every pgpool uses every follower. */
+  finish(configuration: ClusterConfiguration, primary: number): void {
+    for (const node of this.followers.takeDoubted()) {
+      for (const { name: pgpool } of configuration.pgpool) {
+        this.inBackground(async (scope) => {
+          const stepId = `node${String(node)}.confirm.${pgpool}`;
+          const title = `Confirm node ${String(node)} in ${pgpool}`;
+          const isAttached = await this.attempt(stepId, title, { configuration, primary }, (current) =>
+            attach.executeWithOptions({ summary: `${pgpool} still uses node ${String(node)}` }, [
+              { configuration: current, pgpool, node, primary },
+            ]),
+          );
+          this.judge(scope, stepId, isAttached ? null : 'pgpool-unconfirmed');
+        });
+      }
+    }
+  }
+
+  /** False when a person let it go. A repetition reads the cluster file anew: it may have been corrected. */
+  private async attempt(
+    stepId: string,
+    title: string,
+    { configuration, primary }: { configuration: ClusterConfiguration; primary: number },
+    act: (configuration: ClusterConfiguration) => Promise<{ line: string }>,
+  ): Promise<boolean> {
     const question = { stepId, title, choices: ['retry', 'skip'] as const };
-    const done = await this.parking.runOrPark(question, () => this.steps.run(title, act, ({ line }) => line));
+    const { cluster } = configuration;
+    const done = await this.parking.runOrPark(question, async (isRepeated) => {
+      const look = () =>
+        observe.executeWithOptions({ summary: 'the cluster file, as it is now' }, [{ cluster, suspect: primary }]);
+      const current = isRepeated ? (await look()).configuration : configuration;
+      return await this.steps.run(
+        title,
+        () => act(current),
+        ({ line }) => line,
+      );
+    });
     return done !== null;
   }
 
@@ -105,7 +146,7 @@ export class Convergence {
     void done.finally(() => this.background.delete(scope));
   }
 
-  private judge(scope: CancellationScope, what: Concern, reason: ReasonCode | null): void {
+  private judge(scope: CancellationScope, what: string, reason: ReasonCode | null): void {
     if (scope.consideredCancelled) return;
     if (reason === null) this.problems.delete(what);
     else this.problems.set(what, reason);

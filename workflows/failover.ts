@@ -33,7 +33,6 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
           observation,
           primary: plan.primary,
           formerPrimary: null,
-          stopped: request.fenceTried,
         };
       case 'refuse':
         return refuse(observation, plan.reason, plan.line);
@@ -50,6 +49,7 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
         request = { ...request, hasWaited: true, oldPrimary: plan.node };
         break;
       case 'fence':
+        input.memory.stopped.add(plan.node);
         await fenceNode(steps, observation, plan.node, plan.line, 'after-return');
         request = { ...request, fenceTried: plan.node };
         break;

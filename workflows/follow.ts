@@ -1,39 +1,14 @@
 // The follow runbook for one standby: observe → plan → repoint, start or rebuild → attach → save its configuration. A child of the
-// incident; one per node, in parallel. What fails is planned again from fresh facts, and parks if it is still wanted.
+// incident; one per node, in parallel.
 
-import { isCancellation, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
-import type { Observation } from '../activities/observe';
-import { planFollow, type FollowPlan } from '../domain/follow-plan';
+import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { FollowReport, Outcome, ReasonCode } from '../domain/outcome';
-import { factsOf } from '../domain/witness';
-import { attach, configureStandby, observe, repoint, saveConfiguration, start } from './activity-options';
+import { attach, saveConfiguration } from './activity-options';
+import { BringUp, Stopped } from './bring-up';
 import type { FollowInput } from './messages';
 import { Aborted, Parking } from './parking';
-import { Rebuild } from './rebuild';
 import { searchAttributes } from './search-attributes';
-import { failureTypeOf, messageOf, Steps } from './step';
-
-/** What ends a follow early. */
-export class Stopped extends Error {
-  constructor(
-    readonly outcome: Outcome,
-    readonly reason: ReasonCode,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
-/** Streaming on the primary's timeline, seen at both ends. */
-interface Proven {
-  readonly line: string;
-}
-
-interface Attempted {
-  readonly stepId: string;
-  readonly title: string;
-  readonly problem: string;
-}
+import { Steps } from './step';
 
 export async function follow(input: FollowInput): Promise<FollowReport> {
   const { cluster, node, primary } = input;
@@ -45,14 +20,16 @@ export async function follow(input: FollowInput): Promise<FollowReport> {
   const run = new FollowRun(input, steps, parking);
   const finish = (outcome: Outcome, reason: ReasonCode, line: string): FollowReport => {
     steps.note(outcome, line);
-    upsertSearchAttributes(searchAttributes({ outcome }));
+    parking.showOutcome(outcome);
     return { node, rung: run.rung, outcome, reason, line, ms: Date.now() - startedAt };
   };
   try {
     const line = await run.bringUp();
-    await run.attachEverywhere();
-    await run.saveConfiguration();
-    return finish('completed', run.reason, line);
+    const missing = await run.attachEverywhere();
+    await run.clearUp();
+    return missing === null
+      ? finish('completed', run.reason, line)
+      : finish('incomplete', 'attach-unconfirmed', missing);
   } catch (error) {
     if (error instanceof Stopped) return finish(error.outcome, error.reason, error.message);
     if (error instanceof Aborted)
@@ -61,167 +38,50 @@ export async function follow(input: FollowInput): Promise<FollowReport> {
   }
 }
 
-class FollowRun {
-  rung: FollowReport['rung'] = 'none';
-  reason: ReasonCode = 'already-following';
-  private readonly name: string;
-  private readonly rebuild: Rebuild;
-  private hasLostWal = false;
-  private observation!: Observation;
-
-  constructor(
-    private readonly input: FollowInput,
-    private readonly steps: Steps,
-    private readonly parking: Parking,
-  ) {
-    this.name = `node ${String(input.node)}`;
-    this.rebuild = new Rebuild(input, steps, parking);
+class FollowRun extends BringUp {
+  /** All at once: one that is dead must not keep the node from the others. Null, or who does not use the node by a person's decision. */
+  async attachEverywhere(): Promise<string | null> {
+    const { pgpool } = this.observation.configuration;
+    const isAttached = await Promise.all(pgpool.map(({ name }) => this.attachTo(name)));
+    const skipped = pgpool.filter((_, index) => !isAttached[index]).map(({ name }) => name);
+    return skipped.length === 0 ? null : `${skipped.join(', ')} does not use ${this.name}: skipped by decision`;
   }
 
-  /** Until the node streams. After a failure it is looked at again before anybody is asked: it may be away, or well by now. */
-  async bringUp(): Promise<string> {
-    for (let failed: Attempted | null = null; ;) {
-      const plan = await this.plan();
-      if (plan.rung === 'refuse') throw new Stopped('incomplete', plan.reason, plan.line);
-      if (failed && plan.rung !== 'none') {
-        const choice = await this.parking.park({ ...failed, choices: ['retry', 'abort'] }, this.rebuild.pauseMs);
-        if (choice === 'abort') throw new Aborted(failed.problem);
-        failed = null;
-        continue;
-      }
-      const result: Proven | Attempted | null = plan.rung === 'none' ? { line: plan.line } : await this.attempt(plan);
-      if (result && 'line' in result) {
-        await this.rebuild.clear(this.observation.configuration);
-        return result.line;
-      }
-      failed = result;
-    }
-  }
-
-  private async plan(): Promise<FollowPlan> {
-    const { cluster, node, primary, isStartAllowed } = this.input;
-    this.observation = await this.steps.run(
-      'Observe every node',
-      () =>
-        observe.executeWithOptions({ summary: `measure ${this.name} and its primary` }, [
-          { cluster, suspect: primary },
-        ]),
-      (seen) => factsOf(seen.facts, node)?.sqlSeen ?? 'not configured',
-    );
-    const { configuration, facts } = this.observation;
-    // What this run has stopped itself it may start.
-    const request = {
-      node,
-      primary,
-      isStartAllowed: isStartAllowed || this.rebuild.hasStopped,
-      hasLostWal: this.hasLostWal,
+  private async attachTo(pgpool: string): Promise<boolean> {
+    const { node, primary } = this.input;
+    const title = `Attach ${this.name} to ${pgpool}`;
+    const question = {
+      stepId: `node${String(node)}.attach.${pgpool}`,
+      title,
+      choices: ['retry', 'skip', 'abort'] as const,
     };
-    const plan = planFollow(configuration, facts, request);
-    this.steps.note('Plan', plan.line);
-    return plan;
+    const attached = await this.parking.runOrPark(question, async (isRepeated) => {
+      // The cluster file may have been corrected meanwhile.
+      if (isRepeated) await this.look();
+      const input = { configuration: this.observation.configuration, pgpool, node, primary };
+      const act = () => attach.executeWithOptions({ summary: `${pgpool} uses ${this.name}` }, [input]);
+      return await this.steps.run(title, act, (done) => done.line);
+    });
+    return attached !== null;
   }
 
-  /** Null when it is to be planned again: it was started, cannot be repointed, or a person let it be retried. */
-  private async attempt(plan: Exclude<FollowPlan, { rung: 'refuse' }>): Promise<Proven | Attempted | null> {
+  /** What the rebuild has left, then the node's own files, for the day on which its data directory is replaced. */
+  async clearUp(): Promise<void> {
     const { node } = this.input;
-    let step: string = plan.rung;
-    try {
-      if (plan.rung === 'repoint') return await this.repoint();
-      if (plan.rung === 'start') {
-        await this.start();
-        return null;
-      }
-      this.rung = 'rebuild';
-      this.reason = 'rebuilt';
-      const proven = await this.rebuild.run(this.observation, this.hasLostWal, (name) => {
-        step = name;
-      });
-      if (proven) this.hasLostWal = false;
-      return proven;
-    } catch (error) {
-      if (isCancellation(error) || error instanceof Stopped || error instanceof Aborted) throw error;
-      if (failureTypeOf(error) === 'WalMissing') {
-        this.hasLostWal = true;
-        return null;
-      }
-      return { stepId: `node${String(node)}.${step}`, title: `${step} of ${this.name}`, problem: messageOf(error) };
-    }
-  }
-
-  private async repoint(): Promise<Proven> {
-    const { node, primary } = this.input;
-    const { configuration, facts } = this.observation;
-    const timeline = factsOf(facts, primary)!.position!.timeline;
-    if (this.rung === 'none') [this.rung, this.reason] = ['repoint', 'repointed'];
-    return await this.steps.run(
-      `Repoint ${this.name}`,
-      () =>
-        repoint.executeWithOptions({ summary: `${this.name} streams from node ${String(primary)}, by reload` }, [
-          { configuration, node, primary, timeline },
-        ]),
-      (done) => done.line,
-    );
-  }
-
-  /** A standby that was stopped: its settings first, because it must never look for a primary of the past. */
-  private async start(): Promise<void> {
-    const { node, primary } = this.input;
-    const { configuration } = this.observation;
-    this.reason = 'restarted';
-    await this.steps.run(
-      `Configure ${this.name}`,
-      () =>
-        configureStandby.executeWithOptions({ summary: `${this.name} is to stream from node ${String(primary)}` }, [
-          { configuration, node, primary },
-        ]),
-      (done) => done.line,
-    );
-    await this.steps.run(
-      `Start ${this.name}`,
-      () => start.executeWithOptions({ summary: `${this.name} comes up as a standby` }, [{ configuration, node }]),
-      (done) => done.line,
-    );
-  }
-
-  async attachEverywhere(): Promise<void> {
-    const { node, primary } = this.input;
-    const { configuration } = this.observation;
-    for (const { name } of configuration.pgpool) {
-      const title = `Attach ${this.name} to ${name}`;
-      const question = {
-        stepId: `node${String(node)}.attach.${name}`,
-        title,
-        choices: ['retry', 'skip', 'abort'] as const,
-      };
-      const attached = await this.parking.runOrPark(question, () =>
-        this.steps.run(
-          title,
-          () =>
-            attach.executeWithOptions({ summary: `${name} uses ${this.name}` }, [
-              { configuration, pgpool: name, node, primary },
-            ]),
-          (done) => done.line,
-        ),
-      );
-      if (!attached)
-        throw new Stopped('incomplete', 'attach-unconfirmed', `${name} does not use ${this.name}: skipped by decision`);
-    }
-  }
-
-  async saveConfiguration(): Promise<void> {
-    const { node } = this.input;
-    const { configuration } = this.observation;
+    await this.rebuild.clear(this.observation.configuration);
     const title = `Save the configuration of ${this.name}`;
     const question = { stepId: `node${String(node)}.save-configuration`, title, choices: ['retry', 'skip'] as const };
-    await this.parking.runOrPark(question, () =>
-      this.steps.run(
-        title,
-        () =>
-          saveConfiguration.executeWithOptions({ summary: 'for the day on which its data directory is replaced' }, [
-            { configuration, node, rebuildId: null },
-          ]),
-        (done) => done.line,
-      ),
-    );
+    const save = () =>
+      this.parking.runOrPark(question, () => {
+        const { configuration } = this.observation;
+        const summary = 'for the day on which its data directory is replaced';
+        const act = () => saveConfiguration.executeWithOptions({ summary }, [{ configuration, node, rebuildId: null }]);
+        return this.steps.run(title, act, (done) => done.line);
+      });
+    const saved = await save();
+    // The node streams, so a mark is only what a rebuild that was cut off has left.
+    if (!saved?.mark) return;
+    await this.rebuild.clear(this.observation.configuration, saved.mark);
+    await save();
   }
 }

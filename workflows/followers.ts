@@ -10,7 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { followWorkflowId, workflowTypes } from '../domain/names';
-import type { FollowReport } from '../domain/outcome';
+import type { FollowReport, ReasonCode } from '../domain/outcome';
 import type { AwaitInput, FollowInput } from './messages';
 import { MissingNodes } from './missing-nodes';
 import type { Parking } from './parking';
@@ -84,7 +84,8 @@ export class Followers {
     const earlier = this.running.get(node);
     // One that a person asked for is wanted under the next primary, too.
     const isWanted = isStartAllowed || earlier?.isStartAllowed === true;
-    if (!isWanted && this.missing.isAwaited(node)) return;
+    // Who was stopped on the way is wanted, too; who is silent is looked after when it answers.
+    if (!isWanted && !earlier && this.missing.isSilent(node)) return;
     if (earlier && !earlier.scope.consideredCancelled) {
       this.doubted.add(node);
       if (isStartAllowed && !earlier.isStartAllowed) this.askedAgain.add(node);
@@ -95,6 +96,10 @@ export class Followers {
     const input = { cluster: this.cluster, node, primary, isStartAllowed: isStartAllowed || earlier !== undefined };
     const done = scope
       .run(() => this.runFollow(scope, input, earlier?.done))
+      // Nobody awaits it: a rejection would fail the workflow's task for ever.
+      .catch((error: unknown) => {
+        if (!isCancellation(error)) this.steps.note(`Follow node ${String(node)}`, messageOf(error));
+      })
       .finally(() => {
         if (this.running.get(node)?.scope === scope) this.running.delete(node);
         if (this.askedAgain.delete(node) && !scope.consideredCancelled) this.startFollow(node, primary, true);
@@ -137,9 +142,9 @@ export class Followers {
   }
 
   private async take(report: FollowReport, wasStarted: boolean): Promise<void> {
-    const { node, outcome, reason, rung } = report;
+    const { node, outcome, reason } = report;
     // A later look that found nothing left to do is no news: what this run has done for the node is.
-    const isNews = rung !== 'none' || outcome !== 'completed' || this.byNode.get(node)?.outcome !== 'completed';
+    const isNews = reason !== 'already-following' || this.byNode.get(node)?.outcome !== 'completed';
     if (isNews) this.byNode.set(node, report);
     if (outcome === 'completed') {
       // It did not come back, it was brought back: its await has not noticed yet.
@@ -147,10 +152,11 @@ export class Followers {
     }
     // Waiting helps nobody whom the cluster file does not name.
     else if (reason !== 'node-not-configured') {
-      const isSlow = reason === 'attach-unconfirmed' || reason === 'step-failed' || this.missing.isRepeated(node);
-      await this.awaitReturn(node, reason === 'node-unreachable' ? 'answers' : 'streams', isSlow ? repeatPauseMs : 0);
+      const isSlow = reason === 'step-failed' || this.missing.isRepeated(node);
+      await this.awaitReturn(node, untilOf(reason), isSlow ? repeatPauseMs : 0);
     }
-    this.onReport(report);
+    // Asked for meanwhile: the next follow is the answer.
+    if (!this.askedAgain.has(node)) this.onReport(report);
   }
 
   /** Starts the await workflow of a missing node unless it runs already. */
@@ -163,4 +169,14 @@ export class Followers {
       await this.awaitReturn(node, until, delayMs);
     }
   }
+}
+
+/** When a follow that has ended without its node is worth another one. */
+function untilOf(reason: ReasonCode): AwaitInput['until'] {
+  // It accepts writes beside the primary: whoever decides must see that at once.
+  if (reason === 'node-unreachable' || reason === 'node-not-standby') return 'answers';
+  // A person has let it be, and it answers: only its coming back is news.
+  return reason === 'decided-by-person' || reason === 'attach-unconfirmed' || reason === 'rejoin-manual'
+    ? 'returns'
+    : 'streams';
 }

@@ -11,7 +11,7 @@ import {
 import type { ClusterConfiguration } from '../domain/cluster';
 import type { ClusterEvent } from '../domain/event';
 import type { FollowReport, Verdict } from '../domain/outcome';
-import { judgeRun, nothingHappened, weightier } from '../domain/verdict';
+import { judgeRun, nothingHappened, refuseRejoin, weightier } from '../domain/verdict';
 import { answeringStandbys } from '../domain/witness';
 import { Convergence } from './convergence';
 import { failover } from './failover';
@@ -31,6 +31,7 @@ interface Known {
   /** Events whose refusal leaves the cluster without a primary: nobody else will ask again. */
   undecided: readonly ReceivedEvent[];
   looksLeft: number;
+  refusal: string;
   readonly memory: Memory;
 }
 
@@ -43,6 +44,9 @@ export async function incident(cluster: string, timing: IncidentTiming = default
   parking.listen();
   const followers = new Followers(steps, cluster, parking, (report) => {
     inbox.settleAsked(report.node, verdictOf(report));
+    const { configuration, primary } = known;
+    if (report.outcome === 'completed' && configuration && primary !== null)
+      convergence.setSynchronous(configuration, primary);
   });
   const convergence = new Convergence(steps, parking, followers);
   const run: Run = { cluster, timing, inbox, steps, parking, followers, convergence };
@@ -52,21 +56,26 @@ export async function incident(cluster: string, timing: IncidentTiming = default
     verdict: nothingHappened,
     undecided: [],
     looksLeft: timing.looks,
-    memory: { doubtful: new Set(), known: [] },
+    refusal: '',
+    memory: { doubtful: new Set(), known: [], stopped: new Set() },
   };
 
-  do {
-    while (!inbox.isEmpty()) await settleNext(run, known);
-    await condition(() => !inbox.isEmpty() || !convergence.isBusy);
-    if (inbox.isEmpty() && known.configuration && known.primary !== null) {
-      convergence.finish(known.configuration, known.primary);
-      await condition(() => !inbox.isEmpty() || !convergence.isBusy);
-    }
-  } while (!inbox.isEmpty() || (await hasMore(run, known)));
+  for (let isFinished = false; ;) {
+    if (!inbox.isEmpty()) {
+      await settleNext(run, known);
+      isFinished = false;
+    } else if (known.undecided.length > 0 && known.looksLeft > 0) await lookAgain(run, known);
+    else if (convergence.isBusy) await condition(() => !inbox.isEmpty() || !convergence.isBusy);
+    else if (!isFinished) {
+      isFinished = true;
+      if (known.configuration && known.primary !== null) convergence.finish(known.configuration, known.primary);
+    } else if (!(await condition(() => !inbox.isEmpty(), timing.lingerMs, { summary: 'late events join this run' })))
+      break;
+  }
 
   inbox.settleRest();
   const verdict = judgeRun(known.verdict, followers.reports, convergence.problem);
-  upsertSearchAttributes(searchAttributes({ outcome: verdict.outcome }));
+  parking.showOutcome(verdict.outcome);
   await condition(allHandlersFinished);
   return { ...verdict, primary: known.primary, events: inbox.report(), follows: followers.reports };
 }
@@ -86,21 +95,14 @@ function verdictOf({ outcome, reason, line }: FollowReport): Verdict {
   return { outcome, reason, line };
 }
 
-/** Late events join the run that they belong to. While no primary is known, the refused events are decided again. */
-async function hasMore({ inbox, parking, timing }: Run, known: Known): Promise<boolean> {
-  if (known.undecided.length === 0 || known.looksLeft === 0)
-    return await condition(() => !inbox.isEmpty(), timing.lingerMs, { summary: 'late events join this run' });
+/** While no primary is known, the refused events are decided again, whatever else is going on: clients are not served. */
+async function lookAgain({ inbox, parking, timing }: Run, known: Known): Promise<void> {
   known.looksLeft -= 1;
-  const question = {
-    stepId: 'failover',
-    title: 'Failover',
-    problem: known.verdict.line,
-    choices: ['retry', 'abort'] as const,
-  };
+  const problem = known.refusal;
+  const question = { stepId: 'failover', title: 'Failover', problem, choices: ['retry', 'abort'] as const };
   const choice = await parking.park(question, timing.lookAgainMs, () => !inbox.isEmpty());
   if (choice === 'abort') known.looksLeft = 0;
   else if (inbox.isEmpty()) inbox.putBack(known.undecided);
-  return true;
 }
 
 async function settleNext(run: Run, known: Known): Promise<void> {
@@ -125,28 +127,20 @@ async function settleNext(run: Run, known: Known): Promise<void> {
   const isRefused = verdict.outcome === 'refused' && verdict.reason !== 'node-not-configured';
   // Who asked for a node is answered when that node has followed, or cannot.
   const isAsked = event.kind === 'rejoin' && 'verdict' in result;
-  const answer = isAsked ? refuseRejoin(event, result) : verdict;
+  const answer = isAsked ? refuseRejoin(event, result.observation.configuration, result) : verdict;
   if (answer) inbox.settle(events, answer);
   else inbox.keepAsked(event);
   known.verdict = weightier(known.verdict, verdict);
-  upsertSearchAttributes(searchAttributes({ operation: event.kind, outcome: known.verdict.outcome }));
+  upsertSearchAttributes(searchAttributes({ operation: event.kind }));
+  run.parking.showOutcome(known.verdict.outcome);
   if ('verdict' in result) await converge(run, known, result, events);
+  // The newer event says nothing of this node: it is looked at again after it.
+  else if (verdict.reason === 'preempted' && event.kind !== 'failover') inbox.putBack(events);
+  if (event.kind === 'rejoin' || verdict.reason === 'preempted') return;
+  if (events.some((one) => !known.undecided.includes(one))) known.looksLeft = run.timing.looks;
   // Together with those before: a node that returned knows less of the primary than pgpool's own event.
-  if (event.kind !== 'rejoin') known.undecided = isRefused ? [...new Set([...known.undecided, ...events])] : [];
-}
-
-/** Null when its follow will be started. */
-function refuseRejoin({ kind, node }: ClusterEvent, { primary, observation, verdict }: FailoverResult): Verdict | null {
-  if (kind !== 'rejoin') return null;
-  const { cluster, nodes } = observation.configuration;
-  if (primary === null) return { ...verdict, outcome: 'refused' };
-  if (node === primary) {
-    const line = `node ${String(node)} is the primary: it follows nobody`;
-    return { outcome: 'refused', reason: 'node-not-standby', line };
-  }
-  if (nodes.some(({ id }) => id === node)) return null;
-  const line = `node ${String(node)} is not in the cluster file of ${cluster}`;
-  return { outcome: 'refused', reason: 'node-not-configured', line };
+  known.undecided = isRefused ? [...new Set([...known.undecided, ...events])] : [];
+  known.refusal = verdict.line;
 }
 
 /** The failover runbook; a newer failover event cancels a step that has gone on for too long, and the events decide together. */
@@ -212,14 +206,20 @@ async function converge(
   const isAway = former !== null && !answeringStandbys(facts).some((entry) => entry.node === former);
   const isManual = configuration.policy.rejoin === 'manual';
   // A node that the cluster file does not name gets a follow, too, which says so.
-  const nodes = [...events.map((event) => event.node), ...(isNews ? configuration.nodes.map(({ id }) => id) : [])];
+  const nodes = [
+    ...events.map((event) => event.node),
+    ...known.memory.stopped,
+    ...(isNews ? configuration.nodes.map(({ id }) => id) : []),
+  ];
   for (const node of new Set(nodes)) {
-    if (node === null || node === primary || (isAway && node === former)) continue;
+    if (node === null || node === primary) continue;
     const named = events.filter((event) => event.node === node);
-    if (named.some((event) => refuseRejoin(event, result))) continue;
-    if (!isNews && isManual && named.every((event) => event.kind === 'returned')) followers.leaveToPerson(node);
-    else
-      followers.startFollow(node, primary, result.stopped === node || named.some((event) => event.kind === 'rejoin'));
+    if (named.some((event) => refuseRejoin(event, configuration, result))) continue;
+    const isAsked = known.memory.stopped.delete(node) || named.some((event) => event.kind === 'rejoin');
+    if (isAway && node === former && !isAsked) continue;
+    const isLeft = !isNews && isManual && !isAsked && named.every((event) => event.kind === 'returned');
+    if (isLeft) followers.leaveToPerson(node);
+    else followers.startFollow(node, primary, isAsked);
   }
   // It was looked at a moment ago.
   if (isAway) await followers.awaitReturn(former, 'answers', timing.awaitDelayMs);

@@ -74,7 +74,8 @@ export interface FollowInput {
 export interface AwaitInput {
   readonly cluster: string;
   readonly node: number;
-  readonly until: 'answers' | 'streams';
+  /** returns: it answers now and that is no news: it must be silent first. */
+  readonly until: 'answers' | 'streams' | 'returns';
   /** Before the first look, where looking at once would only repeat what has just failed. */
   readonly delayMs: number;
 }

@@ -13,8 +13,9 @@ export class MissingNodes {
   /** Nodes for which an await was started, or found, in this run. */
   private readonly waits = new Set<number>();
 
-  isAwaited(node: number): boolean {
-    return this.awaited.has(node);
+  /** It is silent, so nothing can be done for it. */
+  isSilent(node: number): boolean {
+    return this.awaited.get(node) === 'answers';
   }
 
   markReturned(node: number): void {
@@ -36,7 +37,7 @@ export class MissingNodes {
 
   /** Who could not follow the last primary may be able to follow the next; who is silent stays awaited. */
   forgetFollowers(): void {
-    for (const [node, until] of this.awaited) if (until === 'streams') this.awaited.delete(node);
+    for (const [node, until] of this.awaited) if (until !== 'answers') this.awaited.delete(node);
   }
 
   hasWait(node: number): boolean {

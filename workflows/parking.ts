@@ -21,9 +21,23 @@ export class Aborted extends Error {
 
 export type Question = Omit<ParkedStep, 'since'>;
 
-/** A parked step whose repetition harms nobody is repeated by itself as well, because what was missing may be back. */
+/**
+ * A parked step whose repetition harms nobody is repeated by itself as well, because what was missing may be back: after 1, 2, 4, … 15
+ * minutes, for about half a day. After that only a person can help, and a history that grows for ever would end the workflow.
+ */
+export class Repetition {
+  private count = 0;
+
+  /** The next pause; null once it has been repeated often enough. */
+  nextMs(): number | null {
+    this.count += 1;
+    return this.count > mostRepetitions ? null : Math.min(firstPauseMs * 2 ** (this.count - 1), longestPauseMs);
+  }
+}
+
 const firstPauseMs = 60_000;
 const longestPauseMs = 900_000;
+const mostRepetitions = 50;
 
 interface Waiting {
   readonly step: ParkedStep;
@@ -34,8 +48,10 @@ interface Waiting {
 
 export class Parking {
   private readonly waiting = new Map<string, Waiting>();
-  /** What was noted last about a step: one that is repeated by itself is not noted each time. */
   private readonly noted = new Map<string, string>();
+
+  /** What PgOutcome says while nothing is parked. */
+  private outcome = 'running';
 
   constructor(private readonly steps: Steps) {}
 
@@ -57,17 +73,28 @@ export class Parking {
       },
       { description: 'From the incident to its child: a decision that the incident has accepted.' },
     );
-    setHandler(stepResumedSignal, (stepId) => void this.waiting.delete(stepId), {
-      description: 'From a child to its incident: the step goes on.',
-    });
+    setHandler(
+      stepResumedSignal,
+      (stepId) => {
+        this.waiting.delete(stepId);
+        this.showOutcome();
+      },
+      { description: 'From a child to its incident: the step goes on.' },
+    );
     const addChilds = (step: ParkedStep, child: string): void => {
       this.waiting.set(step.stepId, { step, child, decision: null });
-      this.steps.note(`Parked: ${step.title}`, `${step.problem}; ${describeChoices(step)}`);
-      upsertSearchAttributes(searchAttributes({ outcome: 'parked' }));
+      this.note(step);
+      this.showOutcome();
     };
     setHandler(stepParkedSignal, addChilds, {
       description: 'From a child to its incident: a step waits for a person.',
     });
+  }
+
+  /** The search attribute PgOutcome: `parked` as long as anything is, else the given or last given outcome. */
+  showOutcome(outcome = this.outcome): void {
+    this.outcome = outcome;
+    upsertSearchAttributes(searchAttributes({ outcome: this.parked.length > 0 ? 'parked' : outcome }));
   }
 
   get parked(): ParkedStep[] {
@@ -76,7 +103,9 @@ export class Parking {
 
   /** The child has ended: nobody waits for these decisions any more. */
   forgetChild(workflowId: string): void {
-    for (const [stepId, { child }] of this.waiting) if (child === workflowId) this.waiting.delete(stepId);
+    const left = [...this.waiting].filter(([, { child }]) => child === workflowId);
+    for (const [stepId] of left) this.waiting.delete(stepId);
+    if (left.length > 0) this.showOutcome();
   }
 
   /** Waits for a decision; 'retry' as well after `againMs`, or once `isOver`, if given. */
@@ -84,19 +113,17 @@ export class Parking {
     const step = { ...question, since: new Date(Date.now()).toISOString() };
     const entry: Waiting = { step, child: null, decision: null };
     this.waiting.set(step.stepId, entry);
-    const seen = `${step.problem}; ${describeChoices(step)}`;
-    if (this.noted.get(step.stepId) !== seen) this.steps.note(`Parked: ${step.title}`, seen);
-    this.noted.set(step.stepId, seen);
-    upsertSearchAttributes(searchAttributes({ outcome: 'parked' }));
+    this.note(step);
+    this.showOutcome();
     await tellParent((parent) => parent.signal(stepParkedSignal, step, workflowInfo().workflowId));
     try {
       const isSettled = (): boolean => entry.decision !== null || isOver();
       if (againMs === null) await condition(isSettled);
       else await condition(isSettled, againMs, { summary: `parked: ${step.title}` });
     } finally {
-      this.waiting.delete(step.stepId);
+      if (this.waiting.get(step.stepId) === entry) this.waiting.delete(step.stepId);
+      this.showOutcome();
     }
-    upsertSearchAttributes(searchAttributes({ outcome: 'running' }));
     await tellParent((parent) => parent.signal(stepResumedSignal, step.stepId));
     return entry.decision?.choice ?? 'retry';
   }
@@ -105,17 +132,28 @@ export class Parking {
    * Runs a step until it is done, or a person lets it be skipped (null). What is harmless to repeat is repeated by itself, too.
    * @throws Aborted when a person decided so
    */
-  async runOrPark<T>(question: Omit<Question, 'problem'>, body: () => Promise<T>): Promise<T | null> {
-    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+  async runOrPark<T>(
+    question: Omit<Question, 'problem'>,
+    body: (isRepeated: boolean) => Promise<T>,
+  ): Promise<T | null> {
+    const repetition = new Repetition();
+    for (let isRepeated = false; ; isRepeated = true) {
       try {
-        return await body();
+        return await body(isRepeated);
       } catch (error) {
         if (isCancellation(error)) throw error;
-        const choice = await this.park({ ...question, problem: messageOf(error) }, pauseMs);
+        const choice = await this.park({ ...question, problem: messageOf(error) }, repetition.nextMs());
         if (choice === 'skip') return null;
         if (choice === 'abort') throw new Aborted(messageOf(error));
       }
     }
+  }
+
+  /** One that is repeated by itself is not noted each time. */
+  private note(step: ParkedStep): void {
+    const seen = `${step.problem}; ${describeChoices(step)}`;
+    if (this.noted.get(step.stepId) !== seen) this.steps.note(`Parked: ${step.title}`, seen);
+    this.noted.set(step.stepId, seen);
   }
 
   private async decide(decision: Decision): Promise<string> {

@@ -18,8 +18,6 @@ export interface FailoverResult {
   readonly primary: number | null;
   /** Fenced in this run, and replaced. */
   readonly formerPrimary: number | null;
-  /** It was up and writable beside its successor, and was stopped for that. */
-  readonly stopped: number | null;
 }
 
 /** What later looks of the same incident must not forget. */
@@ -28,6 +26,8 @@ export interface Memory {
   readonly doubtful: Set<number>;
   /** WAL that candidates held which do not answer any more: it still counts against the next candidate. */
   readonly known: WalPosition[];
+  /** Up and writable beside their successor, and told to stop for that: it is for us to start them again, as standbys. */
+  readonly stopped: Set<number>;
 }
 
 export type Promotion = Extract<FailoverPlan, { action: 'promote' }>;
@@ -208,7 +208,6 @@ function promoted(
     observation,
     primary: plan.candidate,
     formerPrimary: former,
-    stopped: null,
   };
 }
 
@@ -218,7 +217,6 @@ export function refuse(observation: Observation, reason: ReasonCode, line: strin
     observation,
     primary: null,
     formerPrimary: null,
-    stopped: null,
   };
 }
 

@@ -3,13 +3,13 @@
 
 import { uuid4 } from '@temporalio/workflow';
 import type { Observation } from '../activities/observe';
-import type { ClusterConfiguration } from '../domain/cluster';
-import { type RebuildPlan, rebuildIdPattern } from '../domain/rebuild';
+import { type ClusterConfiguration, getNode } from '../domain/cluster';
+import { asidePath, freshSuffix, type RebuildPlan, rebuildIdPattern } from '../domain/rebuild';
 import { planRebuild } from '../domain/rebuild-plan';
 import { factsOf } from '../domain/witness';
 import * as acts from './activity-options';
 import type { FollowInput } from './messages';
-import { Aborted, type Parking } from './parking';
+import { Aborted, type Parking, Repetition } from './parking';
 import type { Steps } from './step';
 
 interface Done {
@@ -28,7 +28,9 @@ export class Rebuild {
   /** The copy was started once: should the node need another one, the next copy is a new one. */
   private isPlaced = false;
   private plan: RebuildPlan | null = null;
-  private isDiscardAllowed = false;
+  /** A person has let go what it holds up to here. */
+  private discardedTo: string | null = null;
+  private readonly repetition = new Repetition();
   private readonly name: string;
   private tell: (step: string) => void = () => undefined;
 
@@ -40,9 +42,9 @@ export class Rebuild {
     this.name = `node ${String(input.node)}`;
   }
 
-  /** A step of a rebuild costs too much to be repeated without being asked. */
-  get pauseMs(): number | null {
-    return this.plan ? null : 60_000;
+  /** A rebuild has begun: its steps cost too much to be repeated without being asked. */
+  get isCostly(): boolean {
+    return this.plan !== null;
   }
 
   /**
@@ -65,12 +67,12 @@ export class Rebuild {
     );
     await this.saveDivergedWal(observation, rebuild);
     if (rebuild.mode === 'removeFirst') {
-      await this.stop(configuration);
+      await this.stop(observation, rebuild);
       await act('remove-data', 'Remove the old data', 'by policy.replacedData: removeFirst', acts.removeData);
     }
     await act('base-backup', 'Base backup', `copy node ${String(primary)}`, acts.baseBackup);
     await act('verify-backup', 'Verify the copy', 'every file against its checksum', acts.verifyBackup);
-    if (rebuild.mode === 'sibling') await this.stop(configuration);
+    if (rebuild.mode === 'sibling') await this.stop(observation, rebuild);
     await act('set-data-aside', 'Set the old data aside', 'nothing is removed yet', acts.setDataAside);
     await act('place-data', 'Put the copy in place', 'by rename', acts.placeData);
     await act('restore-configuration', 'Restore the configuration', 'its own files', acts.restoreConfiguration);
@@ -88,15 +90,15 @@ export class Rebuild {
     );
   }
 
-  /** What a rebuild of this run has left: the mark, the old data beyond policy, job directories. */
-  async clear(configuration: ClusterConfiguration): Promise<void> {
-    const rebuild = this.plan;
+  /** What a rebuild has left, of this run or of one that was cut off after the node had come up: the mark, old data beyond policy, jobs. */
+  async clear(configuration: ClusterConfiguration, leftMark: string | null = null): Promise<void> {
+    const rebuild = this.plan ?? (leftMark === null ? null : planOfMark(configuration, this.input.node, leftMark));
     if (!rebuild) return;
     const { node, primary } = this.input;
     const question = {
       stepId: `node${String(node)}.clear-replaced-data`,
       title: `Clear up after the rebuild of ${this.name}`,
-      choices: ['retry', 'skip'] as const,
+      choices: ['retry', 'abort'] as const,
     };
     await this.parking.runOrPark(question, () =>
       this.step(
@@ -116,8 +118,8 @@ export class Rebuild {
         acts.inspectData.executeWithOptions(options, [{ configuration, node, primary }]),
       )
     ).facts;
-    // A copy that an earlier run has verified and put in place, and could not bring up, is brought up by this one.
-    const isUnfinished = data.host.processes === 'none' && !hasLostWal && rebuildIdPattern.test(data.rebuildMark ?? '');
+    // A copy that an earlier run has verified and put in place, and that was never started, is brought up by this one.
+    const isUnfinished = data.own?.state === 'copied' && !hasLostWal && rebuildIdPattern.test(data.rebuildMark ?? '');
     this.rebuildId ??= isUnfinished ? data.rebuildMark! : newRebuildId();
     const plan = planRebuild(configuration, { node, primary, rebuildId: this.rebuildId }, facts, data);
     this.steps.note('Plan', plan.line);
@@ -128,7 +130,10 @@ export class Rebuild {
     const stepId = `node${String(node)}.plan-rebuild`;
     const title = `Rebuild ${this.name}`;
     const problem = `${plan.reason}: ${plan.line}`;
-    const choice = await this.parking.park({ stepId, title, problem, choices: ['retry', 'abort'] });
+    // What the cluster does may change by itself; what the node's directories are like does not.
+    const isPassing = plan.reason === 'primary-missing' || plan.reason === 'two-primaries';
+    const againMs = isPassing ? this.repetition.nextMs() : null;
+    const choice = await this.parking.park({ stepId, title, problem, choices: ['retry', 'abort'] }, againMs);
     if (choice === 'abort') throw new Aborted(plan.line);
     return null;
   }
@@ -147,27 +152,26 @@ export class Rebuild {
       ]),
     );
     const isVouchedFor = !saved.wasPrimary || saved.fenceMark === 'before-promotion';
-    if (!saved.range || isVouchedFor || configuration.policy.divergedWrites === 'discard' || this.isDiscardAllowed)
-      return;
+    if (!saved.range || isVouchedFor || configuration.policy.divergedWrites === 'discard') return;
+    if (this.discardedTo === saved.range.toLsn) return;
     const problem = `${saved.line}; it was not proven to be stopped before its successor was promoted, so clients may have been told that these writes are safe. skip: replace its data all the same (the WAL is saved); abort: leave it as it is`;
     const stepId = `node${String(node)}.diverged-writes`;
-    const choice = await this.parking.park({
-      stepId,
-      title: `Diverged writes of ${this.name}`,
-      problem,
-      choices: ['skip', 'abort'],
-    });
+    const title = `Diverged writes of ${this.name}`;
+    const choice = await this.parking.park({ stepId, title, problem, choices: ['abort', 'skip'] });
     if (choice === 'abort') throw new Aborted(saved.line);
-    this.isDiscardAllowed = true;
+    this.discardedTo = saved.range.toLsn;
   }
 
-  private async stop(configuration: ClusterConfiguration): Promise<void> {
+  /** What it may have written since its WAL was saved is saved, and asked about, before anything is moved. */
+  private async stop(observation: Observation, rebuild: RebuildPlan): Promise<void> {
+    const { configuration } = observation;
     const { node, primary } = this.input;
     // Also if the proof fails: it may have been stopped.
     this.hasStopped = true;
     await this.step('stop', 'Stop', 'immediate: its data is replaced', (options) =>
       acts.stop.executeWithOptions(options, [{ configuration, node, primary }]),
     );
+    await this.saveDivergedWal(observation, rebuild);
   }
 
   private async step<T extends Done>(
@@ -183,6 +187,15 @@ export class Rebuild {
       (done) => done.line,
     );
   }
+}
+
+/** Enough to clear up after: what else it replaced is found by its links. */
+function planOfMark(configuration: ClusterConfiguration, node: number, rebuildId: string): RebuildPlan | null {
+  if (!rebuildIdPattern.test(rebuildId)) return null;
+  const current = getNode(configuration, node).dataDirectory;
+  const data = { kind: 'data', link: null, sourceLocation: null, current } as const;
+  const directories = [{ ...data, fresh: `${current}${freshSuffix}`, aside: asidePath(current, rebuildId) }];
+  return { rebuildId, mode: 'sibling', directories };
 }
 
 /** Begins with the time, so that names sort by age. */

@@ -10,6 +10,8 @@ interface Row {
   ms: number | null;
 }
 
+const shownRows = 100;
+
 export class Steps {
   private readonly rows: Row[] = [];
   private readonly openedAt = Date.now();
@@ -42,12 +44,14 @@ export class Steps {
     this.show();
   }
 
-  /** Markdown: Temporal Web renders it on the workflow's page. */
+  /** Markdown: Temporal Web renders it on the workflow's page. A workflow that is parked for days has many rows: the last ones count. */
   private show(): void {
-    const lines = this.rows.map(
-      (row) =>
-        `| +${String(row.startedAt - this.openedAt)} ms | ${row.title} | ${row.state === 'note' ? '' : row.state} | ${row.ms === null ? '' : `${String(row.ms)} ms`} | ${cell(row.seen)} |`,
-    );
+    const lines = this.rows
+      .slice(-shownRows)
+      .map(
+        (row) =>
+          `| +${String(row.startedAt - this.openedAt)} ms | ${row.title} | ${row.state === 'note' ? '' : row.state} | ${row.ms === null ? '' : `${String(row.ms)} ms`} | ${cell(row.seen)} |`,
+      );
     setCurrentDetails(
       [
         `### ${this.heading}`,

@@ -1,9 +1,10 @@
 // What must be true for the demo to exit 0, and the JSON that it writes.
 
-import { comparePosition } from '../../domain/wal';
 import type { FollowReport } from '../../domain/outcome';
+import { comparePosition } from '../../domain/wal';
 import type { Lab, LabReport } from '../lab';
 import type { FailoverRun } from './run-failover';
+import type { RejoinRun } from './run-rejoin';
 
 interface PcpRow {
   readonly id: number;
@@ -11,8 +12,10 @@ interface PcpRow {
   readonly role: string;
 }
 
-export interface DemoJson {
-  readonly versions: { readonly postgres: string; readonly pgpool: string; readonly temporal: string };
+export type FollowRow = Pick<FollowReport, 'node' | 'rung' | 'outcome' | 'ms'>;
+
+/** One failover. */
+export interface FailoverJson {
   readonly failover: {
     readonly outcome: string;
     readonly candidate: number | null;
@@ -20,23 +23,31 @@ export interface DemoJson {
     readonly hookMs: number | null;
     readonly hookToWritableMs: number | null;
   };
-  readonly follow: readonly Pick<FollowReport, 'node' | 'rung' | 'outcome' | 'ms'>[];
+  readonly follow: readonly FollowRow[];
   readonly writes: { readonly acknowledged: number; readonly lost: number };
   readonly pcpBefore: readonly PcpRow[];
   readonly pcpAfter: readonly PcpRow[];
   readonly web: string;
 }
 
-export interface DemoResult {
-  readonly json: DemoJson;
+/** The first failover, then what came after it. */
+export interface DemoJson extends FailoverJson {
+  readonly versions: Lab['versions'];
+  /** Empty when it was not tried, because the first failover was not proven. */
+  readonly rejoin: readonly FollowRow[];
+  /** Null when it was not tried, because the rejoin was not proven. */
+  readonly second: FailoverJson | null;
+}
+
+export interface Judged<T> {
+  readonly json: T;
   /** Sentences; empty = everything was proven. */
   readonly problems: readonly string[];
 }
 
-export function judge(lab: Lab, before: LabReport, run: FailoverRun, after: LabReport): DemoResult {
+export function judgeFailover(before: LabReport, run: FailoverRun, after: LabReport): Judged<FailoverJson> {
   const { report } = run;
-  const json: DemoJson = {
-    versions: lab.versions,
+  const json: FailoverJson = {
     failover: {
       outcome: report.outcome,
       candidate: report.primary,
@@ -44,48 +55,87 @@ export function judge(lab: Lab, before: LabReport, run: FailoverRun, after: LabR
       hookMs: run.hookMs,
       hookToWritableMs: run.hookToWritableMs,
     },
-    follow: report.follows.map(({ node, rung, outcome, ms }) => ({ node, rung, outcome, ms })),
+    follow: report.follows.map(followRow),
     writes: { acknowledged: run.journal.acknowledged.length, lost: run.lost.length },
     pcpBefore: pcpRows(before),
     pcpAfter: pcpRows(after),
     web: run.web,
   };
-  return { json, problems: findProblems(run, after) };
+  const standbys = after.nodes.map(({ id }) => id).filter((id) => id !== report.primary && id !== run.stopped);
+  const problems = [
+    ...findIncidentProblems(report),
+    ...findCandidateProblems(run),
+    ...findClusterProblems(after, report.primary, standbys),
+  ];
+  if (run.lostButHeld.length > 0) problems.push(`lost ids that a standby holds: ${run.lostButHeld.join(', ')}`);
+  return { json, problems };
 }
 
-function findProblems(run: FailoverRun, after: LabReport): string[] {
-  const { report } = run;
+export function judgeRejoin(run: RejoinRun, after: LabReport): Judged<readonly FollowRow[]> {
+  const { report, follow, settings } = run;
+  const name = `node ${String(run.node)}`;
+  const problems = findIncidentProblems(report);
+  if (!follow) problems.push(`the incident says nothing about ${name}`);
+  else if (follow.outcome !== 'completed')
+    problems.push(`the rejoin of ${name} ended ${follow.outcome} (${follow.reason}): ${follow.line}`);
+  if (run.exitCode !== 0) problems.push(`the command ended with exit code ${String(run.exitCode)}: ${run.answer}`);
+  const standbys = after.nodes.map(({ id }) => id).filter((id) => id !== report.primary);
+  problems.push(...findClusterProblems(after, report.primary, standbys));
+  for (const [setting, value] of Object.entries(settings.before)) {
+    const now = settings.after[setting];
+    if (now !== value) problems.push(`${name} runs with ${setting} '${now ?? '?'}', and its own is '${value}'`);
+  }
+  for (const path of run.leftovers) problems.push(`left behind: ${path}`);
+  return { json: follow ? [followRow(follow)] : [], problems };
+}
+
+/** The three acts as one result; null = not played. */
+export function summarize(
+  versions: Lab['versions'],
+  first: Judged<FailoverJson>,
+  rejoin: Judged<readonly FollowRow[]> | null,
+  second: Judged<FailoverJson> | null,
+): Judged<DemoJson> {
+  return {
+    json: { versions, ...first.json, rejoin: rejoin?.json ?? [], second: second?.json ?? null },
+    problems: [first, rejoin, second].flatMap((act) => act?.problems ?? []),
+  };
+}
+
+function findIncidentProblems({ outcome, reason, line }: FailoverRun['report']): string[] {
+  return outcome === 'completed' ? [] : [`the incident ended ${outcome} (${reason}): ${line}`];
+}
+
+function findCandidateProblems({ report, positions }: FailoverRun): string[] {
+  const candidate = positions.find((entry) => entry.node === report.primary)?.position;
+  if (!candidate) return ['the position of the candidate was not measured after the fence'];
+  return positions
+    .filter((entry) => entry.isInRecovery && entry.position && comparePosition(entry.position, candidate) > 0)
+    .map((entry) => `node ${String(entry.node)} had more WAL than the candidate`);
+}
+
+/** One node is writable, and each standby streams from it on its timeline and is used by pgpool. */
+function findClusterProblems(after: LabReport, primary: number | null, standbys: readonly number[]): string[] {
   const problems: string[] = [];
-  if (report.outcome !== 'completed')
-    problems.push(`the incident ended ${report.outcome} (${report.reason}): ${report.line}`);
-  const candidate = run.positions.find((entry) => entry.node === report.primary);
-  const ahead = run.positions.filter(
-    (entry) =>
-      entry.isInRecovery &&
-      entry.position &&
-      candidate?.position &&
-      comparePosition(entry.position, candidate.position) > 0,
-  );
-  if (!candidate?.position) problems.push('the position of the candidate was not measured after the fence');
-  for (const entry of ahead) problems.push(`node ${String(entry.node)} had more WAL than the candidate`);
   const writable = after.nodes.filter((node) => node.isInRecovery === false);
   if (writable.length !== 1) problems.push(`${String(writable.length)} nodes are writable, there must be one`);
   const timeline = writable[0]?.timeline ?? null;
-  for (const standby of after.nodes.filter((node) => node.id !== report.primary && node.id !== 0)) {
-    const isStreaming = standby.streamingFrom === report.primary && standby.timeline === timeline;
-    if (!isStreaming)
-      problems.push(
-        `node ${String(standby.id)} does not stream from node ${String(report.primary)} on timeline ${String(timeline)}`,
-      );
+  for (const standby of after.nodes.filter(({ id }) => standbys.includes(id))) {
+    const name = `node ${String(standby.id)}`;
+    if (standby.streamingFrom !== primary || standby.timeline !== timeline)
+      problems.push(`${name} does not stream from node ${String(primary)} on timeline ${String(timeline)}`);
     const row = pcpRows(after).find((entry) => entry.id === standby.id);
     if (row?.status !== 'up' && row?.status !== 'waiting')
-      problems.push(`pgpool shows node ${String(standby.id)} ${row?.status ?? 'not at all'}`);
+      problems.push(`pgpool shows ${name} ${row?.status ?? 'not at all'}`);
   }
-  if (run.lostButHeld.length > 0) problems.push(`lost ids that a standby holds: ${run.lostButHeld.join(', ')}`);
   return problems;
 }
 
-export function pcpRows(report: LabReport): PcpRow[] {
+function followRow({ node, rung, outcome, ms }: FollowReport): FollowRow {
+  return { node, rung, outcome, ms };
+}
+
+function pcpRows(report: LabReport): PcpRow[] {
   return report.backends.map((entry) =>
     'error' in entry
       ? { id: entry.id, status: 'unknown', role: 'unknown' }

@@ -1,23 +1,23 @@
-// The demo's act: write through pgpool, stop the primary as the article does, watch the incident, stop writing, count.
+// A failover as an act of the demo: under write load the primary is stopped as the article does it; watch, stop writing, count.
 
-import { Client, Connection } from '@temporalio/client';
-import { setMaxListeners } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FenceResult } from '../../activities/fence';
-import { incidentWorkflowId } from '../../domain/names';
 import type { IncidentReport } from '../../workflows/messages';
-import { type ActivityRecord, type RunRecord, waitForRun, watchRun } from '../incident-watch';
+import type { RunRecord } from '../incident-watch';
 import type { Lab } from '../lab';
 import { findLostIds, type Journal, longestGapMs, Workload } from '../workload';
+import { type Stage, watchIncident } from './watch-incident';
 
 const writers = 4;
 const pauseMs = 2;
 const table = 'demo_writes';
+const enough = { writes: 200, withinMs: 20_000 } as const;
 const incidentMs = 60_000;
 
 export interface FailoverRun {
-  readonly incident: RunRecord;
+  /** The primary that was stopped. */
+  readonly stopped: number;
   readonly report: IncidentReport;
   readonly journal: Journal;
   readonly outageMs: number;
@@ -31,85 +31,57 @@ export interface FailoverRun {
   readonly web: string;
 }
 
-export async function runFailover(lab: Lab, say: (line?: string) => void): Promise<FailoverRun> {
+/** Clients that write through pgpool, from now on. */
+export async function startLoad({ lab, say }: Stage): Promise<Workload> {
   const workload = new Workload({ connection: lab.connection('pgpool'), table, writers, pauseMs });
   await workload.start();
-  await workload.untilAcknowledged(200, 20_000);
-  say(
-    `\nwrite load: ${String(writers)} clients through pgpool ${lab.pgpool.host}:${String(lab.pgpool.port)}, one row a transaction, every id noted`,
-  );
-  const seen = await stopAndWatch(lab, workload, say);
-  await workload.untilAcknowledged(200, 20_000);
+  await workload.untilAcknowledged(enough.writes, enough.withinMs);
+  const through = `through pgpool ${lab.pgpool.host}:${String(lab.pgpool.port)}`;
+  say(`write load: ${String(writers)} clients ${through}, one row a transaction, every id noted`);
+  return workload;
+}
+
+/** Ends the load. */
+export async function runFailover(stage: Stage, stopped: number, workload: Workload): Promise<FailoverRun> {
+  const { lab } = stage;
+  const written = String(workload.journal.acknowledged.length);
+  const logStart = statSync(pgpoolLog(lab)).size;
+  let since = 0;
+  const { incident, report, web } = await watchIncident(stage, {
+    line: `node ${String(stopped)}, the primary: pg_ctl -m immediate stop (${written} writes acknowledged so far)`,
+    opener: "pgpool's hook",
+    limitMs: incidentMs,
+    act: () => {
+      since = performance.now();
+      return lab.stopImmediate(stopped);
+    },
+  });
+  await workload.untilAcknowledged(enough.writes, enough.withinMs);
   const journal = await workload.stop();
-  const report = seen.incident.result as IncidentReport;
   const { primary } = report;
-  const standbys = lab.configuration.nodes
-    .filter((node) => node.id !== primary && node.id !== 0)
-    .map((node) => node.id);
+  const standbys = lab.configuration.nodes.map(({ id }) => id).filter((id) => id !== primary && id !== stopped);
   const lost = primary === null ? [] : await findLostIds(journal, lab.connection(primary), table);
-  const fence = seen.incident.activities.find((entry) => entry.activity === 'fence')?.result as FenceResult | undefined;
+  const fence = incident.activities.find((entry) => entry.activity === 'fence')?.result as FenceResult | undefined;
   return {
-    ...seen,
-    report,
-    journal,
-    outageMs: Math.round(longestGapMs(journal)),
-    ...readHookTimes(lab, seen.incident),
-    lost,
+    ...{ stopped, report, journal, web, lost },
+    outageMs: Math.round(longestGapMs(journal, since)),
+    ...readHookTimes(lab, logStart, incident),
     lostButHeld: await findHeld(lab, lost, journal, standbys),
     positions: fence?.nodes ?? [],
   };
 }
 
-async function stopAndWatch(
+function pgpoolLog(lab: Lab): string {
+  return join(lab.directory, 'pgpool', 'pgpool.log');
+}
+
+/** From what pgpool logged since the primary was stopped: when it called the hook, and when it went on. */
+function readHookTimes(
   lab: Lab,
-  workload: Workload,
-  say: (line?: string) => void,
-): Promise<{ incident: RunRecord; web: string }> {
-  const connection = await Connection.connect({ address: lab.temporal.address });
-  const client = new Client({ connection, namespace: lab.temporal.namespace });
-  const signal = AbortSignal.timeout(incidentMs);
-  // Every long poll of every watched run listens to it.
-  setMaxListeners(0, signal);
-  try {
-    const count = workload.journal.acknowledged.length;
-    const startedAt = Date.now();
-    say(`\n   +0 ms  node 0, the primary: pg_ctl -m immediate stop (${String(count)} writes acknowledged so far)`);
-    const stopping = lab.stopImmediate(0);
-    const workflowId = incidentWorkflowId(lab.configuration.cluster);
-    const runId = await waitForRun(client, workflowId, signal);
-    const web = `${lab.temporal.web}/namespaces/${lab.temporal.namespace}/workflows/${workflowId}/${runId}`;
-    say(`${offset(Date.now(), startedAt)}  pgpool's hook has opened the incident: ${web}`);
-    const incident = await watchRun(
-      client,
-      { workflowId, runId },
-      {
-        onActivity: (record) => {
-          say(describeActivity(record, startedAt));
-        },
-      },
-      signal,
-    );
-    await stopping;
-    return { incident, web };
-  } finally {
-    await connection.close();
-  }
-}
-
-function describeActivity(record: ActivityRecord, startedAt: number): string {
-  const took = `${String(Math.round(record.endedAt - record.startedAt))} ms`;
-  const line = (record.result as { line?: string; seen?: string } | null) ?? {};
-  const said = record.failure ?? line.line ?? line.seen ?? '';
-  return `${offset(record.endedAt, startedAt)}  ${record.activity.padEnd(15)} ${took.padStart(7)}  ${record.summary}${said ? `\n${' '.repeat(36)}→ ${said}` : ''}`;
-}
-
-function offset(at: number, startedAt: number): string {
-  return `+${String(Math.round(at - startedAt))} ms`.padStart(8);
-}
-
-/** From pgpool's own log: when it called the hook, and when it went on. */
-function readHookTimes(lab: Lab, incident: RunRecord): { hookMs: number | null; hookToWritableMs: number | null } {
-  const lines = readFileSync(join(lab.directory, 'pgpool', 'pgpool.log'), 'utf8').split('\n');
+  logStart: number,
+  incident: RunRecord,
+): { hookMs: number | null; hookToWritableMs: number | null } {
+  const lines = readFileSync(pgpoolLog(lab)).subarray(logStart).toString().split('\n');
   const called = lines.findIndex((line) => /execute command: .*hook\.sh.* failover /.test(line));
   const calledAt = timeOf(lines[called]);
   const wentOnAt = timeOf(lines.slice(called).find((line) => line.includes('find_primary_node_repeatedly')));

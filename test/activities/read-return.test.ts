@@ -65,7 +65,9 @@ describe('a node that answers and does not follow', () => {
     await bed.stop(1);
     await failureOf(perform(bed.tools, 'readReturn', input, environment));
     await bed.lab.start(1);
-    expect(await read('streams', 1, left.at(-1))).toEqual({ line: `node 1 is back: ${line}` });
+    for (const until of ['streams', 'returns'] as const)
+      expect(await read(until, 1, left.at(-1))).toEqual({ line: `node 1 is back: ${line}` });
+    expect((await failureOf(read('returns'))).message).toBe(`node 1 is not back: ${line}`);
   });
 
   it('may stream: from a node that is not the primary', async () => {

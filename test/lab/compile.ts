@@ -7,7 +7,7 @@ const root = path.join(__dirname, '..', '..');
 
 /** Returns the path of the compiled lab/main.js. */
 export function compileLab(directory: string): string {
-  for (const folder of ['lab', 'domain', 'configuration', 'activities/io']) {
+  for (const folder of ['lab', 'client', 'domain', 'configuration', 'activities/io']) {
     const target = path.join(directory, 'dist', folder);
     mkdirSync(target, { recursive: true });
     for (const name of readdirSync(path.join(root, folder)).filter((file) => file.endsWith('.ts'))) {

@@ -1,16 +1,17 @@
-// The demo's verdict as a table, its JSON as the readers of the file know it, and its command line. No cluster: what was measured is given.
+// The demo's verdicts as tables, its JSON as the readers of the file know it, and its command line. No cluster: what was measured is given.
 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readArguments } from '../../lab/demo/arguments';
-import { type DemoResult, judge } from '../../lab/demo/judge';
+import type { FollowReport } from '../../domain/outcome';
+import { judgeFailover, judgeRejoin, summarize } from '../../lab/demo/judge';
 import type { FailoverRun } from '../../lab/demo/run-failover';
-import type { Lab, LabReport, NodeReport } from '../../lab/lab';
+import type { RejoinRun } from '../../lab/demo/run-rejoin';
+import type { LabReport, NodeReport } from '../../lab/lab';
+import { longestGapMs } from '../../lab/workload';
 import { makeFacts } from '../domain/builders';
 
 const versions = { postgres: '15.14', pgpool: '4.3.5', temporal: '1.8.2' };
-// The judge reads nothing else of a lab.
-const lab = { versions } as unknown as Lab;
 
 /** After the failover: node 1 accepts writes on timeline 2, node 2 streams from it, node 0 is gone. */
 function makeReport(nodes: Readonly<Record<number, Partial<NodeReport>>> = {}, pcp: readonly string[] = []): LabReport {
@@ -58,7 +59,7 @@ const follow = {
   ms: 45,
 } as const;
 const proven: FailoverRun = {
-  incident: { workflowId: 'pgpool-demo', runId: 'run', activities: [], result: null, signals: [] },
+  stopped: 0,
   report: {
     outcome: 'completed',
     reason: 'promoted',
@@ -88,9 +89,7 @@ const refused = {
   primary: null,
 } as const;
 
-function judged(run: Partial<FailoverRun> = {}, after: LabReport = makeReport()): DemoResult {
-  return judge(lab, makeReport({}, ['up', 'up', 'up']), { ...proven, ...run }, after);
-}
+const before = makeReport({}, ['up', 'up', 'up']);
 
 it.each<[story: string, run: Partial<FailoverRun>, after: LabReport, problems: readonly string[]]>([
   ['everything is proven', {}, makeReport(), []],
@@ -160,27 +159,211 @@ it.each<[story: string, run: Partial<FailoverRun>, after: LabReport, problems: r
     ],
   ],
 ])('%s', (_, run, after, problems) => {
-  expect(judged(run, after).problems).toEqual(problems);
+  expect(judgeFailover(before, { ...proven, ...run }, after).problems).toEqual(problems);
 });
 
+/** After the rejoin: node 0 streams from node 1, too. */
+function makeRejoined(nodes: Parameters<typeof makeReport>[0] = {}, pcp = ['up', 'up', 'up']): LabReport {
+  const back = { isRunning: true, isInRecovery: true, timeline: 2, lsn: '0/6000000', streamingFrom: 1 };
+  return makeReport({ ...nodes, 0: { ...back, ...nodes[0] } }, pcp);
+}
+
+const rejoinFollow: FollowReport = {
+  ...follow,
+  ...{ node: 0, rung: 'rebuild', reason: 'rebuilt', line: 'node 0 streams', ms: 8123 },
+};
+const settings = { cluster_name: 'node0', port: '5432' };
+const rejoined: RejoinRun = {
+  node: 0,
+  report: { ...proven.report, reason: 'primary-working', line: 'node 1 works', follows: [rejoinFollow] },
+  follow: rejoinFollow,
+  exitCode: 0,
+  answer: 'completed (rebuilt): node 0 streams',
+  acknowledged: 4000,
+  longestPauseMs: 400,
+  settings: { before: settings, after: settings },
+  leftovers: [],
+  web: 'http://127.0.0.1:8233/namespaces/default/workflows/pgpool-demo/rejoin',
+};
+const parked = {
+  ...rejoinFollow,
+  outcome: 'incomplete',
+  reason: 'decided-by-person',
+  line: 'left by decision',
+} as const;
+
+it.each<[story: string, run: Partial<RejoinRun>, after: LabReport, problems: readonly string[]]>([
+  ['the rejoin is proven', {}, makeRejoined(), []],
+  ['pgpool waits for the first client of the node', {}, makeRejoined({}, ['waiting', 'up', 'up']), []],
+  [
+    'the rejoin did not complete',
+    {
+      ...{ follow: parked, exitCode: 1, answer: 'incomplete (decided-by-person): left by decision' },
+      report: {
+        ...rejoined.report,
+        outcome: 'incomplete',
+        reason: 'decided-by-person',
+        line: 'node 0 does not follow',
+      },
+    },
+    makeReport(),
+    [
+      'the incident ended incomplete (decided-by-person): node 0 does not follow',
+      'the rejoin of node 0 ended incomplete (decided-by-person): left by decision',
+      'the command ended with exit code 1: incomplete (decided-by-person): left by decision',
+      'node 0 does not stream from node 1 on timeline 2',
+      'pgpool shows node 0 down',
+    ],
+  ],
+  ['the incident was about others', { follow: null }, makeRejoined(), ['the incident says nothing about node 0']],
+  [
+    'only the command has doubts',
+    { exitCode: 1, answer: 'refused (preempted): call it again' },
+    makeRejoined(),
+    ['the command ended with exit code 1: refused (preempted): call it again'],
+  ],
+  [
+    'it streams on the old timeline',
+    {},
+    makeRejoined({ 0: { timeline: 1 } }),
+    ['node 0 does not stream from node 1 on timeline 2'],
+  ],
+  [
+    'it streams from another standby',
+    {},
+    makeRejoined({ 0: { streamingFrom: 2 } }),
+    ['node 0 does not stream from node 1 on timeline 2'],
+  ],
+  ['pgpool does not use it', {}, makeRejoined({}, ['down', 'up', 'up']), ['pgpool shows node 0 down']],
+  ['pgpool has lost another one', {}, makeRejoined({}, ['up', 'up', 'down']), ['pgpool shows node 2 down']],
+  [
+    'it accepts writes',
+    {},
+    makeRejoined({ 0: { isInRecovery: false, streamingFrom: null } }),
+    ['2 nodes are writable, there must be one', 'node 0 does not stream from node 1 on timeline 2'],
+  ],
+  [
+    "it has the primary's settings",
+    { settings: { before: settings, after: { ...settings, cluster_name: 'node1' } } },
+    makeRejoined(),
+    ["node 0 runs with cluster_name 'node1', and its own is 'node0'"],
+  ],
+  [
+    'its settings could not be read',
+    { settings: { before: { port: '5432' }, after: {} } },
+    makeRejoined(),
+    ["node 0 runs with port '?', and its own is '5432'"],
+  ],
+  [
+    'a job directory was left behind',
+    { leftovers: ['/jobs/demo.node0/base-backup-1'] },
+    makeRejoined(),
+    ['left behind: /jobs/demo.node0/base-backup-1'],
+  ],
+])('%s', (_, run, after, problems) => {
+  expect(judgeRejoin({ ...rejoined, ...run }, after).problems).toEqual(problems);
+});
+
+/** After the second failover: node 0 accepts writes on timeline 3, node 2 streams from it, node 1 is gone. */
+function makeSecond(node2: Partial<NodeReport> = {}, pcp = ['up', 'down', 'up']): LabReport {
+  const gone = { isRunning: false, isInRecovery: null, timeline: null, lsn: null };
+  const report = makeReport(
+    { 0: { isInRecovery: false, timeline: 3 }, 1: gone, 2: { timeline: 3, streamingFrom: 0, ...node2 } },
+    pcp,
+  );
+  const backends = report.backends.map((entry) => ({ ...entry, role: entry.id === 0 ? 'primary' : 'standby' }));
+  return { ...report, backends };
+}
+
+const secondRun: FailoverRun = {
+  ...proven,
+  stopped: 1,
+  report: { ...proven.report, line: 'node 0 was promoted', primary: 0 },
+  outageMs: 300,
+  positions: makeFacts({
+    nodes: { 0: { position: { timeline: 2, lsn: '0/7000000' } }, 2: { position: { timeline: 2, lsn: '0/7000000' } } },
+  }).nodes.filter(({ node }) => node !== 1),
+};
+
+it.each<[story: string, run: Partial<FailoverRun>, after: LabReport, problems: readonly string[]]>([
+  ['the second failover is proven, whoever was stopped', {}, makeSecond(), []],
+  [
+    'nobody follows the rejoined node',
+    {},
+    makeSecond({ timeline: 2, streamingFrom: null }, ['up', 'down', 'down']),
+    ['node 2 does not stream from node 0 on timeline 3', 'pgpool shows node 2 down'],
+  ],
+  [
+    'the node that was stopped for it accepts writes',
+    {},
+    { ...makeSecond(), nodes: makeSecond().nodes.map((node) => ({ ...node, isInRecovery: node.id === 2 })) },
+    ['2 nodes are writable, there must be one'],
+  ],
+  ['a standby holds lost writes', { lost: [3], lostButHeld: [3] }, makeSecond(), ['lost ids that a standby holds: 3']],
+])('%s', (_, run, after, problems) => {
+  expect(judgeFailover(makeRejoined(), { ...secondRun, ...run }, after).problems).toEqual(problems);
+});
+
+const firstActs = {
+  failover: { outcome: 'completed', candidate: 1, outageMs: 260, hookMs: 187, hookToWritableMs: null },
+  follow: [{ node: 2, rung: 'repoint', outcome: 'completed', ms: 45 }],
+  writes: { acknowledged: 3, lost: 1 },
+  pcpBefore: [
+    { id: 0, status: 'up', role: 'standby' },
+    { id: 1, status: 'up', role: 'primary' },
+    { id: 2, status: 'up', role: 'standby' },
+  ],
+  pcpAfter: [
+    { id: 0, status: 'down', role: 'standby' },
+    { id: 1, status: 'up', role: 'primary' },
+    { id: 2, status: 'up', role: 'standby' },
+  ],
+  web: 'http://127.0.0.1:8233/namespaces/default/workflows/pgpool-demo/run',
+};
+
 it('writes exactly the promised JSON', () => {
-  expect(JSON.parse(JSON.stringify(judged({ lost: [3] }).json))).toStrictEqual({
+  const first = judgeFailover(before, { ...proven, lost: [3] }, makeReport());
+  const rejoin = judgeRejoin(rejoined, makeRejoined());
+  const second = judgeFailover(makeRejoined(), secondRun, makeSecond());
+  const result = summarize(versions, first, rejoin, second);
+  expect(result.problems).toEqual([]);
+  expect(JSON.parse(JSON.stringify(result.json))).toStrictEqual({
     versions: { postgres: '15.14', pgpool: '4.3.5', temporal: '1.8.2' },
-    failover: { outcome: 'completed', candidate: 1, outageMs: 260, hookMs: 187, hookToWritableMs: null },
-    follow: [{ node: 2, rung: 'repoint', outcome: 'completed', ms: 45 }],
-    writes: { acknowledged: 3, lost: 1 },
-    pcpBefore: [
-      { id: 0, status: 'up', role: 'standby' },
-      { id: 1, status: 'up', role: 'primary' },
-      { id: 2, status: 'up', role: 'standby' },
-    ],
-    pcpAfter: [
-      { id: 0, status: 'down', role: 'standby' },
-      { id: 1, status: 'up', role: 'primary' },
-      { id: 2, status: 'up', role: 'standby' },
-    ],
-    web: 'http://127.0.0.1:8233/namespaces/default/workflows/pgpool-demo/run',
+    ...firstActs,
+    rejoin: [{ node: 0, rung: 'rebuild', outcome: 'completed', ms: 8123 }],
+    second: {
+      ...firstActs,
+      failover: { outcome: 'completed', candidate: 0, outageMs: 300, hookMs: 187, hookToWritableMs: null },
+      writes: { acknowledged: 3, lost: 0 },
+      pcpBefore: firstActs.pcpBefore,
+      pcpAfter: [
+        { id: 0, status: 'up', role: 'primary' },
+        { id: 1, status: 'down', role: 'standby' },
+        { id: 2, status: 'up', role: 'standby' },
+      ],
+    },
   });
+});
+
+it('fails with the act that was not proven, and says which ones were not played', () => {
+  const first = judgeFailover(before, { ...proven, lost: [3] }, makeReport());
+  const broken = judgeFailover(before, proven, makeReport({}, ['down', 'up', 'down']));
+  const rejoin = judgeRejoin({ ...rejoined, leftovers: ['/copy'] }, makeRejoined());
+  const second = judgeFailover(makeRejoined(), secondRun, makeSecond({ timeline: 2 }));
+  const alone = summarize(versions, broken, null, null);
+  expect(alone).toMatchObject({ json: { rejoin: [], second: null }, problems: ['pgpool shows node 2 down'] });
+  const stopped = summarize(versions, first, rejoin, null);
+  expect(stopped).toMatchObject({ json: { rejoin: [{ node: 0 }], second: null }, problems: ['left behind: /copy'] });
+  const last = summarize(versions, first, judgeRejoin(rejoined, makeRejoined()), second);
+  expect(last.problems).toEqual(['node 2 does not stream from node 0 on timeline 3']);
+});
+
+it('measures the outage of one failover, not the pauses before it', () => {
+  const acknowledged = [0, 900, 1000, 1300, 1310].map((at, id) => ({ id, at }));
+  const journal = { acknowledged, unknown: [], errors: new Map() };
+  expect(longestGapMs(journal)).toBe(900);
+  expect(longestGapMs(journal, 1050)).toBe(300);
+  expect(longestGapMs(journal, 2000)).toBe(0);
 });
 
 describe('the command line', () => {

@@ -80,7 +80,7 @@ export function rebuildFakes(cluster: FakeCluster): Pick<Fakes, RebuildVerb> {
   const done = (line: string) => () => Promise.resolve({ changed: true, line });
   return {
     inspectData: () => Promise.resolve({ changed: false, line: 'inspected', facts: cluster.data }),
-    saveConfiguration: () => Promise.resolve({ changed: true, line: 'saved', set: 'set1' }),
+    saveConfiguration: () => Promise.resolve({ changed: true, line: 'saved', set: 'set1', mark: null }),
     saveDivergedWal: () => Promise.resolve({ changed: true, line: 'it held 1024 bytes of its own', ...cluster.wal }),
     baseBackup: () => Promise.resolve({ changed: true, line: 'copied', bytes: gigabyte }),
     verifyBackup: done('verified'),

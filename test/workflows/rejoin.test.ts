@@ -31,8 +31,9 @@ const placing = [
   'start 0',
   'confirmStreaming 0',
 ];
-const afterwards = ['clearReplacedData 0', 'attach 0', 'saveConfiguration 0'];
-const wholeRebuild = [...beforeCopy, ...copy, 'stop 0', ...placing, ...afterwards];
+const stopping = ['stop 0', 'saveDivergedWal 0'];
+const afterwards = ['attach 0', 'clearReplacedData 0', 'saveConfiguration 0'];
+const wholeRebuild = [...beforeCopy, ...copy, ...stopping, ...placing, ...afterwards];
 
 describe('a person wants the crashed former primary back', () => {
   it('it is rebuilt, and the answer comes when it follows', async () => {
@@ -57,7 +58,7 @@ describe('a person wants the crashed former primary back', () => {
     await finish(await rejoin(0));
     expect(cluster.callsOf('follow 0')).toEqual([
       ...beforeCopy,
-      'stop 0',
+      ...stopping,
       'removeData 0',
       ...copy,
       ...placing,
@@ -121,7 +122,7 @@ describe('writes that only the former primary has', () => {
   ] as const)('are a question where its stop was not proven in time; %s: %s', async (choice, outcome, reason) => {
     const sent = await rejoin(0);
     const step = await bench.untilParked(sent.incident, 'node0.diverged-writes');
-    expect(step).toMatchObject({ choices: ['skip', 'abort'] });
+    expect(step).toMatchObject({ choices: ['abort', 'skip'] });
     expect(step.problem).toContain('it held 1024 bytes of its own');
     await bench.decide(sent.incident, 'node0.diverged-writes', choice);
     const report = await finish(sent);

@@ -1,12 +1,23 @@
 // A scenario: one lab under write load, one thing that goes wrong, and what must be true afterwards. Conditions are awaited, never slept for.
 
-import { Client, Connection } from '@temporalio/client';
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { Client, Connection, defaultPayloadConverter } from '@temporalio/client';
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Client as SqlClient, type QueryResultRow } from 'pg';
+import { parseDocument } from 'yaml';
+import { jobsDirectory } from '../../../activities/io/act';
 import { readNodeInfo } from '../../../activities/io/pcp';
+import { loadClusterFile } from '../../../configuration/load';
+import { main } from '../../../client/cli';
+import { listParked } from '../../../client/progress';
+import { getNode, type PolicyConfiguration } from '../../../domain/cluster';
+import type { Choice, ParkedStep } from '../../../domain/decision';
 import { awaitWorkflowId, incidentWorkflowId } from '../../../domain/names';
+import { asidePath, freshSuffix, rebuildMarkName } from '../../../domain/rebuild';
 import { type Lab, up } from '../../../lab/lab';
+import { isRunning, type ProcessRecord, readRecord } from '../../../lab/processes';
+import { readState } from '../../../lab/state';
 import { findLostIds, type Journal, longestGapMs, Workload } from '../../../lab/workload';
 import { waitFor } from '../../../lab/wait';
 import type { IncidentReport } from '../../../workflows/messages';
@@ -60,11 +71,26 @@ export async function finishedIncident({ lab, temporal }: Scenario, timeoutMs = 
 /** The verdict on one event, as the hook gets it. */
 export function verdictOf(
   report: IncidentReport,
-  kind: 'failover' | 'follow' | 'returned',
+  kind: 'failover' | 'follow' | 'returned' | 'rejoin',
 ): IncidentReport['events'][number] {
   const found = report.events.find((event) => event.eventId.startsWith(kind));
   if (!found) throw new Error(`no ${kind} event in ${JSON.stringify(report.events)}`);
   return found;
+}
+
+/** The node that was promoted after `former`, once it accepts writes. */
+export async function untilPromoted({ lab }: Scenario, former: number, timeoutMs = 60_000): Promise<number> {
+  let promoted: number | undefined;
+  await until(
+    `a successor of node ${String(former)} accepts writes`,
+    async () => {
+      const { nodes } = await lab.report();
+      promoted = nodes.find((entry) => entry.id !== former && entry.isInRecovery === false)?.id;
+      return promoted !== undefined;
+    },
+    timeoutMs,
+  );
+  return promoted!;
 }
 
 export async function expectOneWritable({ lab }: Scenario, node: number): Promise<void> {
@@ -112,6 +138,123 @@ export async function expectHonestLoss(
   }
 }
 
+/** Writes keys of the cluster file's policy; the worker reads the file again at every look. */
+export function setPolicy({ lab }: Scenario, policy: Partial<PolicyConfiguration>): void {
+  const document = parseDocument(readFileSync(lab.clusterFile, 'utf8'));
+  for (const [key, value] of Object.entries(policy)) document.setIn(['policy', key], value);
+  // In one go: a look in between must not find half a file.
+  writeFileSync(`${lab.clusterFile}.new`, document.toString());
+  chmodSync(`${lab.clusterFile}.new`, 0o644);
+  renameSync(`${lab.clusterFile}.new`, lab.clusterFile);
+}
+
+/** After a rebuild: no copy, job, mark, program or slot of it, and no more data set aside than the policy keeps. */
+export async function expectNothingLeft(scenario: Scenario, node: number): Promise<void> {
+  const configuration = loadClusterFile(scenario.lab.clusterFile);
+  const { dataDirectory } = getNode(configuration, node);
+  const beside = readdirSync(dirname(dataDirectory)).map((name) => join(dirname(dataDirectory), name));
+  expect(beside.filter((path) => path.endsWith(freshSuffix))).toEqual([]);
+  const asides = beside.filter((path) => path.startsWith(asidePath(dataDirectory, '')));
+  expect(asides.length).toBeLessThanOrEqual(configuration.policy.replacedData === 'keep' ? 1 : 0);
+  expect(existsSync(jobsDirectory(configuration, getNode(configuration, node)))).toBe(false);
+  expect(readdirSync(dataDirectory)).not.toContain(rebuildMarkName);
+  expect(findCopies(scenario, node)).toEqual([]);
+  const { nodes } = await scenario.lab.report();
+  for (const { id } of nodes.filter((entry) => entry.isInRecovery !== null)) {
+    expect(await readRows(scenario, id, 'select slot_name from pg_replication_slots')).toEqual([]);
+  }
+}
+
+/** Every file of the node's data, and the directories beside it: whatever is changed, moved or put there changes the result. */
+export function fingerprintData({ lab }: Scenario, node: number): string[] {
+  const { dataDirectory } = getNode(lab.configuration, node);
+  const list = (...args: readonly string[]): string[] =>
+    execFileSync('find', [...args, '-printf', '%i %s %T@ %C@ %p\n'], { encoding: 'utf8' }).split('\n');
+  return [...list(dataDirectory), ...list(dirname(dataDirectory), '-mindepth', '1', '-maxdepth', '1', '-type', 'd')];
+}
+
+/** The pg_basebackup processes that copy for this node. */
+export function findCopies({ lab }: Scenario, node: number): ProcessRecord[] {
+  const { dataDirectory } = getNode(lab.configuration, node);
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^[0-9]+$/.test(name)) return [];
+    try {
+      const [program = '', ...args] = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      if (!program.endsWith('/pg_basebackup') || !args.some((arg) => arg.startsWith(dataDirectory))) return [];
+    } catch {
+      return [];
+    }
+    return readRecord(Number(name)) ?? [];
+  });
+}
+
+/** Asks the node itself, not pgpool. */
+export async function readRows<Row extends QueryResultRow>(
+  { lab }: Scenario,
+  node: number,
+  sql: string,
+): Promise<Row[]> {
+  const client = new SqlClient(lab.connection(node));
+  await client.connect();
+  try {
+    return (await client.query<Row>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** The very process that the lab started: it was never stopped. */
+export function expectPgpoolUntouched({ lab }: Scenario): void {
+  expect(isRunning(readState(lab.name)?.processes.pgpool)).toBe(true);
+}
+
+export interface CommandSaid {
+  readonly exitCode: number;
+  readonly out: string;
+  readonly progress: string;
+}
+
+/** What `pgpool-runbook rejoin NODE` does and says. */
+export async function rejoin(scenario: Scenario, node: number): Promise<CommandSaid> {
+  // Without an end it would outlive a test that fails.
+  return await command(scenario, ['rejoin', String(node), '--timeout', '110']);
+}
+
+export async function decide(scenario: Scenario, stepId: string, choice: Choice): Promise<CommandSaid> {
+  const incident = incidentWorkflowId(scenario.lab.configuration.cluster);
+  return await command(scenario, ['decide', incident, stepId, choice, '--reason', 'the scenario says so']);
+}
+
+async function command({ lab }: Scenario, args: readonly string[]): Promise<CommandSaid> {
+  let [out, progress] = ['', ''];
+  const exitCode = await main([...args, '--config', lab.clusterFile], {
+    writeOut: (text) => (out += text),
+    writeError: (text) => (progress += text),
+  });
+  return { exitCode, out, progress };
+}
+
+/** Waits until this step of the open incident waits for a person. */
+export async function untilParked(
+  { lab, temporal }: Scenario,
+  stepId: string,
+  timeoutMs = 60_000,
+): Promise<ParkedStep> {
+  let found: ParkedStep | undefined;
+  await until(
+    `${stepId} is parked`,
+    async () => {
+      const workflowId = incidentWorkflowId(lab.configuration.cluster);
+      const { runId } = await temporal.workflow.getHandle(workflowId).describe();
+      const parked = await listParked(temporal, { workflowId, runId });
+      found = parked.find((step) => step.stepId === stepId);
+      return found !== undefined;
+    },
+    timeoutMs,
+  );
+  return found!;
+}
+
 export function outageMs({ workload }: Scenario): number {
   return longestGapMs(workload.journal);
 }
@@ -123,6 +266,45 @@ export function pgpoolLog({ lab }: Scenario): string {
 export async function isAwaited({ lab, temporal }: Scenario, node: number): Promise<boolean> {
   const handle = temporal.workflow.getHandle(awaitWorkflowId(lab.configuration.cluster, node));
   return (await handle.describe()).status.name === 'RUNNING';
+}
+
+/** Does what brings a node back that is, or is about to be, awaited; then the report of the incident that its return opened or joined. */
+export async function bringBack(scenario: Scenario, node: number, start: () => Promise<void>): Promise<IncidentReport> {
+  await until(`node ${String(node)} is awaited`, () => isAwaited(scenario, node), 60_000);
+  await start();
+  await until(`node ${String(node)} is no longer awaited`, async () => !(await isAwaited(scenario, node)), 60_000);
+  return await finishedIncident(scenario);
+}
+
+/** What an activity of the node's follows has answered, oldest first. */
+export async function readResults({ lab, temporal }: Scenario, node: number, activity: string): Promise<Result[]> {
+  const runs: { startTime: Date; results: Result[] }[] = [];
+  const prefix = `pgpool-${lab.configuration.cluster}.follow.${String(node)}.`;
+  for await (const { workflowId, runId, startTime } of temporal.workflow.list({ query: 'WorkflowType = "follow"' })) {
+    if (!workflowId.startsWith(prefix)) continue;
+    const { events } = await temporal.workflow.getHandle(workflowId, runId).fetchHistory();
+    const scheduled = new Set<string>();
+    const results: Result[] = [];
+    for (const {
+      eventId,
+      activityTaskScheduledEventAttributes: task,
+      activityTaskCompletedEventAttributes: done,
+    } of events ?? []) {
+      if (task?.activityType?.name === activity) scheduled.add(String(eventId));
+      const payload = done?.result?.payloads?.[0];
+      if (payload && scheduled.has(String(done.scheduledEventId)))
+        results.push(defaultPayloadConverter.fromPayload<Result>(payload));
+    }
+    runs.push({ startTime, results });
+  }
+  return runs
+    .sort((one, other) => one.startTime.getTime() - other.startTime.getTime())
+    .flatMap(({ results }) => results);
+}
+
+interface Result {
+  readonly changed: boolean;
+  readonly line: string;
 }
 
 export interface HookResult {

@@ -1,0 +1,63 @@
+// The worker dies by SIGKILL in the middle of a rebuild's copy: the next one attaches to it again, and nothing is copied twice.
+
+import { sendSignal } from '../../../lab/processes';
+import { readProgress } from '../../../lab/progress';
+import {
+  expectFollowing,
+  expectHonestLoss,
+  expectNothingLeft,
+  expectPgpoolUntouched,
+  expectPgpoolUses,
+  expectServed,
+  findCopies,
+  finishedIncident,
+  readResults,
+  rejoin,
+  setPolicy,
+  until,
+  untilPromoted,
+  useScenario,
+  verdictOf,
+} from './support';
+
+const scenario = useScenario('rebuild-worker');
+
+async function untilShown(what: string, pattern: RegExp): Promise<void> {
+  await until(what, async () => (await readProgress(scenario().lab)).some((line) => pattern.test(line)), 60_000);
+}
+
+test('a copy outlives its worker: the next one reads on, and the node streams from one single base backup', async () => {
+  const { lab } = scenario();
+  setPolicy(scenario(), { baseBackup: { maximumRateKilobytes: 8192, compression: 'none' } });
+  await lab.stopImmediate(0);
+  const primary = await untilPromoted(scenario(), 0);
+  const rejoining = rejoin(scenario(), 0);
+  await untilShown('the copy shows its progress', /^node 0: base backup [0-9]+ % [(].* of .*[)]$/);
+  const copy = findCopies(scenario(), 0);
+  expect(copy).not.toEqual([]);
+  // A dead worker is noticed after 15 s; the copy waits, so that it is only half done when the next worker takes it up.
+  for (const record of copy) sendSignal(record, 'SIGSTOP');
+  try {
+    await lab.killWorker();
+    await lab.startWorker();
+    await untilShown('another worker has taken the copy up', /^node 0: base backup [0-9]+ % .*, attempt 2$/);
+    expect(findCopies(scenario(), 0)).toEqual(copy);
+  } finally {
+    for (const record of copy) sendSignal(record, 'SIGCONT');
+  }
+
+  const said = await rejoining;
+  expect(said).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^completed [(]rebuilt[)]: /) as string });
+  expect(said.progress).toMatch(/^node 0: base backup [0-9]+ % /m);
+  const line = expect.stringMatching(/ is complete$/) as string;
+  expect(await readResults(scenario(), 0, 'baseBackup')).toMatchObject([{ changed: true, line }]);
+  const report = await finishedIncident(scenario());
+  expect(verdictOf(report, 'rejoin')).toMatchObject({ outcome: 'completed', reason: 'rebuilt' });
+  const other = 3 - primary;
+  await expectFollowing(scenario(), 0, primary);
+  await expectPgpoolUses(scenario(), primary, [0, other]);
+  await expectNothingLeft(scenario(), 0);
+  expectPgpoolUntouched(scenario());
+  await expectServed(scenario());
+  await expectHonestLoss(scenario(), primary, [0, other]);
+});

@@ -1,0 +1,165 @@
+// Nobody is forgotten: what is parked, slow, dead or cut off somewhere keeps nothing else from being looked after.
+
+import {
+  deadNode,
+  type FakeCluster,
+  notYet,
+  primaryNode,
+  standbyNode,
+  vanishedNode,
+  worldChanged,
+} from './fake-cluster';
+import { Bench, eventually, quick } from './support';
+
+let bench: Bench;
+let cluster: FakeCluster;
+
+beforeAll(async () => {
+  bench = await Bench.open();
+});
+afterAll(() => bench.close());
+beforeEach(() => {
+  cluster = bench.newCluster();
+});
+
+/** Node 1 has succeeded node 0, which lies as it crashed. */
+const afterFailover = (): void => {
+  cluster.set(deadNode(0), primaryNode(1, 2), standbyNode(2, 1, 2));
+};
+const rejoin = (node: number) => bench.send(cluster, { kind: 'rejoin', node, mainNode: null, oldPrimary: null });
+
+it('a refused failover is looked at again although a follow is parked', async () => {
+  cluster.set(deadNode(0));
+  cluster.fail('repoint 2', worldChanged('node 2 does not stream'));
+  const timing = { ...quick, looks: 60, lookAgainMs: 60_000 };
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 }, timing);
+  await bench.untilParked(incident, 'node2.repoint');
+  cluster.set(vanishedNode(1));
+  await bench.send(cluster, { kind: 'failover', node: 1, oldPrimary: 1 });
+  await bench.untilParked(incident, 'failover');
+  cluster.set(deadNode(1));
+  await bench.decide(incident, 'failover', 'retry');
+  expect(await incident.result()).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
+  await bench.stopAwaiting(cluster, 0, 1);
+});
+
+it('a former primary that was fenced on the way is brought back, although the event was about another node', async () => {
+  cluster.set(primaryNode(0, 1), primaryNode(1, 2), deadNode(2));
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 2, oldPrimary: 1 });
+  const report = await incident.result();
+  expect(report.follows).toContainEqual(expect.objectContaining({ node: 0, rung: 'rebuild', outcome: 'completed' }));
+  await bench.stopAwaiting(cluster, 2);
+});
+
+it('a primary that misses one look does not end a follow', async () => {
+  afterFailover();
+  cluster.set({ ...standbyNode(2, 9, 1), walReceiver: null });
+  const { observe } = cluster.fakes;
+  let isMissed = false;
+  cluster.fakes.observe = async (input) => {
+    const seen = await observe(input);
+    if (isMissed || cluster.callsOf('follow 2').length === 0) return seen;
+    isMissed = true;
+    const nodes = seen.facts.nodes.map((entry) => (entry.node === 1 ? vanishedNode(1) : entry));
+    return { ...seen, facts: { ...seen.facts, nodes } };
+  };
+  const { incident } = await bench.send(cluster, { kind: 'follow', node: 2 });
+  expect(await incident.result()).toMatchObject({ follows: [{ node: 2, rung: 'repoint', outcome: 'completed' }] });
+  expect(cluster.callsOf('follow 2').slice(0, 3)).toEqual(['observe', 'observe', 'repoint 2']);
+});
+
+it('a pgpool that is dead does not keep the others from a standby', async () => {
+  cluster.set(deadNode(0));
+  const [first] = cluster.configuration.pgpool;
+  cluster.configuration = { ...cluster.configuration, pgpool: [first!, { ...first!, name: 'pgpool1' }] };
+  const attached: string[] = [];
+  cluster.fakes.attach = ({ pgpool }) => {
+    if (pgpool === 'pgpool0') return Promise.reject(worldChanged('pgpool0 does not answer'));
+    attached.push(pgpool);
+    return Promise.resolve({ changed: true, line: `${pgpool} uses it` });
+  };
+  cluster.fail('readReturn 2', ...Array.from({ length: 100 }, () => notYet('was not away')));
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+  await bench.untilParked(incident, 'node2.attach.pgpool0');
+  await eventually('pgpool1 uses it', () => attached.includes('pgpool1'));
+  await bench.decide(incident, 'node2.attach.pgpool0', 'skip');
+  expect((await incident.result()).follows).toMatchObject([{ node: 2, reason: 'attach-unconfirmed' }]);
+  await bench.stopAwaiting(cluster, 0, 2);
+});
+
+it('a copy that cannot stream either is not followed by another one unasked', async () => {
+  afterFailover();
+  cluster.fail('confirmStreaming 0', worldChanged('the primary no longer has its WAL', 'WalMissing'));
+  cluster.fakes.start = ({ node }) => {
+    cluster.set({ ...standbyNode(node, 1, 2), walReceiver: null });
+    return Promise.resolve({ changed: true, line: 'started' });
+  };
+  cluster.fail('readReturn 0', ...Array.from({ length: 100 }, () => notYet('was not away')));
+  const { incident } = await rejoin(0);
+  await bench.decide(incident, 'node0.confirm-streaming', 'abort');
+  expect(await incident.result()).toMatchObject({ follows: [{ node: 0, reason: 'decided-by-person' }] });
+  expect(cluster.callsOf('follow 0').filter((name) => name === 'baseBackup 0')).toHaveLength(1);
+  await bench.stopAwaiting(cluster, 0);
+});
+
+it('commits wait for a standby as soon as one streams, whatever else is still going on', async () => {
+  cluster.set(deadNode(0));
+  cluster.setPolicy({ synchronous: { standbys: 1, whenNone: 'degrade' } });
+  cluster.fail('confirmPrimary 1', worldChanged('pgpool0 is dead'));
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+  await bench.untilParked(incident, 'confirm.pgpool0');
+  await eventually('the set is written', () => cluster.callsOf('incident').includes('setSynchronousStandbys 1'));
+  await bench.decide(incident, 'confirm.pgpool0', 'skip');
+  await incident.result();
+  await bench.stopAwaiting(cluster, 0);
+});
+
+it('a node that a person has let be is awaited until it is away and comes back', async () => {
+  cluster.set(deadNode(0));
+  cluster.fail('repoint 2', worldChanged('node 2 does not stream'));
+  const asked: string[] = [];
+  const { readReturn } = cluster.fakes;
+  cluster.fakes.readReturn = (input) => {
+    if (input.node === 2) asked.push(input.until);
+    return input.node === 2 ? Promise.reject(notYet('was not away')) : readReturn(input);
+  };
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+  await bench.decide(incident, 'node2.repoint', 'abort');
+  await incident.result();
+  await eventually('it is awaited', () => asked.length > 0);
+  expect(new Set(asked)).toEqual(new Set(['returns']));
+  await bench.stopAwaiting(cluster, 0, 2);
+});
+
+it('what a rebuild that was cut off has left is cleared by the next follow', async () => {
+  afterFailover();
+  const mark = '20260101T000000Z-0a1b2c3d';
+  cluster.fakes.saveConfiguration = () =>
+    Promise.resolve({
+      changed: false,
+      line: 'carries a mark',
+      set: null,
+      mark: cluster.callsOf('follow 2').includes('clearReplacedData 2') ? null : mark,
+    });
+  const cleared: string[] = [];
+  cluster.fakes.clearReplacedData = ({ rebuild }) => {
+    cleared.push(rebuild.rebuildId);
+    return Promise.resolve({ changed: true, line: 'cleared', kept: null });
+  };
+  const { incident } = await bench.send(cluster, { kind: 'follow', node: 2 });
+  await incident.result();
+  expect(cleared).toEqual([mark]);
+  expect(cluster.callsOf('follow 2').slice(-3)).toEqual([
+    'saveConfiguration 2',
+    'clearReplacedData 2',
+    'saveConfiguration 2',
+  ]);
+});
+
+it('a later look that finds nothing to do does not hide what was done', async () => {
+  afterFailover();
+  const { incident, event } = await rejoin(0);
+  await bench.askSettled(incident, event.eventId);
+  await bench.send(cluster, { kind: 'returned', node: 0, mainNode: null, oldPrimary: null });
+  expect((await incident.result()).follows).toMatchObject([{ node: 0, rung: 'rebuild', reason: 'rebuilt' }]);
+});
