@@ -12,10 +12,13 @@ import type { FollowReport } from '../../domain/outcome';
 import { freshSuffix, rebuildMarkName } from '../../domain/rebuild';
 import type { IncidentReport } from '../../workflows/messages';
 import type { Lab } from '../lab';
+import { setPolicy } from '../policy';
 import { longestGapMs, type Workload } from '../workload';
 import { type Stage, watchIncident } from './watch-incident';
 
 const rejoinMs = 120_000;
+/** So that there is a progress to be seen: the demo's 23 MB would be there within a second. */
+const maximumRateKilobytes = 8192;
 const ownSettings = ['cluster_name', 'listen_addresses', 'port'];
 
 /** Settings that every node has its own value of, by name. */
@@ -46,6 +49,7 @@ export async function runRejoin(
   workload: Workload,
 ): Promise<RejoinRun> {
   const { lab } = stage;
+  setPolicy(lab, { baseBackup: { maximumRateKilobytes, compression: 'none' } });
   const written = workload.journal.acknowledged.length;
   const since = performance.now();
   const { report, web, done } = await watchIncident(stage, {

@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => bed.down());
 
 /** `details`: what the attempt before has left. */
-const read = (until: 'answers' | 'streams', node = 1, details?: unknown) =>
+const read = (until: 'answers' | 'streams' | 'returns', node = 1, details?: unknown) =>
   perform(
     bed.tools,
     'readReturn',

@@ -2,10 +2,9 @@
 
 import { Client, Connection, defaultPayloadConverter } from '@temporalio/client';
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Client as SqlClient, type QueryResultRow } from 'pg';
-import { parseDocument } from 'yaml';
 import { jobsDirectory } from '../../../activities/io/act';
 import { readNodeInfo } from '../../../activities/io/pcp';
 import { loadClusterFile } from '../../../configuration/load';
@@ -16,6 +15,7 @@ import type { Choice, ParkedStep } from '../../../domain/decision';
 import { awaitWorkflowId, incidentWorkflowId } from '../../../domain/names';
 import { asidePath, freshSuffix, rebuildMarkName } from '../../../domain/rebuild';
 import { type Lab, up } from '../../../lab/lab';
+import { setPolicy as setLabPolicy } from '../../../lab/policy';
 import { isRunning, type ProcessRecord, readRecord } from '../../../lab/processes';
 import { readState } from '../../../lab/state';
 import { findLostIds, type Journal, longestGapMs, Workload } from '../../../lab/workload';
@@ -138,14 +138,8 @@ export async function expectHonestLoss(
   }
 }
 
-/** Writes keys of the cluster file's policy; the worker reads the file again at every look. */
 export function setPolicy({ lab }: Scenario, policy: Partial<PolicyConfiguration>): void {
-  const document = parseDocument(readFileSync(lab.clusterFile, 'utf8'));
-  for (const [key, value] of Object.entries(policy)) document.setIn(['policy', key], value);
-  // In one go: a look in between must not find half a file.
-  writeFileSync(`${lab.clusterFile}.new`, document.toString());
-  chmodSync(`${lab.clusterFile}.new`, 0o644);
-  renameSync(`${lab.clusterFile}.new`, lab.clusterFile);
+  setLabPolicy(lab, policy);
 }
 
 /** After a rebuild: no copy, job, mark, program or slot of it, and no more data set aside than the policy keeps. */
