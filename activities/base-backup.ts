@@ -10,6 +10,7 @@ import { baseBackupJobName, settleCopy } from './io/fresh-copy';
 import { baseBackupScript } from './io/fresh-copy-scripts';
 import { beatWhile, endJob, type JobEnd, listJobs, runJob } from './io/jobs';
 import { readNodeFacts } from './io/node-facts';
+import { clearSourceMarks } from './io/source-marks';
 import type { Tools } from './io/tools';
 
 export interface BaseBackupInput {
@@ -118,6 +119,7 @@ class Copy {
       throw failure('unreachable', `${this.name}: no base backup from ${this.source}, which says: ${facts.sqlSeen}`);
     if (facts.isInRecovery === true)
       throw failure('worldChanged', `${this.name}: no base backup from ${this.source}, which is in recovery`);
+    await clearSourceMarks(this.tools, this.configuration, this.primary);
   }
 
   private async run(): Promise<JobEnd> {
@@ -143,7 +145,8 @@ class Copy {
     const escape = (path: string): string => path.replaceAll('=', String.raw`\=`);
     return [
       ...['-d', this.conninfo(), '-D', data!.fresh, '--checkpoint=fast', '--wal-method=stream'],
-      ...['--progress', '--verbose', '--no-password'],
+      // standby.signal is there before backup_manifest is: a copy that somebody starts never accepts writes.
+      ...['--write-recovery-conf', '--progress', '--verbose', '--no-password'],
       ...linked.flatMap(({ kind, sourceLocation, fresh }) =>
         kind === 'wal' ? [`--waldir=${fresh}`] : ['-T', `${escape(sourceLocation ?? '')}=${escape(fresh)}`],
       ),

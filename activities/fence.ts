@@ -1,5 +1,6 @@
 // Makes a node unable to accept writes: no process of that data directory is left and standby.signal is written, or "unconfirmed".
 
+import { CancelledFailure } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
 import type { FenceMark } from '../domain/rebuild';
 import { serviceCommands } from '../domain/service';
@@ -101,6 +102,8 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
       synchronousStandbyNames,
     };
   } catch (error) {
+    // Not a host that is away: no fenceCommand either.
+    if (error instanceof CancelledFailure) throw error;
     return { isConfirmed: false, seen: messageOf(error), host: null, synchronousStandbyNames: null };
   }
 }

@@ -47,7 +47,7 @@ async function remove(tools: Tools, input: RemoveDataInput): Promise<RemoveDataR
   if (mark === rebuild.rebuildId) return { changed: false, line: `${title}: the new copy is there already` };
   const name = `remove-${rebuild.rebuildId.toLowerCase()}`;
   const isBegun = (await listJobs(tools, configuration, node)).includes(name);
-  const { systemIdentifier } = await confirmReplaceable(tools, configuration, node.id, input.primary);
+  const { systemIdentifier, lookedAt } = await confirmReplaceable(tools, configuration, node.id, input.primary);
   const version = await readVersion(tools, input);
   await runDirectoryJob(tools, {
     configuration,
@@ -59,6 +59,7 @@ async function remove(tools: Tools, input: RemoveDataInput): Promise<RemoveDataR
       ...[savedDirectory(configuration, node), version, systemIdentifier, ...directoryArguments(rebuild)],
     ],
     what,
+    lookedAt,
   });
   const paths = rebuild.directories.map((directory) => directory.current).join(', ');
   return {

@@ -34,8 +34,10 @@ interface Look {
   /** Where the set of this rebuild is, or will be. */
   readonly set: string;
   readonly report: Report | null;
-  /** The data directory is the fresh copy of the rebuild with this id. */
+  /** The data directory is the fresh copy of the rebuild with this id, and was never started. */
   readonly rebuildMark: string | null;
+  /** The same, but it may have been started since: what its report tells of was in the data before. */
+  readonly isOwnCopy: boolean;
   readonly wasPrimary: boolean;
   readonly fenceMark: FenceMark;
   /** Its own WAL; null when there is none, and `seen` says why. */
@@ -81,9 +83,12 @@ export async function saveDivergedWal(tools: Tools, input: SaveDivergedWalInput)
   if (look.report && (await isWhole(tools, input, node, look))) return describe(input, look.report, false);
 
   const fork = findFork(look.wal, { timeline: input.primaryTimeline, history: input.primaryHistory });
+  const former = look.isOwnCopy ? look.report : null;
+  if (!fork && former) return describe(input, former, false);
   if (!fork) return nothing(`is on the same branch as node ${String(primary)}: no WAL is to be saved`);
   const ranges = rangesAfter(look.wal, fork);
   const found = await findRecord(tools, input, node, look.wal.directory, ranges);
+  if (!found && former) return describe(input, former, false);
   if (!found) return nothing(`holds nothing beyond the fork at (${String(fork.timeline)}, ${fork.lsn})`);
 
   const lines = [
@@ -99,6 +104,7 @@ export async function saveDivergedWal(tools: Tools, input: SaveDivergedWalInput)
     look.set,
     formatRanges(ranges),
     lines.join('\n'),
+    former ? 'yes' : 'no',
   ]);
   const after = await lookAtWal(tools, input, node);
   if (!after.report || !(await isWhole(tools, input, node, after)))
@@ -114,13 +120,16 @@ async function lookAtWal(tools: Tools, input: SaveDivergedWalInput, node: NodeCo
   const values = parseKeyValues(stdout);
   const history = [...stdout.matchAll(/^history=(.*)$/gm)].map((match) => match[1]).join('\n');
   const directory = values.get('wal');
-  const rebuildMark = values.get('rebuild') ?? null;
+  const mark = values.get('rebuild') ?? null;
+  // The first start renames backup_label. From then on a mark says nothing about what the node took itself.
+  const rebuildMark = values.has('backup_label') ? mark : null;
   const fenceMark = parseFenceMark(values.get('fence_mark')) ?? 'none';
   const isStandby = values.has('standby_signal') || standbyStates.includes(values.get('state') ?? '');
   return {
     set: values.get('set') ?? set,
     report: parseReport(values),
     rebuildMark,
+    isOwnCopy: mark === rebuildId,
     wasPrimary: values.has('fence_mark') && rebuildMark === null && (fenceMark !== 'none' || !isStandby),
     fenceMark,
     wal: directory

@@ -28,7 +28,7 @@ export async function setDataAside(tools: Tools, input: SetDataAsideInput): Prom
   const name = `node ${String(node.id)}`;
   if (rebuild.mode === 'removeFirst')
     return { changed: false, line: `${name}: nothing to set aside, its data was removed first` };
-  await confirmReplaceable(tools, configuration, node.id, input.primary);
+  const { lookedAt } = await confirmReplaceable(tools, configuration, node.id, input.primary);
   const output = await actOnDirectories(tools, {
     configuration,
     node,
@@ -40,6 +40,7 @@ export async function setDataAside(tools: Tools, input: SetDataAsideInput): Prom
       ...directoryArguments(rebuild),
     ],
     what: 'set its data aside',
+    lookedAt,
   });
   const changed = readValues(output, 'moved').length > 0;
   const [aside] = readValues(output, 'aside');

@@ -11,7 +11,7 @@ import type { Tools } from './io/tools';
 export interface StopInput {
   readonly configuration: ClusterConfiguration;
   readonly node: number;
-  /** Accepts writes, which is looked at just before: the only node that does is never stopped. */
+  /** Accepts writes, which is looked at just before. */
   readonly primary: number;
 }
 
@@ -25,13 +25,15 @@ const readMs = 3000;
 const stopMs = 45_000;
 
 /**
- * @throws Configuration for the primary itself; WorldChanged when the primary does not accept writes, or the node was promoted;
+ * A node that answers and is out of recovery is never stopped here, only by a fence: that saves what it took.
+ * @throws Configuration for the primary itself; WorldChanged when the primary does not accept writes, or the node does;
  * Unproven when processes are left; Unreachable
  */
 export async function stop(tools: Tools, input: StopInput): Promise<StopResult> {
   const { configuration } = input;
   const node = getNode(configuration, input.node);
-  const wasStandby = await refuseLastPrimary(tools, input);
+  const lookedAt = Date.now();
+  const wasStandby = await refuseWritable(tools, input);
   const isService = configuration.postgres.service.kind !== 'pg_ctl';
   const { exitCode, stdout, stderr } = await actOnNode(tools, {
     configuration,
@@ -46,6 +48,7 @@ export async function stop(tools: Tools, input: StopInput): Promise<StopResult> 
     ],
     timeoutMs: stopMs,
     clockOffsetMs: 'measure',
+    lookedAt,
   });
   const name = `node ${String(node.id)}`;
   const how = /^how=(.*)$/m.exec(stdout)?.[1];
@@ -58,7 +61,7 @@ export async function stop(tools: Tools, input: StopInput): Promise<StopResult> 
 }
 
 /** Whether the node answers that it is in recovery. */
-async function refuseLastPrimary(tools: Tools, { configuration, node, primary }: StopInput): Promise<boolean> {
+async function refuseWritable(tools: Tools, { configuration, node, primary }: StopInput): Promise<boolean> {
   if (node === primary)
     throw failure(
       'configuration',
@@ -71,6 +74,12 @@ async function refuseLastPrimary(tools: Tools, { configuration, node, primary }:
     throw failure(
       'worldChanged',
       `node ${String(node)} is not stopped, because its primary is not known to accept writes: node ${String(primary)} ${other?.sqlSeen ?? ''}`,
+    );
+  }
+  if (own?.isInRecovery === false) {
+    throw failure(
+      'worldChanged',
+      `node ${String(node)} accepts writes: it is not stopped here, because what it took would be lost unseen; the incident looks again, and fences it`,
     );
   }
   return own?.isInRecovery === true;

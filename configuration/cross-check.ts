@@ -1,5 +1,6 @@
 // Rules between keys of the cluster file. Each is skipped where one of its values is missing or already reported.
 
+import { findDebianCluster } from '../domain/service';
 import { defaultApplicationName } from './complete';
 import type { ClusterFile } from './schema';
 import type { Path } from './yaml-lines';
@@ -23,6 +24,7 @@ interface Claim {
 
 export function crossCheck(file: Draft<ClusterFile>, report: Report): void {
   checkNodes(file, report);
+  checkSharedHosts(file, report);
   checkDirectories(file, report);
   checkPgpool(file, report);
   checkPolicy(file, report);
@@ -59,13 +61,45 @@ function checkNodes({ nodes }: Draft<ClusterFile>, report: Report): void {
   );
 }
 
+/** Neither may be renamed, nor stopped, with the other. Reported at the later node of two. */
+function checkSharedHosts({ nodes, postgres }: Draft<ClusterFile>, report: Report): void {
+  const service = postgres?.service;
+  const isGuessed = service === 'systemd' || service === 'pg_ctlcluster';
+  const placed = (nodes ?? []).map((node) => ({ host: node?.ssh?.host ?? node?.host, path: node?.dataDirectory }));
+  for (const [index, { host, path }] of placed.entries()) {
+    if (host === undefined || path === undefined) continue;
+    const at: Path = ['nodes', index, 'dataDirectory'];
+    for (const [earlier, other] of placed.slice(0, index).entries()) {
+      if (other.host !== host || other.path === undefined || other.path === path) continue;
+      const owner = `nodes[${String(earlier)}]`;
+      if (isWithin(path, other.path) || isWithin(other.path, path))
+        report(at, `and that of ${owner} (${other.path}) lie one in the other: give every node a directory of its own`);
+      if (isGuessed && !haveOwnServices(path, other.path))
+        report(
+          at,
+          `shares ${host} with ${owner}, and service: ${service} could take one for the other: both must end in /postgresql/<version>/<name>, and not in the same; or use service: commands`,
+        );
+    }
+  }
+}
+
+/** Otherwise the service's name comes from PG_VERSION, which both may have in common. */
+function haveOwnServices(left: string, right: string): boolean {
+  const [one, other] = [findDebianCluster(left), findDebianCluster(right)];
+  return one !== null && other !== null && (one.version !== other.version || one.name !== other.name);
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return `${path}/`.startsWith(`${directory}/`);
+}
+
 /** A rebuild replaces the data directory: what is needed during one must not lie in it. */
 function checkDirectories({ nodes, paths }: Draft<ClusterFile>, report: Report): void {
   const dataDirectories = new Set(nodes?.map((node) => node?.dataDirectory));
   for (const key of ['savedConfiguration', 'jobs'] as const) {
     const path = paths?.[key];
     for (const directory of dataDirectories) {
-      if (path === undefined || directory === undefined || !`${path}/`.startsWith(`${directory}/`)) continue;
+      if (path === undefined || directory === undefined || !isWithin(path, directory)) continue;
       report(
         ['paths', key],
         `lies inside the data directory ${directory}: choose a directory outside, which survives a rebuild`,

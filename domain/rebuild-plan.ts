@@ -78,7 +78,7 @@ function checkRoles({ configuration, request, facts, data, name, source }: Case)
   return null;
 }
 
-function checkLineage({ request, facts, data, name, source }: Case): Refusal | null {
+function checkLineage({ configuration, request, facts, data, name, source }: Case): Refusal | null {
   const { own, source: from, hasControlFile } = data;
   const answer = factsOf(facts, request.node);
   if (hasControlFile && !own)
@@ -109,9 +109,15 @@ function checkLineage({ request, facts, data, name, source }: Case): Refusal | n
   if (needsPromotion ? from.timeline <= Math.max(1, timeline) : from.timeline < timeline)
     return refuse(
       'diverged-branches',
-      `${name} is on ${timeline > 0 ? `timeline ${String(timeline)}` : 'an unknown timeline'}, ${source} on ${String(from.timeline)}: it has not succeeded ${name}; find out which of them is right before data is replaced`,
+      `${name} is on ${timeline > 0 ? `timeline ${String(timeline)}` : 'an unknown timeline'}, ${source} on ${String(from.timeline)}: it has not succeeded ${name}; find out which of them is right. If ${source} is: stop ${name}, move its data directory away (${moveAway(configuration, request)}), then retry`,
     );
   return null;
+}
+
+/** Without that data there is nothing left to compare. */
+function moveAway(configuration: ClusterConfiguration, { node }: RebuildRequest): string {
+  const { dataDirectory } = getNode(configuration, node);
+  return `mv ${dataDirectory} ${dataDirectory}.other-branch`;
 }
 
 /** Null when the control file does not say. */

@@ -11,19 +11,30 @@ export interface ServiceCommands {
   readonly log: string | null;
 }
 
+export interface DebianCluster {
+  readonly version: string;
+  readonly name: string;
+}
+
+/** Of a data directory in Debian's layout, such as /var/lib/postgresql/15/main; null for any other, whose service's name is guessed. */
+export function findDebianCluster(dataDirectory: string): DebianCluster | null {
+  const match = /\/postgresql\/([0-9]+)\/([A-Za-z0-9_-]+)\/?$/.exec(dataDirectory);
+  return match && { version: match[1]!, name: match[2]! };
+}
+
 /**
  * The presets never trust an exit status; callers prove the result.
  * systemd needs sudo for exactly these commands; the unit name follows Debian's layout (postgresql@15-main) or PGDG's (postgresql-15).
  */
 export function serviceCommands(configuration: ClusterConfiguration, node: NodeConfiguration): ServiceCommands {
   const { service } = configuration.postgres;
-  const debian = /\/postgresql\/([0-9]+)\/([A-Za-z0-9_-]+)\/?$/.exec(node.dataDirectory);
+  const debian = findDebianCluster(node.dataDirectory);
   switch (service.kind) {
     case 'commands':
       return { stop: service.stop, start: service.start, log: null };
     case 'systemd': {
       const unit = debian
-        ? `postgresql@${debian[1]!}-${debian[2]!}.service`
+        ? `postgresql@${debian.version}-${debian.name}.service`
         : `postgresql-$(cat "$DATA/PG_VERSION").service`;
       return {
         stop: `sudo -n systemctl stop ${unit}`,
@@ -32,7 +43,7 @@ export function serviceCommands(configuration: ClusterConfiguration, node: NodeC
       };
     }
     case 'pg_ctlcluster': {
-      const cluster = debian ? `${debian[1]!} ${debian[2]!}` : '"$(cat "$DATA/PG_VERSION")" main';
+      const cluster = debian ? `${debian.version} ${debian.name}` : '"$(cat "$DATA/PG_VERSION")" main';
       return {
         stop: `pg_ctlcluster ${cluster} stop -m fast`,
         start: `pg_ctlcluster ${cluster} start`,

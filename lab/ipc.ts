@@ -34,8 +34,17 @@ function readPidFileSegments(layout: Layout): Set<string> {
   const files = layout.nodes
     .filter(({ directory }) => existsSync(directory))
     .flatMap(({ directory }) => readdirSync(directory).map((name) => path.join(directory, name, 'postmaster.pid')));
-  const ids = files.filter((file) => existsSync(file)).map((file) => readFileSync(file, 'utf8').split('\n')[6]);
+  const ids = files.map((file) => readIfThere(file).split('\n')[6]);
   return new Set(ids.flatMap((line) => line?.trim().split(/\s+/)[1] ?? []));
+}
+
+/** Empty without it: a server may be removing it just now. */
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** /proc has no pids for semaphores; ipcs prints them as the fifth column: semnum value ncount zcount pid. */

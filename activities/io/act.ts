@@ -1,6 +1,6 @@
 // Runs one act on a node over ssh: under the node's lock, with a deadline that the node itself refuses once it has passed.
 
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo, Context } from '@temporalio/activity';
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/cluster';
 import { failure } from './failures';
 import { type CommandResult, type RunOptions, SshFailure } from './ssh';
@@ -15,26 +15,47 @@ export interface ActInput {
   readonly timeoutMs: number;
   /** The node's clock minus the worker's; null = unknown, taken for none; `measure` = asked first, for one more round trip. */
   readonly clockOffsetMs: number | null | 'measure';
+  /** Date.now() before the first look that the act relies on: its time counts from there, however long the worker slept since. */
+  readonly lookedAt?: number | undefined;
+  /** Belongs to what a requested cancellation leaves to be done. An attempt that has timed out does not act all the same. */
+  readonly isCleanup?: boolean;
 }
 
 const clockMs = 5000;
 
 /**
- * @throws Unreachable when the connection fails or another act holds the node; the act's own exit status is returned.
+ * @throws Unreachable when the connection fails, another act holds the node, or `lookedAt` is too long ago; CancelledFailure,
+ * with nothing done, once the activity was cancelled or its attempt has timed out; the act's own exit status is returned.
  * Exit status null (the channel dropped) = outcome unknown: look before acting again.
  */
 export async function actOnNode(tools: Tools, input: ActInput): Promise<CommandResult> {
   const { configuration, node } = input;
   const lock = lockFile(configuration, node);
+  await refuseLate(input);
   const offsetMs =
     input.clockOffsetMs === 'measure' ? await measureClock(tools, configuration, node) : (input.clockOffsetMs ?? 0);
-  const deadline = Date.now() + offsetMs + input.timeoutMs;
+  // The measurement may have taken any time.
+  await refuseLate(input);
+  const deadline = (input.lookedAt ?? Date.now()) + offsetMs + input.timeoutMs;
   const result = await runOnNode(tools, configuration, node, input.script, {
     args: [lock, String(deadline), describeActor(), ...input.args],
     timeoutMs: input.timeoutMs,
   });
   refuseUnlocked(configuration, node, result);
   return result;
+}
+
+/** @throws CancelledFailure; Unreachable */
+async function refuseLate({ node, timeoutMs, lookedAt, isCleanup }: ActInput): Promise<void> {
+  const { cancellationSignal, cancellationDetails, cancelled } = Context.current();
+  const mayCleanUp = isCleanup === true && cancellationDetails?.cancelRequested === true;
+  if (cancellationSignal.aborted && !mayCleanUp) await cancelled;
+  if (lookedAt === undefined || Date.now() < lookedAt + timeoutMs) return;
+  const ago = `${String(Math.round((Date.now() - lookedAt) / 1000))} s`;
+  throw failure(
+    'unreachable',
+    `node ${String(node.id)} (${node.host}): nothing was done, because the world was looked at too long ago (${ago}); it is looked at again`,
+  );
 }
 
 /** Without the lock: for scripts that only look, or take it themselves. @throws Unreachable or Configuration when it was not started */

@@ -2,7 +2,7 @@
 // They print KEY=value lines. postgresql.auto.conf travels as base64: it may hold a password, and bytes of any encoding.
 
 import { rebuildMarkName } from '../../domain/rebuild';
-import { dataFunctions } from './data-scripts';
+import { dataFunctions, restoredMarkName } from './data-scripts';
 import { actPreamble } from './scripts';
 
 /** Exit status: the cluster file is wrong; `refused=` says why. */
@@ -61,11 +61,12 @@ find_sets() { SAVED=$(home_path "$1"); LAST=$(list_sets | head -n 1); LAST=\${LA
 list_sets() { ls "$SAVED" 2>/dev/null | grep -E '^[0-9]{8}T[0-9]{6}Z(\\.1)*$' | sort -r; }
 `;
 
-/** Arguments after the preamble's: DATA SAVED. Prints set= (a path, or nothing), saved= or skipped=, left=. */
+/** Arguments after the preamble's: DATA SAVED JOBS. Prints set= (a path, or nothing), saved= or skipped=, left=. */
 export const saveScript = `
 ${actPreamble}
 DATA=$1
 ${listFunctions}
+JOBS=$(home_path "$3")
 umask 077
 find_sets "$2"
 keep_last() { echo "skipped=$1"; echo "set=$LAST"; exit 0; }
@@ -76,6 +77,10 @@ echo "mark=$(mark_of "$REAL")"
 # are those of another node. A directory whose removal was begun lacks anything.
 ! exists "$REAL/backup_label" || keep_last "$DATA is a copy that was never started (backup_label)"
 for name in PG_VERSION global/pg_control postmaster.opts; do exists "$REAL/$name" || keep_last "$DATA has no $name"; done
+# Once it is started, which renames backup_label, a copy that was not verified looks like the node's own data.
+for job in "$JOBS"/base-backup-*; do
+  [ -z "$(find "$REAL/backup_label.old" -newer "$job/script" 2>/dev/null)" ] || keep_last "a rebuild that has not ended may have written into $DATA (\${job##*/})"
+done
 [ -z "$LAST" ] || for name in postgresql.conf pg_hba.conf; do
   ! exists "$LAST/$name" || exists "$REAL/$name" || keep_last "$DATA has lost its $name"
 done
@@ -138,7 +143,7 @@ for name in standby recovery; do exists "$REAL/$name.signal" && echo "$name=yes"
 echo "end=yes"
 `;
 
-/** Arguments after the preamble's: DATA ID SET(a path, or nothing) AUTO(base64). Prints changed=, left=; proves what it wrote. */
+/** Arguments after the preamble's: DATA ID SET(a path, or nothing) AUTO(base64). Prints changed=, left=; proves what it wrote. Once only. */
 export const restoreScript = `
 ${actPreamble}
 ID=$2 SET=$3 WANTED=$4
@@ -146,8 +151,9 @@ ${stoppedFunctions}
 enter "$1"
 [ "$(mark_of "$REAL")" = "$ID" ] || refuse "$1 is not the fresh copy of rebuild $ID"
 umask 077
-CHANGED=no
+CHANGED=no DONE=$REAL/${restoredMarkName}
 ENTRIES=$(list_entries "$REAL") || exit 1
+[ "$(cat "$DONE" 2>/dev/null)" != "$ID" ] || { print_left; echo "changed=no"; exit 0; }
 others() { grep -vxF "$AUTO"; }
 IFS=$NL; set -f
 if [ -n "$SET" ]; then
@@ -168,6 +174,7 @@ ENTRIES=$(list_entries "$REAL")
 print_left
 [ -z "$SET" ] || [ "$(kept | others | fingerprint "$REAL")" = "$(say "$OURS" | fingerprint "$SET")" ] || fail "$REAL differs from $SET"
 [ "$(encode <"$REAL/$AUTO")" = "$WANTED" ] || fail "$REAL/$AUTO is not as written"
+say "$ID" >"$DONE.new" && sync "$DONE.new" && mv "$DONE.new" "$DONE" && sync "$REAL" || exit 1
 echo "changed=$CHANGED"
 `;
 

@@ -10,6 +10,9 @@ export const refusedStatus = 3;
 /** In a data directory that is being emptied, until that is done. Holds the rebuild's id. */
 export const removingMarkName = 'pgpool-runbook.removing';
 
+/** In a fresh copy once its node's own configuration is back: what people mend there afterwards stays. Holds the rebuild's id. */
+export const restoredMarkName = 'pgpool-runbook.restored';
+
 /**
  * `real_path PATH`: without symbolic links, also when only its parent exists. `mark_of DIRECTORY`: the id of the unfinished
  * rebuild whose copy it is. `link_path DATA NAME`: of pg_wal or a tablespace. `whole DIRECTORY`: refuses what is not simply a

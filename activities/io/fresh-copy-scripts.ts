@@ -50,7 +50,9 @@ check() {
     for PART in "$REAL"/* "$REAL"/.[!.]*; do ! holds_mount "$PART/" || refuse "something is mounted at $PART"; done
   fi
   [ -z "$(postgres_processes "$REAL")" ] || refuse "PostgreSQL works in $1"
-  [ ! -e "$1/postmaster.pid" ] || refuse "$1 was started: it has a postmaster.pid"
+  # pg_basebackup brings neither (backup/basebackup.c, excludeFiles). The second stays from the first start on.
+  [ ! -e "$1/postmaster.pid" ] || refuse "$1 was started: it has a postmaster.pid; stop it and remove $1"
+  [ "$MODE" = sibling ] || [ ! -e "$1/postmaster.opts" ] || refuse "$1 was started: it has a postmaster.opts; stop it, look whether it took writes, and empty $1"
 }
 for PLACE in "$@"; do check "$PLACE"; done
 # removeFirst writes into the directory itself, which may be a mount point, or have a parent of root's.
@@ -69,6 +71,8 @@ export const baseBackupScript = `
 BIN=$1 PASSFILE=$2; shift 2
 case $PASSFILE in "~/"*) PASSFILE=$HOME/\${PASSFILE#"~/"};; esac
 export LC_ALL=C PGPASSFILE="$PASSFILE"
+# --write-recovery-conf would write it into a file.
+unset PGPASSWORD
 exec "$BIN/pg_basebackup" "$@"
 `;
 
@@ -81,5 +85,13 @@ for PROGRAM in pg_verifybackup pg_waldump; do [ -x "$BIN/$PROGRAM" ] || { echo "
 rm -f "$MARK.new"
 "$BIN/pg_verifybackup" --exit-on-error "$FRESH" || exit
 umask 077
+# Whoever starts the copy starts it read-only.
+[ -e "$FRESH/standby.signal" ] || : >"$FRESH/standby.signal" && sync "$FRESH/standby.signal" || exit 4
 echo "$ID" >"$MARK.new" && sync "$MARK.new" && mv "$MARK.new" "$MARK" && sync "$FRESH" || exit 4
+`;
+
+/** Arguments after the preamble's: DATA, then NAMEs of files of ours in it that are left over. */
+export const removeLeftoverMarksScript = `
+${actPreamble}
+cd "$1" && shift && rm -f -- "$@" && sync .
 `;

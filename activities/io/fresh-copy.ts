@@ -55,6 +55,8 @@ export async function settleCopy(tools: Tools, input: CopyInput): Promise<CopyFa
     ],
     timeoutMs: actMs,
     clockOffsetMs: 'measure',
+    // A cancelled attempt must get as far as the job that it is to end.
+    isCleanup: true,
   });
   const read = (key: string): string | undefined => new RegExp(`^${key}=(.*)$`, 'm').exec(stdout)?.[1];
   const state = read('state') as CopyState | undefined;

@@ -3,7 +3,7 @@
 
 import { Context } from '@temporalio/activity';
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/cluster';
-import { actOnNode, jobsDirectory, runOnNode } from './act';
+import { type ActInput, actOnNode, jobsDirectory, runOnNode } from './act';
 import { failure, messageOf } from './failures';
 import { endJobScript, listJobsScript, pollJobScript, removeJobsScript, startJobScript } from './job-scripts';
 import type { Tools } from './tools';
@@ -16,6 +16,8 @@ export interface JobInput {
   /** POSIX sh; its arguments show in the node's process list, so they hold no secret. */
   readonly script: string;
   readonly args: readonly string[];
+  /** As ActInput's, for the start of the job. */
+  readonly lookedAt?: number | undefined;
 }
 
 /** `lost`: nothing of it is left and no result was written (a reboot, a SIGKILL): look before acting. `log`: its last 256 KiB. */
@@ -48,7 +50,7 @@ export async function runJob(tools: Tools, input: JobInput, describe: (log: stri
       return await followJob(tools, input, log);
     } catch (error) {
       if (context.cancellationDetails?.cancelRequested !== true) throw error;
-      await endJob(tools, input.configuration, input.node, input.name);
+      await endJob(tools, input.configuration, input.node, input.name, true);
       return await context.cancelled;
     }
   };
@@ -70,6 +72,7 @@ export async function beatWhile<T>(describe: () => unknown, body: () => Promise<
 
 /**
  * Ends a job if it runs (group TERM, after 5 s KILL), waits until nothing of it is left, and removes its directory.
+ * @param isCleanup also in an activity that was cancelled
  * @throws Unproven when something of it is left or the outcome is unknown
  */
 export async function endJob(
@@ -77,12 +80,14 @@ export async function endJob(
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
   name: string,
+  isCleanup = false,
 ): Promise<void> {
   await act(tools, configuration, node, {
     what: `end job ${name}`,
     script: endJobScript,
     args: [name],
     timeoutMs: endMs,
+    isCleanup,
   });
 }
 
@@ -162,12 +167,13 @@ async function followJob(tools: Tools, input: JobInput, log: Log): Promise<JobEn
   }
 }
 
-async function startJob(tools: Tools, { configuration, node, name, script, args }: JobInput): Promise<void> {
+async function startJob(tools: Tools, { configuration, node, name, script, args, lookedAt }: JobInput): Promise<void> {
   await act(tools, configuration, node, {
     what: `start job ${name}`,
     script: startJobScript.script,
     args: [name, startJobScript.supervisor, script, ...args],
     timeoutMs: startMs,
+    lookedAt,
   });
 }
 
@@ -198,11 +204,8 @@ async function pollJob(tools: Tools, { configuration, node, name }: JobInput, of
   }
 }
 
-interface JobAct {
+interface JobAct extends Pick<ActInput, 'script' | 'args' | 'timeoutMs' | 'lookedAt' | 'isCleanup'> {
   readonly what: string;
-  readonly script: string;
-  readonly args: readonly string[];
-  readonly timeoutMs: number;
 }
 
 /** @throws Unproven when it failed; Unreachable when its outcome is unknown. */
@@ -210,15 +213,14 @@ async function act(
   tools: Tools,
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
-  { what, script, args, timeoutMs }: JobAct,
+  { what, args, ...more }: JobAct,
 ): Promise<void> {
   const directory = jobsDirectory(configuration, node);
   const result = await actOnNode(tools, {
+    ...more,
     configuration,
     node,
-    script,
     args: [directory, ...args],
-    timeoutMs,
     clockOffsetMs: 'measure',
   });
   if (result.exitCode === 0) return;

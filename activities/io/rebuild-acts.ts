@@ -17,6 +17,8 @@ export interface RebuildAct {
   readonly args: readonly string[];
   /** For the message of a failure: "set its data aside". */
   readonly what: string;
+  /** From confirmReplaceable. */
+  readonly lookedAt?: number;
 }
 
 const sqlMs = 2000;
@@ -97,7 +99,8 @@ export async function confirmReplaceable(
   configuration: ClusterConfiguration,
   node: number,
   primary: number,
-): Promise<{ readonly systemIdentifier: string }> {
+): Promise<{ readonly systemIdentifier: string; readonly lookedAt: number }> {
+  const lookedAt = Date.now();
   const name = `node ${String(node)}`;
   const source = `node ${String(primary)}`;
   if (node === primary) throw failure('worldChanged', `${name} is the primary: its data is never replaced`);
@@ -112,5 +115,5 @@ export async function confirmReplaceable(
   const other = all.find((entry) => entry.node !== primary && entry.isInRecovery === false);
   if (other)
     throw failure('worldChanged', `${name}: its data stays, because node ${String(other.node)} accepts writes, too`);
-  return { systemIdentifier: facts.systemIdentifier };
+  return { systemIdentifier: facts.systemIdentifier, lookedAt };
 }

@@ -2,7 +2,7 @@
 // Arguments end with LINK CURRENT FRESH ASIDE of every directory, the data directory's (LINK -) first.
 
 import { freshSuffix, rebuildMarkName } from '../../domain/rebuild';
-import { removingMarkName } from './data-scripts';
+import { removingMarkName, restoredMarkName } from './data-scripts';
 import { moveFunctions, rememberLinks } from './replace-scripts';
 import { actPreamble } from './scripts';
 
@@ -42,6 +42,10 @@ check_linked() {
   NAME=$(strange_name "$1" "$2" "$VERSION"); [ -z "$NAME" ] || refuse "$2/$NAME is not PostgreSQL's own"
 }
 each check_linked "$@"
+# Their room counts as free in the plan.
+make_room() { remove_leftover "$2" || refuse "$2${freshSuffix} is in use or is not a plain directory: remove it yourself"; }
+make_room - "$CURRENT"
+each make_room "$@"
 if exists "$CURRENT" && ! is_empty "$CURRENT"; then
   printf '%s\\n' "$ID" >"$CURRENT/${removingMarkName}" && sync_paths "$CURRENT/${removingMarkName}" || fail "cannot write into $CURRENT"
   if [ -f "$CURRENT/PG_VERSION" ]; then
@@ -77,16 +81,13 @@ is_aside() {
   [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] && [ "$(real_path "$1")" = "$1" ] && ! is_mount "$1"
 }
 # The last data that served is kept, not a copy that came after it and was never more than a standby: it holds nothing of its own.
+# A former primary that was fenced and came up again is in recovery, too.
 is_failed_copy() {
   exists "$1/${rebuildMarkName}" || return 1
-  [ -f "$1/backup_label" ] || REAL=$1 control_file | grep -qxE 'state=(shut down in recovery|in archive recovery)'
-}
-is_in_use() { [ -n "$(postgres_processes "$1")" ]; }
-remove_leftover() { # of the place CURRENT
-  OLD=$1${freshSuffix}
-  exists "$OLD" || return 0
-  [ -d "$OLD" ] && [ ! -L "$OLD" ] && [ -O "$OLD" ] && ! is_mount "$OLD" && ! is_in_use "$OLD" || { echo "used=$OLD"; return 1; }
-  wipe "$OLD" && rmdir "$OLD" || fail "cannot remove $OLD"
+  [ ! -f "$1/backup_label" ] || return 0
+  read_mark "$1"
+  case $MARK in before-promotion|after-return) return 1;; esac
+  REAL=$1 control_file | grep -qxE 'state=(shut down in recovery|in archive recovery)'
 }
 remove() {
   PLACE=\${1%.replaced-*}
@@ -129,6 +130,6 @@ ID=$1 LINKS=$(home_path "$2") CURRENT=$4; shift 2
 is_copy "$CURRENT" || exit 0
 unmark_linked() { [ "$2" = "$CURRENT" ] || ! is_copy "$2" || rm -f "$2/${rebuildMarkName}" "$2/${rebuildMarkName}.new"; }
 each unmark_linked "$@"
-rm -f "$LINKS" && rm "$CURRENT/${rebuildMarkName}" && sync_paths "$CURRENT" || fail "cannot remove the mark in $CURRENT"
+rm -f "$LINKS" "$CURRENT/${restoredMarkName}" && rm "$CURRENT/${rebuildMarkName}" && sync_paths "$CURRENT" || fail "cannot remove the mark in $CURRENT"
 echo "finished=yes"
 `;

@@ -1,13 +1,14 @@
 // Shell that moves data directories of a rebuild on a node: the old ones aside, the verified copy into their place. By rename only.
 // Arguments after the preamble's: BIN ID LINKS, then LINK CURRENT FRESH ASIDE of every directory, the data directory's (LINK -) first.
 
-import { rebuildMarkName } from '../../domain/rebuild';
+import { freshSuffix, rebuildMarkName } from '../../domain/rebuild';
 import { dataFunctions } from './data-scripts';
 import { actPreamble } from './scripts';
 
 /**
  * `each FUNCTION LINK CURRENT FRESH ASIDE ...` calls it for each directory.
  * `mark DIRECTORY`: a linked directory of the copy, so that it can be told from an old one wherever it is.
+ * `remove_leftover CURRENT`: the copy beside it, of an earlier rebuild; prints used= when that is not ours to remove now.
  */
 export const moveFunctions = `
 ${dataFunctions}
@@ -21,6 +22,15 @@ is_copy() { [ -d "$1" ] && [ "$(mark_of "$1")" = "$ID" ]; }
 fresh_copy() {
   is_copy "$FRESH" || refuse "$FRESH is not the verified copy of rebuild $ID"
   [ -f "$FRESH/backup_label" ] || refuse "$FRESH was started by somebody: remove it, so that it is copied anew"
+  # Whoever starts it where it will be, starts it read-only.
+  [ -e "$FRESH/standby.signal" ] || { : >"$FRESH/standby.signal" && sync_paths "$FRESH/standby.signal"; } || fail "cannot write $FRESH/standby.signal"
+}
+is_in_use() { [ -n "$(postgres_processes "$1")" ]; }
+remove_leftover() {
+  OLD=$1${freshSuffix}
+  exists "$OLD" || return 0
+  [ -d "$OLD" ] && [ ! -L "$OLD" ] && [ -O "$OLD" ] && ! is_mount "$OLD" && ! is_in_use "$OLD" || { echo "used=$OLD"; return 1; }
+  wipe "$OLD" && rmdir "$OLD" || fail "cannot remove $OLD"
 }
 each() { for_each=$1; shift; while [ $# -gt 3 ]; do "$for_each" "$1" "$2" "$3" "$4"; shift 4; done; }
 `;

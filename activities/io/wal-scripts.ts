@@ -69,6 +69,7 @@ echo "set=$SET"
 [ ! -e "$SET/report" ] || sed 's/^/report_/' "$SET/report"
 REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "seen=there is no data directory at $DATA"; exit 0; }
 [ ! -e "$REAL/$MARK_FILE" ] || echo "rebuild=$(cat "$REAL/$MARK_FILE")"
+[ ! -e "$REAL/backup_label" ] || echo "backup_label=yes"
 [ ! -e "$REAL/standby.signal" ] || echo "standby_signal=yes"
 read_mark "$REAL"; echo "fence_mark=$MARK"
 control_file
@@ -98,11 +99,12 @@ echo "record=$RECORD"
 `;
 
 /**
- * A job. Arguments: WAL BIN SET RANGES, then lines of the report that are known already. Copies the segments and all histories, reads the copy
- * with pg_waldump, writes the report into it and puts the set in place; then removes all but the five newest sets.
+ * A job. Arguments: WAL BIN SET RANGES KNOWN(lines of the report) KEEP(yes|no: the set that is there is of data that was replaced).
+ * Copies the segments and all histories, reads the copy with pg_waldump, writes the report into it and puts the set in place;
+ * then removes all but the five newest sets.
  */
 export const saveWalScript = `
-WAL=$1 BIN=$2 SET=$3 RANGES=$4 KNOWN=$5
+WAL=$1 BIN=$2 SET=$3 RANGES=$4 KNOWN=$5 KEEP=$6
 ${walFunctions}
 umask 077
 NEW=$SET.tmp SETS=\${SET%/*}/diverged-wal-
@@ -139,6 +141,7 @@ each_range read_range
   echo "commits=$COMMITS"; echo "last_commit=$LAST"; echo "ended=$(cat "$NEW/ended")"; } >"$NEW/report" || fail "cannot write $NEW/report"
 rm -f "$NEW/ended" "$NEW/segments"
 find "$NEW" -exec sync {} +
+[ "$KEEP" = no ] || mv -T "$SET" "$SET.$(date +%Y%m%dT%H%M%SZ)" || fail "cannot rename $SET"
 rm -rf "$SET"; mv -T "$NEW" "$SET" || fail "cannot put $SET in place"
 sync "\${SET%/*}"
 ls -d "$SETS"*Z-???????? | grep -vxF "$SET" | sort -r | tail -n +5 | while read -r OLD; do rm -rf "$OLD"; done

@@ -96,6 +96,7 @@ it('copies the primary beside the standby’s data, which goes on serving; the s
   expect(result.line).toMatch(/^node 1: base backup of [0-9.]+ MB from node 0 is complete$/);
   expect(result.bytes).toBeGreaterThan(5_000_000);
   expectCopied();
+  expect(existsSync(path.join(fresh(), 'standby.signal'))).toBe(true);
   expect(await bed.ask(1, 'select pg_is_in_recovery() as standby')).toEqual({ standby: true });
   expect(await baseBackup()).toEqual({
     changed: false,
@@ -105,7 +106,31 @@ it('copies the primary beside the standby’s data, which goes on serving; the s
   const secrets = readFileSync(bed.configuration.postgres.passFile, 'utf8').trim().split('\n');
   for (const secret of secrets.map((line) => line.split(':').at(-1)!)) {
     for (const file of readdirSync(job())) expect(readFileSync(path.join(job(), file), 'utf8')).not.toContain(secret);
+    const settings = readFileSync(path.join(fresh(), 'postgresql.auto.conf'), 'utf8');
+    expect(settings).toMatch(/^primary_conninfo = /m);
+    expect(settings).not.toContain(secret);
   }
+});
+
+it('removes a mark that a former rebuild left over on the primary, or copies nothing', async () => {
+  const [mark, restored] = ['rebuild', 'restored'].map((name) =>
+    path.join(bed.node(0).dataDirectory, `pgpool-runbook.${name}`),
+  ) as [string, string];
+  for (const file of [mark, restored]) writeFileSync(file, '20261123T101530Z-0a1b2c3d\n');
+  expect(await baseBackup()).toMatchObject({ changed: true });
+  expect([mark, restored].map((file) => existsSync(file))).toEqual([false, false]);
+  expectCopied();
+  expect(readdirSync(fresh()).filter((name) => name.startsWith('pgpool-runbook'))).toEqual([]);
+  for (const directory of [fresh(), jobs()]) rmSync(directory, { recursive: true });
+
+  mkdirSync(mark);
+  const failure = await failureOf(baseBackup());
+  rmSync(mark, { recursive: true });
+  expect(failure).toMatchObject({ type: 'Unproven', nonRetryable: false });
+  expect(failure.message).toMatch(
+    /pgpool-runbook\.rebuild of a former rebuild could not be removed: .*; remove it there$/,
+  );
+  expectNothingLeft();
 });
 
 it('has nothing to do for a copy that was put in place', async () => {
@@ -253,7 +278,7 @@ it.each([
       mkdirSync(fresh());
       writeFileSync(path.join(fresh(), 'postmaster.pid'), '');
     },
-    /was started/,
+    /was started: it has a postmaster\.pid; stop it and remove \S+pgpool-runbook-rebuild: nothing was removed$/,
   ],
 ])('removes nothing where the copy belongs that %s', async (_, make, seen) => {
   const elsewhere = path.join(bed.layout.directory, 'elsewhere');
@@ -291,6 +316,17 @@ describe('into the directory itself (removeFirst)', () => {
     expect(failure).toMatchObject({ type: 'WorldChanged' });
     expect(failure.message).toMatch(/is not empty, and no base backup of this rebuild has written into it/);
     expect(readdirSync(place())).toEqual(['PG_VERSION']);
+  });
+
+  it('empties nothing that somebody has started', async () => {
+    for (const directory of [jobs(), job()]) makeDirectoryFor(bed.layout.user, directory);
+    writeFileSync(path.join(place(), 'postmaster.opts'), '');
+    const failure = await failureOf(baseBackup({ rebuild: plan() }));
+    expect(failure).toMatchObject({ type: 'WorldChanged' });
+    expect(failure.message).toMatch(
+      /was started: it has a postmaster\.opts; stop it, look whether it took writes, and/,
+    );
+    expect(readdirSync(place())).toEqual(['postmaster.opts']);
   });
 
   it('leaves the directory empty when it is cancelled', async () => {

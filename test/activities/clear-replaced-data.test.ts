@@ -15,6 +15,7 @@ import path from 'node:path';
 import type { ClearReplacedDataInput, ClearReplacedDataResult } from '../../activities/clear-replaced-data';
 import type { ClusterConfiguration, PolicyConfiguration } from '../../domain/cluster';
 import type { RebuildPlan } from '../../domain/rebuild';
+import { writeFor } from '../../lab/files';
 import {
   beside,
   expectRows,
@@ -89,6 +90,8 @@ describe('once the node streams', () => {
   it('keeps the replaced data, says where, and removes everything else of ours; the second time nothing is left', async () => {
     makeAside(olderId);
     makeFor(bed, leftover(), ['half']);
+    const restored = path.join(data(), 'pgpool-runbook.restored');
+    writeFor(bed.layout.user, restored, `${rebuildId}\n`);
     const kept = listing(aside());
     const result = await clear();
     expect(result).toMatchObject({ changed: true, kept: aside() });
@@ -98,6 +101,7 @@ describe('once the node streams', () => {
     expect(names()).toEqual(['data', path.basename(aside())]);
     expect(listing(aside())).toBe(kept);
     expect(readMark(data())).toBeNull();
+    expect(existsSync(restored)).toBe(false);
     expect(existsSync(jobs())).toBe(false);
     expect(existsSync(`${jobs()}.links`)).toBe(false);
     expect(await clear()).toEqual({ changed: false, line: 'node 1: nothing is left to clear up', kept: null });
@@ -141,6 +145,13 @@ describe('once the node streams', () => {
     const file = path.join(aside(), 'global/pg_control');
     execFileSync('cp', [path.join(bed.node(0).dataDirectory, 'global/pg_control'), file]);
     chownSync(file, bed.layout.user.uid, bed.layout.user.gid);
+    makeAside(olderId);
+    expect(await clear()).toMatchObject({ kept: aside() });
+  });
+
+  it('keeps data that was a primary, was fenced, and came up once more', async () => {
+    writeMark(bed, aside(), olderId);
+    writeFor(bed.layout.user, path.join(aside(), 'standby.signal'), 'after-return\n');
     makeAside(olderId);
     expect(await clear()).toMatchObject({ kept: aside() });
   });

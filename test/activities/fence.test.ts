@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync, chmodSync, renameSync } from '
 import path from 'node:path';
 import type { FenceInput, FenceResult } from '../../activities/fence';
 import type { ClusterConfiguration } from '../../domain/cluster';
-import { type Bed, createTools, dieDuring, perform, startBed, waitFor } from './support';
+import { type Bed, createEnvironment, createTools, dieDuring, failureOf, perform, startBed, waitFor } from './support';
 
 let bed: Bed;
 
@@ -187,6 +187,16 @@ it('does not run fenceCommand for a node that it stopped itself', async () => {
   const result = await fence({ configuration: withFenceCommand(['/usr/bin/touch', file]) });
   expect(result.outcome).toBe('confirmed');
   expect(existsSync(file)).toBe(false);
+});
+
+it('does not run fenceCommand when it is cancelled', async () => {
+  const file = path.join(bed.layout.directory, 'cancelled');
+  const environment = createEnvironment();
+  environment.cancel();
+  const input = inputFor({ configuration: withFenceCommand(['/usr/bin/touch', file]) });
+  expect(await failureOf(perform(bed.tools, 'fence', input, environment))).toMatchObject({ name: 'CancelledFailure' });
+  expect(existsSync(file)).toBe(false);
+  expect(bed.processes(0)).not.toEqual([]);
 });
 
 /** Another act of ours on the node: holds the lock until it is told to end. */

@@ -1,5 +1,15 @@
 // placeData against real nodes: the copy comes into its place whole, with its links right, and nodes start from it and stream.
-import { existsSync, mkdirSync, readlinkSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import type { PlaceDataInput, PlaceDataResult } from '../../activities/place-data';
 import type { RebuildDirectory, RebuildPlan } from '../../domain/rebuild';
@@ -54,6 +64,20 @@ it('puts the copy in place; the second time it has nothing to do; the node strea
   expect(await place()).toEqual({ changed: false, line });
   await expectStreaming(bed);
   expect(await place()).toEqual({ changed: false, line });
+});
+
+it('puts nothing in place that would accept writes if somebody started it before it is configured', async () => {
+  const configuration = readFileSync(path.join(data(), 'postgresql.conf'));
+  await perform(bed.tools, 'baseBackup', { ...inputFor(), primary: 0 });
+  await perform(bed.tools, 'verifyBackup', inputFor());
+  await bed.stop(1);
+  rmSync(path.join(fresh(), 'standby.signal'));
+  await perform(bed.tools, 'setDataAside', { ...inputFor(), primary: 0 });
+  await place();
+  // The primary's port is taken on this machine.
+  writeFileSync(path.join(data(), 'postgresql.conf'), configuration);
+  await bed.lab.start(1);
+  expect(await bed.ask(1, 'select pg_is_in_recovery() as standby')).toEqual({ standby: true });
 });
 
 describe('with a linked pg_wal and a tablespace', () => {

@@ -20,7 +20,7 @@ import {
   writeMark,
 } from './data-support';
 import { planOf, rebuildId } from './rebuild-support';
-import { type Bed, createTools, dieDuring, failureOf, perform, startBed } from './support';
+import { type Bed, createTools, dieDuring, failureOf, perform, sleepAfterLook, startBed } from './support';
 
 let bed: Bed;
 
@@ -74,6 +74,19 @@ it('empties the data directory in place; what comes there afterwards is never re
   await expectStreaming(bed);
 });
 
+it('removes what an earlier copy left beside it, or else removes nothing', async () => {
+  await bed.stop(1);
+  const leftover = `${data()}.pgpool-runbook-rebuild`;
+  makeFor(bed, leftover, ['half']);
+  const free = await occupy(bed, leftover);
+  const before = everything();
+  expect((await failureOf(remove())).message).toMatch(/pgpool-runbook-rebuild is in use or is not a plain directory/);
+  expect(everything()).toBe(before);
+  await free();
+  expect(await remove()).toMatchObject({ changed: true });
+  expect(existsSync(leftover)).toBe(false);
+});
+
 describe('with a linked pg_wal and a tablespace', () => {
   let linked: Partial<RebuildDirectory>[];
   beforeEach(async () => {
@@ -83,8 +96,10 @@ describe('with a linked pg_wal and a tablespace', () => {
 
   it('empties them, too, and the copy comes into the same places', async () => {
     const rebuild = planFirst(linked);
+    makeFor(bed, `${current(1)}.pgpool-runbook-rebuild`, ['half']);
     expect(await remove({ rebuild })).toMatchObject({ changed: true });
     for (const directory of rebuild.directories) expect(readdirSync(directory.current)).toEqual([]);
+    expect(existsSync(`${current(1)}.pgpool-runbook-rebuild`)).toBe(false);
     const { facts } = await perform(bed.tools, 'inspectData', { ...inputFor() });
     expect(facts.linked.map((entry) => entry.path)).toEqual(linked.map((entry) => entry.current));
     await makeCopy(bed, rebuild);
@@ -149,7 +164,6 @@ it('cannot be started half-way, and goes on from there', async () => {
 
 it.each([
   ['before the job was started', { beforeScript: 'setsid -f' }],
-  ['while the job runs', { saying: 'remove its data' }],
   ['after the job was started', { afterScript: 'setsid -f' }],
 ])('is completed by another worker when the first is killed %s', async (_, moment) => {
   await bed.stop(1);
@@ -254,6 +268,16 @@ describe('refuses, and touches nothing, when', () => {
     expect((await failureOf(remove({ node: 0, primary: 1 }))).message).toMatch(/not the primary any more/);
     await bed.ask(1, 'select pg_promote()');
     expect((await failureOf(remove())).message).toMatch(/node 1 accepts writes, too/);
+  });
+
+  it('the worker was suspended after its look', async () => {
+    await bed.stop(1);
+    const before = everything();
+    sleepAfterLook(bed.tools, 60_001);
+    const failure = await failureOf(remove()).finally(() => jest.restoreAllMocks());
+    expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+    expect(failure.message).toMatch(/looked at too long ago/);
+    expect(everything()).toBe(before);
   });
 
   it('the primary does not answer', async () => {

@@ -83,7 +83,8 @@ function expectOwnFiles(): void {
   expect(readdirSync(at('conf.d'))).toEqual(['own.conf']);
   expect(statSync(at('conf.d')).mode & 0o777).toBe(0o750);
   expect(existsSync(at('primary-only.conf'))).toBe(false);
-  expect(readdirSync(at('')).filter((name) => name.startsWith('pgpool-runbook'))).toEqual([rebuildMarkName]);
+  const ours = readdirSync(at('')).filter((name) => name.startsWith('pgpool-runbook'));
+  expect(ours.sort()).toEqual([rebuildMarkName, 'pgpool-runbook.restored']);
   expect(setting('maintenance_work_mem')).toBeNull();
   expect(setting('restore_command')).toBe('false');
   for (const name of ['primary_conninfo', 'primary_slot_name', 'synchronous_standby_names', 'recovery_target_timeline'])
@@ -126,6 +127,21 @@ describe('with a saved set', () => {
     expect(conninfo).toContain(`host='${bed.node(0).host}'`);
     // The former conninfo is the raw one of the set.
     expect(conninfo).toContain(`password='hunter2'`);
+  });
+
+  it('leaves what a person mended there afterwards', async () => {
+    const { line } = await restore();
+    writeFor(bed.layout.user, at('postgresql.conf'), '# mended\n');
+    writeFor(bed.layout.user, at('postgresql.auto.conf'), "work_mem = '6MB'\n");
+    expect(await restore()).toEqual({ changed: false, line });
+    expect(read('postgresql.conf')).toBe('# mended\n');
+    expect(setting('work_mem')).toBe('6MB');
+  });
+
+  it('is done anew in the copy of another rebuild', async () => {
+    writeFor(bed.layout.user, at('pgpool-runbook.restored'), '20261101T000000Z-ffffffff\n');
+    expect((await restore()).changed).toBe(true);
+    expectOwnFiles();
   });
 
   it('finishes what a killed attempt left half done', async () => {

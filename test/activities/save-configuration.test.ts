@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
 } from 'node:fs';
 import path from 'node:path';
 import type { SaveConfigurationInput, SaveConfigurationResult } from '../../activities/save-configuration';
@@ -39,12 +40,12 @@ interface Place {
 function make(files: Readonly<Record<string, string>> = {}): Place {
   const directory = path.join(bed.layout.directory, `made${String(++made)}`);
   const data = path.join(directory, 'data');
-  for (const part of ['', 'data', 'data/global', 'data/base', 'data/pg_tblspc', 'saved'])
+  for (const part of ['', 'data', 'data/global', 'data/base', 'data/pg_tblspc', 'saved', 'jobs'])
     makeDirectoryFor(bed.layout.user, path.join(directory, part), 0o700);
   const configuration: ClusterConfiguration = {
     ...bed.configuration,
     nodes: bed.configuration.nodes.map((node) => ({ ...node, dataDirectory: data })),
-    paths: { ...bed.configuration.paths, savedConfiguration: path.join(directory, 'saved') },
+    paths: { jobs: path.join(directory, 'jobs'), savedConfiguration: path.join(directory, 'saved') },
   };
   const saved = path.join(directory, 'saved', `${configuration.cluster}.node0`);
   for (const [name, text] of Object.entries({
@@ -57,6 +58,14 @@ function make(files: Readonly<Record<string, string>> = {}): Place {
   return { input: { configuration, node: 0, rebuildId: null }, data, saved };
 }
 
+/** It began a minute ago. */
+const makeJob = ({ input: { configuration } }: Place, name: string): void => {
+  const jobs = path.join(configuration.paths.jobs, `${configuration.cluster}.node0`);
+  for (const directory of [jobs, path.join(jobs, name)]) makeDirectoryFor(bed.layout.user, directory);
+  const script = path.join(jobs, name, 'script');
+  writeFor(bed.layout.user, script, '');
+  utimesSync(script, Date.now() / 1000 - 60, Date.now() / 1000 - 60);
+};
 const write = (place: Place, name: string, text: string): void => {
   writeFor(bed.layout.user, path.join(place.data, name), text);
 };
@@ -107,7 +116,7 @@ describe('a running node', () => {
     expect(again).toEqual({
       changed: false,
       line: `node 1: its configuration is as in ${set}; left out: dump.sql (larger than 16 MiB)`,
-      set,
+      ...{ set, mark: null },
     });
     expect(readdirSync(directory)).toEqual([path.basename(set)]);
     await bed.stop(1);
@@ -191,13 +200,22 @@ describe('a directory that does not hold the node’s own configuration', () => 
       },
       /^node 0: nothing to save, \S+ is an unfinished fresh copy of rebuild 20261123T101530Z-0a1b2c3d; /,
     ],
+    [
+      'that a copy was written into and started',
+      (place) => {
+        makeJob(place, 'base-backup-20261123t101530z-0a1b2c3d');
+        write(place, 'backup_label.old', 'START WAL LOCATION');
+      },
+      /^node 0: nothing to save, a rebuild that has not ended may have written into \S+ \(base-backup-\S+\); /,
+    ],
   ])('%s is not saved from, and the last good set survives', async (_, damage, said) => {
     const place = make(whole);
     const { set } = await save(place.input);
     write(place, 'postgresql.conf', 'port = 1 # of the primary\n');
     damage(place);
     const result = await save(place.input);
-    expect(result).toEqual({ changed: false, line: expect.stringMatching(said) as string, set });
+    const mark = said.source.includes('unfinished') ? '20261123T101530Z-0a1b2c3d' : null;
+    expect(result).toEqual({ changed: false, line: expect.stringMatching(said) as string, set, mark });
     expect(result.line).toMatch(new RegExp(`; the last good set is ${set!}$`));
     expect(readdirSync(place.saved)).toEqual([path.basename(set!)]);
     expect(readFileSync(path.join(set!, 'postgresql.conf'), 'utf8')).toBe(whole['postgresql.conf']);

@@ -7,6 +7,7 @@ import { recordEndFunctions } from '../../activities/io/wal-scripts';
 import type { SaveDivergedWalInput, SaveDivergedWalResult } from '../../activities/save-diverged-wal';
 import { parseTimelineHistory } from '../../domain/wal';
 import { writeFor } from '../../lab/files';
+import { runOrFail } from '../../lab/processes';
 import { type Bed, createTools, dieDuring, failureOf, perform, startBed, waitFor } from './support';
 
 let bed: Bed;
@@ -127,10 +128,49 @@ it('answers the same when the data is replaced, or gone', async () => {
   // The fresh copy, with WAL of its own.
   execFileSync('cp', ['-a', `${data()}.aside`, data()]);
   writeFor(bed.layout.user, path.join(data(), 'pgpool-runbook.rebuild'), `${rebuildId}\n`);
+  writeFor(bed.layout.user, path.join(data(), 'backup_label'), '');
   expect(await save()).toEqual(answer);
   rmSync(setOf(rebuildId), { recursive: true });
   expect(await save()).toMatchObject({ changed: false, range: null, wasPrimary: false });
   rmSync(`${data()}.aside`, { recursive: true });
+});
+
+it('sees the writes of a node on which a mark was left over', async () => {
+  await diverge();
+  writeFor(bed.layout.user, path.join(data(), 'pgpool-runbook.rebuild'), '20261101T000000Z-ffffffff\n');
+  expect(await save()).toMatchObject({ changed: true, wasPrimary: true, range: { commits: 3 } });
+});
+
+it('keeps what it saved of the replaced data when the copy itself has taken writes', async () => {
+  await diverge();
+  await save();
+  // In the place of the copy: data that went on from elsewhere, onto a timeline of its own.
+  writeFor(bed.layout.user, path.join(data(), 'pgpool-runbook.rebuild'), `${rebuildId}\n`);
+  writeFor(bed.layout.user, path.join(data(), 'standby.signal'), '');
+  await bed.lab.start(0);
+  await promote(0);
+  await write(2);
+  await bed.stop(0, 'immediate');
+  const second = await save();
+  expect(second).toMatchObject({ changed: true, wasPrimary: true, range: { savedTo: setOf(rebuildId), commits: 5 } });
+  expect(await save()).toEqual({ ...second, changed: false });
+  const [set, former] = readdirSync(saved()).sort();
+  expect(set).toBe(`diverged-wal-${rebuildId}`);
+  expect(readFileSync(path.join(saved(), former!, 'report'), 'utf8')).toMatch(/^commits=3$/m);
+});
+
+it('answers the same when the copy that replaced the data was started', async () => {
+  await diverge();
+  const result = await save();
+  const { user, tools } = bed.layout;
+  rmSync(data(), { recursive: true });
+  const { host, port } = bed.node(1);
+  const source = `host=${host} port=${String(port)} user=replicator passfile=${bed.layout.worker.passFile}`;
+  const argv = ['-D', data(), '-d', source, '-R', '-c', 'fast', '--no-sync', '-w'];
+  await runOrFail(path.join(tools.postgresBin, 'pg_basebackup'), argv, { user });
+  writeFor(user, path.join(data(), 'pgpool-runbook.rebuild'), `${rebuildId}\n`);
+  renameSync(path.join(data(), 'backup_label'), path.join(data(), 'backup_label.old'));
+  expect(await save()).toEqual({ ...result, changed: false });
 });
 
 it('saves nothing where nothing has diverged', async () => {

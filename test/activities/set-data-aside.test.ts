@@ -32,7 +32,7 @@ import {
   writeMark,
 } from './data-support';
 import { planOf, rebuildId } from './rebuild-support';
-import { type Bed, createTools, dieDuring, failureOf, perform, startBed } from './support';
+import { type Bed, createTools, dieDuring, failureOf, perform, sleepAfterLook, startBed } from './support';
 
 let bed: Bed;
 
@@ -285,6 +285,16 @@ describe('refuses, and touches nothing, when', () => {
     expect((await failureOf(setAside({ node: 0, primary: 1 }))).message).toMatch(/not the primary any more/);
     await bed.ask(1, 'select pg_promote()');
     expect((await failureOf(setAside())).message).toMatch(/node 1 accepts writes, too/);
+  });
+
+  it('the worker was suspended after its look', async () => {
+    await stopAndCopy();
+    const before = everything();
+    sleepAfterLook(bed.tools, 60_001);
+    const failure = await failureOf(setAside()).finally(() => jest.restoreAllMocks());
+    expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+    expect(failure.message).toMatch(/looked at too long ago/);
+    expect(everything()).toBe(before);
   });
 
   it('the primary does not answer', async () => {

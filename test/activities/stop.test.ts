@@ -1,11 +1,11 @@
-// stop on real nodes: no process of the data directory is left, whatever state it is in, and the only primary is never stopped.
+// stop on real nodes: no process of the data directory is left, whatever state it is in, and what accepts writes is never stopped.
 import { execFileSync, type ExecFileSyncOptions } from 'node:child_process';
 import { existsSync, readFileSync, renameSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { StopInput, StopResult } from '../../activities/stop';
 import type { ClusterConfiguration } from '../../domain/cluster';
 import { holdLock } from './io/other-act';
-import { type Bed, createTools, dieDuring, failureOf, perform, startBed, waitFor } from './support';
+import { type Bed, createTools, dieDuring, failureOf, perform, sleepAfterLook, startBed, waitFor } from './support';
 
 let bed: Bed;
 
@@ -46,13 +46,6 @@ it('stops a standby at once, without a checkpoint; the second time it finds noth
   expect(readFileSync(path.join(directory(), 'standby.signal'), 'utf8')).toBe('after-return\n');
 });
 
-it('stops a former primary that is up beside its successor', async () => {
-  await bed.ask(1, 'select pg_promote(true)');
-  expect((await stop({ node: 0, primary: 1 })).changed).toBe(true);
-  expect(bed.processes(0)).toEqual([]);
-  expect(await bed.ask(1, 'select pg_is_in_recovery() as readonly')).toEqual({ readonly: false });
-});
-
 describe('what it refuses, and leaves running', () => {
   afterEach(() => {
     expect(bed.processes(1)).not.toEqual([]);
@@ -72,6 +65,21 @@ describe('what it refuses, and leaves running', () => {
       message: 'node 0 is not stopped, because its primary is not known to accept writes: node 1 answers, in recovery',
     });
     expect(bed.processes(0)).not.toEqual([]);
+  });
+
+  it('never stops a former primary that is up beside its successor: a fence does, and saves its WAL', async () => {
+    await bed.ask(1, 'select pg_promote(true)');
+    const failure = await failureOf(stop({ node: 0, primary: 1 }));
+    expect(failure).toMatchObject({ type: 'WorldChanged', nonRetryable: true });
+    expect(failure.message).toMatch(/^node 0 accepts writes: it is not stopped here/);
+    await bed.ask(0, 'create table still_writes (id int)');
+  });
+
+  it('never stops anything by an old look', async () => {
+    sleepAfterLook(bed.tools, 45_001);
+    const failure = await failureOf(stop()).finally(() => jest.restoreAllMocks());
+    expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+    expect(failure.message).toMatch(/looked at too long ago/);
   });
 
   it('never stops a node while its primary is silent', async () => {

@@ -87,6 +87,17 @@ export async function failureOf(running: Promise<unknown>): Promise<ApplicationF
   return result.error;
 }
 
+/** Suspends the worker for that long, by its own clock, after each answer of a node. Until jest.restoreAllMocks(). */
+export function sleepAfterLook({ sql }: Tools, sleepMs: number): void {
+  const query = sql.query.bind(sql);
+  jest.spyOn(sql, 'query').mockImplementation(async (...question) => {
+    const rows = await query(...question);
+    const later = Date.now() + sleepMs;
+    jest.spyOn(Date, 'now').mockImplementation(() => later);
+    return rows;
+  });
+}
+
 /** Nodes of a lab, without anything else of it. Node 0 is the primary, the others stream from it; reset() makes it so again. */
 export class Bed {
   readonly tools: TestTools;

@@ -51,6 +51,12 @@ function expectMarked(): void {
   expect(existsSync(`${mark()}.new`)).toBe(false);
 }
 
+it('marks a copy only once it cannot be started as a primary', async () => {
+  rmSync(inFresh('standby.signal'));
+  expect(await verify()).toMatchObject({ changed: true });
+  expect(existsSync(inFresh('standby.signal'))).toBe(true);
+});
+
 it('marks a good copy; the second time it is known to be good', async () => {
   expect(await verify()).toEqual({
     changed: true,

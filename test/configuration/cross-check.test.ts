@@ -50,6 +50,18 @@ const rules: readonly (readonly [string, string, string, string])[] = [
     '{ id: 1, host: 10.0.0.11, dataDirectory: /srv/main, ssh: { host: 10.0.0.10 } }',
     '4: nodes[1].dataDirectory repeats 10.0.0.10:/srv/main',
   ],
+  [
+    'a data directory in that of another node of the host',
+    thirdNode,
+    '{ id: 2, host: 10.0.0.10, port: 5433, dataDirectory: /srv/main/n2 }',
+    '5: nodes[2].dataDirectory and that of nodes[0] (/srv/main) lie one in the other: give every node a directory',
+  ],
+  [
+    'a data directory around that of another node that ssh reaches on one host',
+    secondNode,
+    '{ id: 1, host: 10.0.0.11, dataDirectory: /srv, ssh: { host: 10.0.0.10 } }',
+    '4: nodes[1].dataDirectory and that of nodes[0] (/srv/main) lie one in the other',
+  ],
   ['no pgpool', `pgpool:\n${firstPgpool}`, 'pgpool: []\n', '8: pgpool must list at least one pgpool'],
   [
     'a repeated pgpool name',
@@ -121,6 +133,45 @@ test.each([
   ['two pgpools', `${last}  - { name: pgpool1, host: 127.0.0.2 }\n`],
 ])('%s is accepted', (_title, replacement) => {
   expect(problemsOf(edit(clusterFile, last, replacement))).toEqual([]);
+});
+
+describe.each(['systemd', 'pg_ctlcluster'])('with service: %s', (service) => {
+  const withDirectories = (first: string, second: string): string =>
+    edit(
+      edit(
+        edit(clusterFile, '10.0.0.10, dataDirectory: /srv/main', `10.0.0.10, dataDirectory: ${first}`),
+        secondNode,
+        `{ id: 1, host: 10.0.0.11, dataDirectory: ${second}, ssh: { host: 10.0.0.10 } }`,
+      ),
+      '15/bin\n',
+      `15/bin\n  service: ${service}\n`,
+    );
+
+  test.each([
+    ['/pg/n0', '/pg/n1'],
+    ['/pg/n0', '/var/lib/postgresql/15/main'],
+    ['/var/lib/postgresql/15/main', '/pg/n1'],
+    ['/disk1/postgresql/15/main', '/disk2/postgresql/15/main'],
+  ])('%s and %s on one host are refused', (first, second) => {
+    expect(problemsOf(withDirectories(first, second))).toEqual([
+      `shop.yaml:4: nodes[1].dataDirectory shares 10.0.0.10 with nodes[0], and service: ${service} could take one for the other: both must end in /postgresql/<version>/<name>, and not in the same; or use service: commands`,
+    ]);
+  });
+
+  test.each([
+    ['/var/lib/postgresql/15/main', '/var/lib/postgresql/15/second'],
+    ['/var/lib/postgresql/15/main', '/var/lib/postgresql/16/main'],
+  ])('%s and %s on one host are accepted', (first, second) => {
+    expect(problemsOf(withDirectories(first, second))).toEqual([]);
+  });
+
+  test('any directories are accepted on different hosts, and on one host with other services', () => {
+    expect(problemsOf(edit(clusterFile, '15/bin\n', `15/bin\n  service: ${service}\n`))).toEqual([]);
+    expect(problemsOf(withDirectories('/pg/n0', '/pg/n1').replace(service, 'pg_ctl'))).toEqual([]);
+    expect(
+      problemsOf(withDirectories('/pg/n0', '/pg/n00').replace(service, '{ commands: { start: a, stop: b } }')),
+    ).toEqual([]);
+  });
 });
 
 function withNodes(count: number): string {

@@ -48,6 +48,11 @@ describe.each([
   });
 });
 
+it('goes on once the data of another branch was moved away, as its refusal says', () => {
+  const moved = { version: null, hasControlFile: false, own: null, exists: false, isEmpty: true };
+  expect(tell({ data: { ...moved, source: { timeline: 1 } } }).action).toBe('rebuild');
+});
+
 it('plans the copy beside the old data', () => {
   expect(tell({})).toEqual({
     action: 'rebuild',

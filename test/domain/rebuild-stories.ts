@@ -168,7 +168,7 @@ export const lineageStories: readonly RefusalStory[] = [
     title: 'the primary has not been promoted past the former primary',
     data: { source: { timeline: 1 } },
     reason: 'diverged-branches',
-    says: /has not succeeded/,
+    says: /has not succeeded.*If node 1 is: stop node 0, .*\(mv \/srv\/main \/srv\/main\.other-branch\), then retry$/,
   },
   {
     title: 'the former primary is on a newer timeline, its WAL says',

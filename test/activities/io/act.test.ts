@@ -1,8 +1,9 @@
 // actOnNode over a real sshd: one act at a time, none after its deadline, and a dropped connection is "unknown", not "failed".
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { actOnNode } from '../../../activities/io/act';
+import { ActivityCancellationDetails } from '@temporalio/common';
+import { type ActInput, actOnNode } from '../../../activities/io/act';
 import { actPreamble } from '../../../activities/io/scripts';
-import { SshConnections } from '../../../activities/io/ssh';
+import { type CommandResult, SshConnections } from '../../../activities/io/ssh';
 import type { Tools } from '../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/cluster';
 import { createEnvironment, failureOf } from '../support';
@@ -27,17 +28,26 @@ afterAll(() => sshd.stop());
 beforeEach(() => {
   ssh = new SshConnections();
 });
-afterEach(() => ssh.close());
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await ssh.close();
+});
 
-const act = (script: string, args: string[] = [], more: { timeoutMs?: number; clockOffsetMs?: number | null } = {}) =>
-  createEnvironment().run(() =>
+const act = (
+  script: string,
+  args: string[] = [],
+  more: Partial<ActInput> = {},
+  environment = createEnvironment(),
+): Promise<CommandResult> =>
+  environment.run<[], CommandResult, () => Promise<CommandResult>>(() =>
     actOnNode({ ssh } as unknown as Tools, {
       configuration,
       node,
       script: `${actPreamble}\n${script}`,
       args,
-      timeoutMs: more.timeoutMs ?? 10_000,
-      clockOffsetMs: more.clockOffsetMs === undefined ? 0 : more.clockOffsetMs,
+      timeoutMs: 10_000,
+      clockOffsetMs: 0,
+      ...more,
     }),
   );
 
@@ -73,6 +83,57 @@ it('is refused by the node after its deadline, by the node’s own clock', async
   expect(failure.message).toMatch(/arrived after its deadline and was refused$/);
   expect(existsSync(touched)).toBe(false);
   expect((await act(': > "$1"', [touched], { clockOffsetMs: null })).exitCode).toBe(0);
+});
+
+describe('whose worker was suspended', () => {
+  /** Nothing is sent, not even a question for the clock. */
+  async function refusalOf(touched: string, more: Partial<ActInput>, environment = createEnvironment()) {
+    const send = jest.spyOn(ssh, 'run');
+    const failure = await failureOf(act(': > "$1"', [touched], { clockOffsetMs: 'measure', ...more }, environment));
+    expect(send).not.toHaveBeenCalled();
+    expect(existsSync(touched)).toBe(false);
+    return failure;
+  }
+
+  it('is refused when what it relies on was looked at too long ago', async () => {
+    const touched = sshd.file('outdated');
+    const failure = await refusalOf(touched, { lookedAt: Date.now() - 10_001 });
+    expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+    expect(failure.message).toMatch(/^node 0 .*: nothing was done, .*looked at too long ago \(10 s\)/);
+    expect((await act(': > "$1"', [touched], { lookedAt: Date.now() - 1000 })).exitCode).toBe(0);
+    expect(existsSync(touched)).toBe(true);
+  });
+
+  it('has its time counted from that look, also by the node and while the clock is asked', async () => {
+    const touched = sshd.file('counted');
+    const lookedAt = Date.now() - 9000;
+    const failure = await failureOf(act(': > "$1"', [touched], { lookedAt, clockOffsetMs: -2000 }));
+    expect(failure.message).toMatch(/arrived after its deadline and was refused$/);
+    const run = ssh.run.bind(ssh);
+    jest.spyOn(ssh, 'run').mockImplementationOnce(async (...question) => {
+      const answer = await run(...question);
+      const later = Date.now() + 2000;
+      jest.spyOn(Date, 'now').mockImplementation(() => later);
+      return answer;
+    });
+    const measured = await failureOf(
+      act(': > "$1"', [touched], { lookedAt: lookedAt + 500, clockOffsetMs: 'measure' }),
+    );
+    jest.restoreAllMocks();
+    expect(measured.message).toMatch(/looked at too long ago/);
+    expect(existsSync(touched)).toBe(false);
+  });
+
+  it('is not sent for an attempt that was cancelled or has timed out; what a cancellation leaves to be done is', async () => {
+    const touched = sshd.file('cancelled');
+    const [cancelled, late] = [createEnvironment(), createEnvironment()];
+    cancelled.cancel();
+    late.cancel('TIMED_OUT', new ActivityCancellationDetails({ timedOut: true }));
+    for (const environment of [cancelled, late])
+      expect(await refusalOf(touched, {}, environment)).toMatchObject({ name: 'CancelledFailure' });
+    expect(await refusalOf(touched, { isCleanup: true }, late)).toMatchObject({ name: 'CancelledFailure' });
+    expect((await act(': > "$1"', [touched], { isCleanup: true }, cancelled)).exitCode).toBe(0);
+  });
 });
 
 it('explains a lock that cannot be made, once and for all', async () => {
