@@ -48,6 +48,7 @@ function printable(value: unknown): string {
   return JSON.stringify(value ?? null).slice(0, 60);
 }
 
+/** Dots, as in the command that is shown to be copied, are no reason. */
 function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.trim() !== '';
+  return typeof value === 'string' && /[\p{L}\p{N}]/u.test(value);
 }

@@ -215,7 +215,9 @@ async function converge(
     if (node === null || node === primary) continue;
     const named = events.filter((event) => event.node === node);
     if (named.some((event) => refuseRejoin(event, configuration, result))) continue;
-    const isAsked = known.memory.stopped.delete(node) || named.some((event) => event.kind === 'rejoin');
+    const wasStopped = known.memory.stopped.delete(node);
+    // Who was fenced on its return comes back as any other does: by itself, unless a person is to say so.
+    const isAsked = named.some((event) => event.kind === 'rejoin') || (wasStopped && !isManual);
     if (isAway && node === former && !isAsked) continue;
     const isLeft = !isNews && isManual && !isAsked && named.every((event) => event.kind === 'returned');
     if (isLeft) followers.leaveToPerson(node);

@@ -50,6 +50,7 @@ test.each([
   ['an operator that is no text', { operator: 7 }, 'operator is missing: who decides this?'],
   ['no reason', { reason: undefined }, 'reason is missing: it is kept with the decision'],
   ['an empty reason', { reason: '\n' }, 'reason is missing: it is kept with the decision'],
+  ['dots for a reason', { reason: '...' }, 'reason is missing: it is kept with the decision'],
 ])('%s is refused', (_, differences, problem) => {
   expect(findDecisionProblem({ ...decision, ...differences }, parked)).toBe(problem);
 });

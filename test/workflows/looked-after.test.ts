@@ -51,6 +51,15 @@ it('a former primary that was fenced on the way is brought back, although the ev
   await bench.stopAwaiting(cluster, 2);
 });
 
+it('a former primary that came back writable is fenced, and left to a person where policy.rejoin is manual', async () => {
+  cluster.set(primaryNode(0, 1), primaryNode(1, 2), standbyNode(2, 1, 2));
+  cluster.setPolicy({ rejoin: 'manual' });
+  const { incident } = await bench.send(cluster, { kind: 'returned', node: 0, oldPrimary: null });
+  expect(await incident.result()).toMatchObject({ follows: [{ node: 0, reason: 'rejoin-manual' }] });
+  expect(cluster.callsOf('incident')).toContain('fence 0');
+  expect(cluster.callsOf('follow 0')).toEqual([]);
+});
+
 it('a primary that misses one look does not end a follow', async () => {
   afterFailover();
   cluster.set({ ...standbyNode(2, 9, 1), walReceiver: null });
