@@ -30,7 +30,8 @@ const common = {
 const prepared = fs.existsSync(globalSetup) ? { ...common, globalSetup } : common;
 
 module.exports = {
-  maxWorkers: 2,
+  // More than the cores: half of their time these tests wait for servers, timers and each other.
+  maxWorkers: 3,
   // Real servers start and fail over in these tests, on machines with two busy cores. Not per project: Jest ignores it there.
   testTimeout: 120_000,
   projects: [

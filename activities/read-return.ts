@@ -39,7 +39,8 @@ export async function readReturn(tools: Tools, input: ReadReturnInput): Promise<
       : own?.sqlSeen;
   const wasSilent = earlier?.wasSilent === true || !isAnswering;
   const line = state ?? 'not configured';
-  const isEnough = (isFollowing && input.until !== 'returns') || (isAnswering && (input.until === 'answers' || wasSilent));
+  const isEnough =
+    (isFollowing && input.until !== 'returns') || (isAnswering && (input.until === 'answers' || wasSilent));
   if (isEnough) {
     return { line: `node ${String(input.node)} is back: ${line}` };
   }

@@ -27,7 +27,7 @@ const lasting = new Set(['postgres', 'sshd', 'pgpool', 'temporal', 'node', 'Main
 
 function strayPrograms(): string[] {
   const { lab } = scenario();
-  const roots = Object.values(readState(lab.name)!.processes).filter((record) => record !== undefined);
+  const roots = Object.values(readState(lab.name)!.processes);
   return findProcesses(lab.directory, roots).flatMap(({ pid }) => {
     try {
       const program = readFileSync(`/proc/${String(pid)}/comm`, 'utf8').trim();
