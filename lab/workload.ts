@@ -130,12 +130,14 @@ export function longestGapMs(journal: Journal, since = 0): number {
 
 /** Acknowledged ids that the table on this node does not hold, compared id by id. */
 export async function findLostIds(journal: Journal, connection: ClientConfig, table: string): Promise<number[]> {
+  // The load may go on: what is acknowledged from now on may come after the look.
+  const acknowledged = journal.acknowledged.map((entry) => entry.id);
   const client = new Client(connection);
   await client.connect();
   try {
     const { rows } = await client.query<{ id: string }>(`select id::text as id from ${table}`);
     const present = new Set(rows.map((row) => Number(row.id)));
-    return journal.acknowledged.map((entry) => entry.id).filter((id) => !present.has(id));
+    return acknowledged.filter((id) => !present.has(id));
   } finally {
     await client.end();
   }

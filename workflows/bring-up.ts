@@ -148,7 +148,11 @@ export class BringUp {
         this.hasLostWal = true;
         return null;
       }
-      return { stepId: `node${String(node)}.${step}`, title: `${step} of ${this.name}`, problem: messageOf(error) };
+      return {
+        stepId: `node${String(node)}.${step}`,
+        title: `${step.charAt(0).toUpperCase()}${step.slice(1).replaceAll('-', ' ')}, ${this.name}`,
+        problem: messageOf(error),
+      };
     }
   }
 
