@@ -2,9 +2,11 @@
 
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
 import { describeBytes, type RebuildPlan } from '../domain/rebuild';
+import { receivesFrom } from '../domain/witness';
 import { failure } from './io/failures';
 import { baseBackupJobName } from './io/fresh-copy';
-import { beatWhile, listJobs, removeJobs } from './io/jobs';
+import { beatWhile } from './io/heartbeats';
+import { listJobs, removeJobs } from './io/jobs';
 import { readNodeFacts } from './io/node-facts';
 import {
   actOnDirectories,
@@ -97,16 +99,9 @@ function describe(log: string, kept: string | null): string {
 }
 
 async function confirmStreams(tools: Tools, { configuration, node, primary }: ClearReplacedDataInput): Promise<void> {
-  const { host, port } = getNode(configuration, primary);
   const facts = await readNodeFacts(tools.sql, configuration, getNode(configuration, node), sqlMs);
-  const { walReceiver } = facts;
-  if (
-    facts.isInRecovery === true &&
-    walReceiver?.isStreaming === true &&
-    walReceiver.host === host &&
-    walReceiver.port === port
-  )
-    return;
+  const isStreaming = facts.isInRecovery === true && facts.walReceiver?.isStreaming === true;
+  if (isStreaming && receivesFrom(facts, getNode(configuration, primary))) return;
   throw failure(
     'unproven',
     `node ${String(node)} does not stream from node ${String(primary)} (${facts.sqlSeen}): nothing of what was replaced is removed`,

@@ -1,6 +1,5 @@
 // Every activity, bound to the worker's tools. Workflows import the type only.
 
-import { Context } from '@temporalio/activity';
 import { attach, type AttachInput } from './attach';
 import { awaitRecovery, type AwaitRecoveryInput } from './await-recovery';
 import { baseBackup, type BaseBackupInput } from './base-backup';
@@ -10,6 +9,7 @@ import { confirmPrimary, type ConfirmPrimaryInput } from './confirm-primary';
 import { confirmStreaming, type ConfirmStreamingInput } from './confirm-streaming';
 import { fence, type FenceInput } from './fence';
 import { inspectData, type InspectDataInput } from './inspect-data';
+import { beatWhile } from './io/heartbeats';
 import type { Tools } from './io/tools';
 import { observe, type ObserveInput } from './observe';
 import { placeData, type PlaceDataInput } from './place-data';
@@ -36,7 +36,6 @@ export function createActivities(tools: Tools) {
     confirmPrimary: (input: ConfirmPrimaryInput) => beating(confirmPrimary(input)),
     repoint: (input: RepointInput) => beating(repoint(tools, input)),
     attach: (input: AttachInput) => beating(attach(input)),
-    saveDivergedWal: (input: SaveDivergedWalInput) => beating(saveDivergedWal(tools, input)),
     setSynchronousStandbys: (input: SetSynchronousStandbysInput) => beating(setSynchronousStandbys(tools, input)),
     // Its one heartbeat tells the next attempt something, and it is over within two seconds.
     readReturn: (input: ReadReturnInput) => readReturn(tools, input),
@@ -44,6 +43,7 @@ export function createActivities(tools: Tools) {
     restoreConfiguration: (input: RestoreConfigurationInput) => beating(restoreConfiguration(tools, input)),
     configureStandby: (input: ConfigureStandbyInput) => beating(configureStandby(tools, input)),
     // These beat themselves: an empty beat would overwrite the progress.
+    saveDivergedWal: (input: SaveDivergedWalInput) => saveDivergedWal(tools, input),
     baseBackup: (input: BaseBackupInput) => baseBackup(tools, input),
     verifyBackup: (input: VerifyBackupInput) => verifyBackup(tools, input),
     removeData: (input: RemoveDataInput) => removeData(tools, input),
@@ -60,17 +60,10 @@ export function createActivities(tools: Tools) {
 
 export type Activities = ReturnType<typeof createActivities>;
 
-const beatMs = 500;
-
-/** Heartbeats while the activity runs, so that a dead worker is noticed within seconds and a cancellation arrives. */
+/** For what has no progress to show. */
 async function beating<T>(running: Promise<T>): Promise<T> {
-  const context = Context.current();
-  const timer = setInterval(() => {
-    context.heartbeat();
-  }, beatMs);
-  try {
-    return await running;
-  } finally {
-    clearInterval(timer);
-  }
+  return await beatWhile(
+    () => undefined,
+    () => running,
+  );
 }

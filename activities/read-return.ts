@@ -2,7 +2,7 @@
 
 import { activityInfo, heartbeat } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
-import type { NodeFacts } from '../domain/witness';
+import { type NodeFacts, receivesFrom, writableNodes } from '../domain/witness';
 import { notYet } from './io/failures';
 import { readNodeFacts } from './io/node-facts';
 import type { Tools } from './io/tools';
@@ -50,10 +50,8 @@ export async function readReturn(tools: Tools, input: ReadReturnInput): Promise<
 
 /** From the one node that accepts writes, on its timeline: a standby that streams from a former primary has not come back. */
 function followsPrimary(configuration: ClusterConfiguration, own: NodeFacts, nodes: readonly NodeFacts[]): boolean {
-  const writable = nodes.filter((entry) => entry.sql === 'answered' && entry.isInRecovery === false);
-  const [primary] = writable;
+  const [primary, ...others] = writableNodes({ nodes });
   const receiver = own.walReceiver;
-  if (!primary || writable.length > 1 || receiver?.isStreaming !== true) return false;
-  const { host, port } = getNode(configuration, primary.node);
-  return receiver.host === host && receiver.port === port && receiver.timeline === primary.position?.timeline;
+  if (!primary || others.length > 0 || receiver?.isStreaming !== true) return false;
+  return receivesFrom(own, getNode(configuration, primary.node)) && receiver.timeline === primary.position?.timeline;
 }

@@ -6,6 +6,7 @@ import { type DivergedRange, type FenceMark, rebuildMarkName } from '../domain/r
 import { findFork, parseTimelineHistory, rangesAfter, type TimelineEnd, type TimelineRange } from '../domain/wal';
 import { runOnNode, savedDirectory } from './io/act';
 import { failure } from './io/failures';
+import { beatWhile } from './io/heartbeats';
 import { parseFenceMark, parseKeyValues } from './io/host-facts';
 import { endJob, runJob } from './io/jobs';
 import type { Tools } from './io/tools';
@@ -64,6 +65,17 @@ const standbyStates = ['in archive recovery', 'shut down in recovery'];
  * @throws Configuration when pg_waldump cannot be run there; Unproven when WAL is there and was not saved; Unreachable
  */
 export async function saveDivergedWal(tools: Tools, input: SaveDivergedWalInput): Promise<SaveDivergedWalResult> {
+  let seen = 'looking at its WAL';
+  return await beatWhile(
+    () => seen,
+    () => saveWal(tools, input, (line) => (seen = line)),
+  );
+}
+
+/** Keeps the line for the heartbeats, and returns it. */
+type Tell = (line: string) => string;
+
+async function saveWal(tools: Tools, input: SaveDivergedWalInput, tell: Tell): Promise<SaveDivergedWalResult> {
   const { configuration, primary, rebuildId } = input;
   const node = getNode(configuration, input.node);
   const name = `node ${String(node.id)}`;
@@ -98,7 +110,7 @@ export async function saveDivergedWal(tools: Tools, input: SaveDivergedWalInput)
     `was_primary=${look.wasPrimary ? 'yes' : 'no'}`,
     `fence_mark=${look.fenceMark}`,
   ];
-  await save(tools, input, node, [
+  await save(tools, input, node, tell, [
     look.wal.directory,
     configuration.postgres.bin,
     look.set,
@@ -182,12 +194,13 @@ async function save(
   tools: Tools,
   { configuration, rebuildId }: SaveDivergedWalInput,
   node: NodeConfiguration,
+  tell: Tell,
   args: readonly string[],
 ): Promise<void> {
   const name = `save-wal-${rebuildId.toLowerCase()}`;
   const lastLine = (log: string): string => log.trimEnd().split('\n').at(-1) ?? '';
   const job = { configuration, node, name, script: saveWalScript, args };
-  const end = await runJob(tools, job, (log) => lastLine(log) || 'copying WAL');
+  const end = await runJob(tools, job, (log) => tell(lastLine(log) || 'copying WAL'));
   await endJob(tools, configuration, node, name);
   if (end.state === 'done' && end.exitCode === 0) return;
   const seen = end.state === 'lost' ? 'it was interrupted' : end.log.trim().split('\n').slice(-3).join('; ');

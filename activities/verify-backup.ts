@@ -6,7 +6,8 @@ import { rebuildMarkName, type RebuildPlan } from '../domain/rebuild';
 import { failure } from './io/failures';
 import { settleCopy, verifyJobName } from './io/fresh-copy';
 import { verifyBackupScript } from './io/fresh-copy-scripts';
-import { beatWhile, runJob } from './io/jobs';
+import { beatWhile } from './io/heartbeats';
+import { runJob } from './io/jobs';
 import type { Tools } from './io/tools';
 
 export interface VerifyBackupInput {

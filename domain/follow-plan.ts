@@ -3,7 +3,7 @@
 import { type ClusterConfiguration, findNode, getNode, type NodeConfiguration } from './cluster';
 import type { ReasonCode } from './outcome';
 import { compareLsn, isDiverged, type WalPosition } from './wal';
-import { factsOf, type Facts, type HostFacts, type NodeFacts, writableNodes } from './witness';
+import { factsOf, type Facts, type HostFacts, type NodeFacts, receivesFrom, writableNodes } from './witness';
 
 export interface FollowRequest {
   readonly node: number;
@@ -158,7 +158,7 @@ function describeStream(
 ): 'right' | 'elsewhere' | 'no' {
   const receiver = own.walReceiver;
   if (!receiver?.isStreaming || receiver.timeline !== source.position.timeline) return 'no';
-  if (receiver.host === upstream.host && receiver.port === upstream.port) return 'right';
+  if (receivesFrom(own, upstream)) return 'right';
   return hasDiverged(own, source) ? 'no' : 'elsewhere';
 }
 

@@ -1,6 +1,9 @@
 // Every name that another program can see: workflow ids, message names, search attributes. One function each.
 // Ids use only [A-Za-z0-9._-]: the server's HTTP API answers 404 for an id with a slash.
 
+import type { ClusterConfiguration } from './cluster';
+import type { ClusterEvent } from './event';
+
 export const workflowTypes = { incident: 'incident', await: 'awaitNode', follow: 'follow' } as const;
 
 /** Signal that carries a ClusterEvent. */
@@ -31,3 +34,15 @@ export function followWorkflowId(cluster: string, node: number, runId: string, c
 }
 
 export const searchAttributeNames = { cluster: 'PgCluster', operation: 'PgOperation', outcome: 'PgOutcome' } as const;
+
+/** What signalWithStart is given to tell a cluster's incident of an event, opening one if none is open. */
+export function incidentStart({ cluster, temporal }: ClusterConfiguration, event: ClusterEvent) {
+  return {
+    workflowId: incidentWorkflowId(cluster),
+    taskQueue: temporal.taskQueue,
+    args: [cluster],
+    signal: eventSignalName,
+    signalArgs: [event],
+    workflowTaskTimeout: '2s' as const,
+  };
+}

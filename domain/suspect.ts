@@ -1,7 +1,7 @@
 // Which node was the primary, from what is on its disk, pgpool's numbers and the standbys' WAL receivers: pure.
 
 import { type ClusterConfiguration, findNode } from './cluster';
-import { answeringStandbys, factsOf, type Facts, type HostFacts, type NodeFacts } from './witness';
+import { answeringStandbys, factsOf, type Facts, type HostFacts, type NodeFacts, receivesFrom } from './witness';
 
 export interface Suspicion {
   /** pgpool's %P. */
@@ -42,9 +42,5 @@ function hasProcesses(host: HostFacts): boolean {
 }
 
 function upstreamOf(configuration: ClusterConfiguration, entry: NodeFacts): number[] {
-  const receiver = entry.walReceiver;
-  if (!receiver) return [];
-  return configuration.nodes
-    .filter((node) => node.host === receiver.host && node.port === receiver.port)
-    .map((node) => node.id);
+  return configuration.nodes.filter((node) => receivesFrom(entry, node)).map((node) => node.id);
 }

@@ -104,13 +104,24 @@ export interface PrimaryJudgement {
   readonly witnesses: readonly Witness[];
 }
 
+/** Of a node's PostgreSQL. */
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
 export function factsOf(facts: Facts, node: number): NodeFacts | undefined {
   return facts.nodes.find((entry) => entry.node === node);
 }
 
+/** Its WAL receiver names this address, as the cluster file spells it; whether it streams is another question. */
+export function receivesFrom({ walReceiver }: NodeFacts, { host, port }: Address): boolean {
+  return walReceiver?.host === host && walReceiver.port === port;
+}
+
 /** Nodes that answered a query and are out of recovery: they accept writes now. */
-export function writableNodes(facts: Facts): NodeFacts[] {
-  return facts.nodes.filter((entry) => entry.sql === 'answered' && entry.isInRecovery === false);
+export function writableNodes({ nodes }: Pick<Facts, 'nodes'>): NodeFacts[] {
+  return nodes.filter((entry) => entry.sql === 'answered' && entry.isInRecovery === false);
 }
 
 /** Nodes that answered a query and are in recovery. */
@@ -122,17 +133,10 @@ export function answeringStandbys(facts: Facts): NodeFacts[] {
  * Is this node still working as the primary? Alive = a read-only query answered now, from anywhere.
  * @param sinceEventMs age of the event: only a WAL message younger than that is a sign of life
  */
-export function judgePrimary(
-  facts: Facts,
-  node: number,
-  address: { host: string; port: number },
-  sinceEventMs: number,
-): PrimaryJudgement {
+export function judgePrimary(facts: Facts, node: number, address: Address, sinceEventMs: number): PrimaryJudgement {
   const own = factsOf(facts, node);
   const probes = facts.probes.filter((probe) => probe.about === node);
-  const receivers = facts.nodes.filter(
-    (entry) => entry.walReceiver?.host === address.host && entry.walReceiver.port === address.port,
-  );
+  const receivers = facts.nodes.filter((entry) => receivesFrom(entry, address));
   const witnesses: Witness[] = [
     {
       from: 'worker, SQL',

@@ -7,7 +7,7 @@ import { SshConnections } from '../activities/io/ssh';
 import { sqlTarget, sshTarget, type Tools } from '../activities/io/tools';
 import { loadClusterFile } from '../configuration/load';
 import type { ClusterConfiguration } from '../domain/cluster';
-import { eventSignalName, incidentWorkflowId, workflowTypes } from '../domain/names';
+import { incidentStart, workflowTypes } from '../domain/names';
 
 const warmEveryMs = 2000;
 const warmTimeoutMs = 2000;
@@ -43,15 +43,7 @@ export function createTools(files: readonly ClusterFile[], client: Client, say: 
       return (lastValid.get(cluster) ?? file).configuration;
     },
     signalIncident: async (configuration, event) => {
-      const { cluster, temporal } = configuration;
-      await client.workflow.signalWithStart(workflowTypes.incident, {
-        workflowId: incidentWorkflowId(cluster),
-        taskQueue: temporal.taskQueue,
-        args: [cluster],
-        signal: eventSignalName,
-        signalArgs: [event],
-        workflowTaskTimeout: '2s',
-      });
+      await client.workflow.signalWithStart(workflowTypes.incident, incidentStart(configuration, event));
     },
   };
 }

@@ -4,7 +4,7 @@
 import { isCancellation, sleep } from '@temporalio/workflow';
 import type { Observation } from '../activities/observe';
 import { planFollow, type FollowPlan } from '../domain/follow-plan';
-import type { FollowReport, Outcome, ReasonCode } from '../domain/outcome';
+import type { FollowReport, ReasonCode } from '../domain/outcome';
 import { factsOf } from '../domain/witness';
 import { configureStandby, observe, repoint, start } from './activity-options';
 import type { FollowInput } from './messages';
@@ -12,10 +12,9 @@ import { Aborted, type Parking, Repetition } from './parking';
 import { Rebuild } from './rebuild';
 import { failureTypeOf, messageOf, type Steps } from './step';
 
-/** What ends a follow early. */
+/** What ends a follow early, incomplete. */
 export class Stopped extends Error {
   constructor(
-    readonly outcome: Outcome,
     readonly reason: ReasonCode,
     message: string,
   ) {
@@ -66,8 +65,7 @@ export class BringUp {
       if (plan.rung === 'refuse') await this.endOrWait(plan);
       else if (failed) {
         const againMs = this.rebuild.isCostly ? null : this.repetition.nextMs();
-        const choice = await this.parking.park({ ...failed, choices: ['retry', 'abort'] }, againMs);
-        if (choice === 'abort') throw new Aborted(failed.problem);
+        await this.parking.parkOrAbort({ ...failed, choices: ['retry', 'abort'] }, againMs);
         failed = null;
       } else {
         const result = await this.attempt(plan);
@@ -85,13 +83,12 @@ export class BringUp {
       return;
     }
     const isOurs = this.rebuild.hasStopped && (reason === 'node-unreachable' || reason === 'primary-missing');
-    if (!isOurs) throw new Stopped('incomplete', reason, line);
+    if (!isOurs) throw new Stopped(reason, line);
     const question = { stepId: `node${String(this.input.node)}.rebuild`, title: `Rebuild ${this.name}` };
-    const choice = await this.parking.park(
+    await this.parking.parkOrAbort(
       { ...question, problem: line, choices: ['retry', 'abort'] },
       this.repetition.nextMs(),
     );
-    if (choice === 'abort') throw new Aborted(line);
   }
 
   private async plan(): Promise<FollowPlan> {
@@ -142,7 +139,7 @@ export class BringUp {
       if (proven) this.hasLostWal = false;
       return proven;
     } catch (error) {
-      if (isCancellation(error) || error instanceof Stopped || error instanceof Aborted) throw error;
+      if (isCancellation(error) || error instanceof Aborted) throw error;
       // A copy that cannot stream either is nothing to be repeated unasked.
       if (failureTypeOf(error) === 'WalMissing' && plan.rung === 'repoint') {
         this.hasLostWal = true;

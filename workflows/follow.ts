@@ -31,7 +31,7 @@ export async function follow(input: FollowInput): Promise<FollowReport> {
       ? finish('completed', run.reason, line)
       : finish('incomplete', 'attach-unconfirmed', missing);
   } catch (error) {
-    if (error instanceof Stopped) return finish(error.outcome, error.reason, error.message);
+    if (error instanceof Stopped) return finish('incomplete', error.reason, error.message);
     if (error instanceof Aborted)
       return finish('incomplete', 'decided-by-person', `${error.message}; left by decision`);
     throw error;

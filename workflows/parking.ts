@@ -128,6 +128,11 @@ export class Parking {
     return entry.decision?.choice ?? 'retry';
   }
 
+  /** The same, where `abort` ends the whole. @throws Aborted with `left`, what is left undone, when a person decided so */
+  async parkOrAbort(question: Question, againMs: number | null, left = question.problem): Promise<void> {
+    if ((await this.park(question, againMs)) === 'abort') throw new Aborted(left);
+  }
+
   /**
    * Runs a step until it is done, or a person lets it be skipped (null). What is harmless to repeat is repeated by itself, too.
    * @throws Aborted when a person decided so

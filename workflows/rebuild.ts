@@ -9,7 +9,7 @@ import { planRebuild } from '../domain/rebuild-plan';
 import { factsOf } from '../domain/witness';
 import * as acts from './activity-options';
 import type { FollowInput } from './messages';
-import { Aborted, type Parking, Repetition } from './parking';
+import { type Parking, Repetition } from './parking';
 import type { Steps } from './step';
 
 interface Done {
@@ -133,8 +133,7 @@ export class Rebuild {
     // What the cluster does may change by itself; what the node's directories are like does not.
     const isPassing = plan.reason === 'primary-missing' || plan.reason === 'two-primaries';
     const againMs = isPassing ? this.repetition.nextMs() : null;
-    const choice = await this.parking.park({ stepId, title, problem, choices: ['retry', 'abort'] }, againMs);
-    if (choice === 'abort') throw new Aborted(plan.line);
+    await this.parking.parkOrAbort({ stepId, title, problem, choices: ['retry', 'abort'] }, againMs, plan.line);
     return null;
   }
 
@@ -157,8 +156,7 @@ export class Rebuild {
     const problem = `${saved.line}; it was not proven to be stopped before its successor was promoted, so clients may have been told that these writes are safe. skip: replace its data all the same (the WAL is saved); abort: leave it as it is`;
     const stepId = `node${String(node)}.diverged-writes`;
     const title = `Diverged writes of ${this.name}`;
-    const choice = await this.parking.park({ stepId, title, problem, choices: ['abort', 'skip'] });
-    if (choice === 'abort') throw new Aborted(saved.line);
+    await this.parking.parkOrAbort({ stepId, title, problem, choices: ['abort', 'skip'] }, null, saved.line);
     this.discardedTo = saved.range.toLsn;
   }
 

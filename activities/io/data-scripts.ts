@@ -2,7 +2,7 @@
 // Each path is checked by what it is at that moment, never by what it was; every refusal is one line refused=, exit status 3.
 
 import { freshSuffix, rebuildMarkName } from '../../domain/rebuild';
-import { lookScript, processFunctions } from './scripts';
+import { homePathFunction, lookScript, processFunctions } from './scripts';
 
 /** Exit status of a script that found the world different from the plan; `refused=` says how. */
 export const refusedStatus = 3;
@@ -20,10 +20,10 @@ export const restoredMarkName = 'pgpool-runbook.restored';
  */
 export const dataFunctions = `
 export LC_ALL=C
+${homePathFunction}
 ${processFunctions}
 refuse() { printf 'refused=%s\\n' "$1"; exit ${String(refusedStatus)}; }
 fail() { printf '%s\\n' "$1" >&2; exit 1; }
-home_path() { case $1 in "~/"*) printf '%s\\n' "$HOME/\${1#"~/"}";; *) printf '%s\\n' "$1";; esac; }
 exists() { [ -e "$1" ] || [ -L "$1" ]; }
 parent_of() { case $1 in /*/*) printf '%s\\n' "\${1%/*}";; *) echo /;; esac; }
 real_path() {

@@ -3,7 +3,7 @@
 
 import { freshSuffix, rebuildMarkName } from '../../domain/rebuild';
 import { jobFunctions } from './job-scripts';
-import { actPreamble, processFunctions } from './scripts';
+import { actPreamble, homePathFunction, processFunctions } from './scripts';
 
 /**
  * Arguments after the preamble's: ACTION JOBS COPY VERIFY ID MODE WROTE CURRENT, then every FRESH, the data directory's first.
@@ -68,9 +68,9 @@ say cleared
 
 /** Arguments: BIN PASSFILE, then pg_basebackup's own. Its words are wanted in English. */
 export const baseBackupScript = `
-BIN=$1 PASSFILE=$2; shift 2
-case $PASSFILE in "~/"*) PASSFILE=$HOME/\${PASSFILE#"~/"};; esac
-export LC_ALL=C PGPASSFILE="$PASSFILE"
+${homePathFunction}
+BIN=$1 PGPASSFILE=$(home_path "$2"); shift 2
+export LC_ALL=C PGPASSFILE
 # --write-recovery-conf would write it into a file.
 unset PGPASSWORD
 exec "$BIN/pg_basebackup" "$@"

@@ -1,16 +1,16 @@
 // Shell of the durable jobs, run on the nodes: claim by rename, liveness by flock, result by rename, end by process group.
 // A job is a directory JOBS/NAME with script, run, lock, log, pid (= process group) and, once it has ended, rc.
 
-import { actPreamble } from './scripts';
+import { actPreamble, homePathFunction } from './scripts';
 
 /**
- * `home_path PATH`: a leading ~/ is $HOME. `job_state JOB`: absent, running, done or lost; unknown when the lock cannot be read.
+ * `job_state JOB`: absent, running, done or lost; unknown when the lock cannot be read.
  * `remove_job JOB`: of a job that does not run; at once, so that nobody sees half of it.
  */
 // The kernel's lock tells who lives: it is inherited by all that the job starts, and knows neither reboots nor reused pids.
 // It is asked before the result: one that is free will not write a result any more.
 export const jobFunctions = `
-home_path() { case $1 in "~/"*) echo "$HOME/\${1#"~/"}";; *) echo "$1";; esac; }
+${homePathFunction}
 job_state() {
   [ -d "$1" ] || { echo absent; return; }
   flock -sn "$1/lock" true 9>&- 2>/dev/null

@@ -5,6 +5,7 @@ import { Context } from '@temporalio/activity';
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/cluster';
 import { type ActInput, actOnNode, jobsDirectory, runOnNode } from './act';
 import { failure, messageOf } from './failures';
+import { beatWhile } from './heartbeats';
 import { endJobScript, listJobsScript, pollJobScript, removeJobsScript, startJobScript } from './job-scripts';
 import type { Tools } from './tools';
 
@@ -25,7 +26,6 @@ export type JobEnd =
   | { readonly state: 'done'; readonly exitCode: number; readonly log: string }
   | { readonly state: 'lost'; readonly log: string };
 
-const beatMs = 500;
 /** Many jobs are over soon; the others are looked at less and less often, down to twice a second. */
 const firstPollMs = 50;
 const pollMs = 500;
@@ -55,19 +55,6 @@ export async function runJob(tools: Tools, input: JobInput, describe: (log: stri
     }
   };
   return await beatWhile(() => describe(log.text), follow);
-}
-
-/** Heartbeats twice a second with what `describe` returns, while `body` runs: a beat without details would erase the last ones. */
-export async function beatWhile<T>(describe: () => unknown, body: () => Promise<T>): Promise<T> {
-  const context = Context.current();
-  const timer = setInterval(() => {
-    context.heartbeat(describe());
-  }, beatMs);
-  try {
-    return await body();
-  } finally {
-    clearInterval(timer);
-  }
 }
 
 /**

@@ -1,5 +1,10 @@
 // Shell that runs on the nodes: POSIX sh, sent on stdin, every value as an argument, nothing pasted into text.
 
+/** Function `home_path PATH`: a leading ~/ is $HOME. */
+export const homePathFunction = `
+home_path() { case $1 in "~/"*) printf '%s\\n' "$HOME/\${1#"~/"}";; *) printf '%s\\n' "$1";; esac; }
+`;
+
 /** Function `postgres_processes DATA`: pids of every PostgreSQL process working in that directory, postmaster and orphan backends alike. */
 // PostgreSQL's processes have the data directory as their working directory (miscinit.c, ChangeToDataDir). The program's
 // name is checked too, so that somebody's shell in that directory is never taken for one. One ls, because a readlink
@@ -49,9 +54,9 @@ data_directory "$REAL"
 
 /** Arguments: BIN HOST PORT USER DATABASE PASSFILE SECONDS. Asks another node from this one; exit status and stderr tell. */
 export const probeScript = `
-BIN=$1 HOST=$2 PORT=$3 PGUSER=$4 DATABASE=$5 PASSFILE=$6
-case $PASSFILE in "~/"*) PASSFILE=$HOME/\${PASSFILE#"~/"};; esac
-export PGUSER PGPASSFILE="$PASSFILE" PGCONNECT_TIMEOUT=2 LC_ALL=C PGOPTIONS='-c lc_messages=C'
+${homePathFunction}
+BIN=$1 HOST=$2 PORT=$3 PGUSER=$4 DATABASE=$5 PGPASSFILE=$(home_path "$6")
+export PGUSER PGPASSFILE PGCONNECT_TIMEOUT=2 LC_ALL=C PGOPTIONS='-c lc_messages=C'
 timeout -k 1 "$7" "$BIN/psql" -XAtwq -h "$HOST" -p "$PORT" -d "$DATABASE" -v VERBOSITY=sqlstate -c 'select 1' </dev/null 2>&1
 echo "exit=$?"
 `;
@@ -63,6 +68,7 @@ echo "exit=$?"
  */
 export const actPreamble = `
 LOCK=$1 DEADLINE=$2 ACTOR=$3; shift 3
+# Without home_path, which would be one process more on the way to a promotion.
 case $LOCK in "~/"*) LOCK=$HOME/\${LOCK#"~/"};; esac
 [ -d "\${LOCK%/*}" ] || mkdir -p "\${LOCK%/*}" || exit 74
 exec 9>>"$LOCK"

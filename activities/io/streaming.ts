@@ -3,7 +3,7 @@
 import { heartbeat, sleep } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../../domain/cluster';
 import { compareLsn, formatLsn, parseLsn } from '../../domain/wal';
-import type { NodeFacts } from '../../domain/witness';
+import { type NodeFacts, receivesFrom } from '../../domain/witness';
 import { failure, messageOf } from './failures';
 import { readNodeFacts } from './node-facts';
 import { sqlTarget, type Tools } from './tools';
@@ -48,9 +48,8 @@ export async function confirmStreaming(tools: Tools, input: StreamingInput, pati
   }
 }
 
-function isFromPrimary({ walReceiver }: NodeFacts, { configuration, primary }: StreamingInput): boolean {
-  const { host, port } = getNode(configuration, primary);
-  return walReceiver?.host === host && walReceiver.port === port;
+function isFromPrimary(facts: NodeFacts, { configuration, primary }: StreamingInput): boolean {
+  return receivesFrom(facts, getNode(configuration, primary));
 }
 
 function isReceiving(facts: NodeFacts, input: StreamingInput): boolean {

@@ -1,7 +1,7 @@
 // Shell that looks at a node's WAL, and saves what only that node holds. pg_waldump is the only reader of records.
 // A stretch of WAL is given as RANGES: lines of TIMELINE FROM TO, oldest first, "-" for the open end of the last.
 
-import { processFunctions } from './scripts';
+import { homePathFunction, processFunctions } from './scripts';
 
 /** `end_of LSN BYTES SWITCH(yes|no)` sets END to the byte after that record, given SIZE of a segment. */
 // A page header stands at the top of each page that it enters, a longer one at that of a segment; records begin at multiples
@@ -61,10 +61,10 @@ dump() { [ "$TO" = - ] || set -- "$@" -e "$TO"; "$BIN/pg_waldump" -t "$TIMELINE"
  * directory says of itself; and, unless `seen` says why there is no WAL to speak of, where it is and how its branch came about.
  */
 export const lookAtWalScript = `
-DATA=$1 BIN=$2 SET=$3 MARK_FILE=$4
+${homePathFunction}
+DATA=$1 BIN=$2 SET=$(home_path "$3") MARK_FILE=$4
 ${processFunctions}
 ${walFunctions}
-case $SET in "~/"*) SET=$HOME/\${SET#"~/"};; esac
 echo "set=$SET"
 [ ! -e "$SET/report" ] || sed 's/^/report_/' "$SET/report"
 REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "seen=there is no data directory at $DATA"; exit 0; }

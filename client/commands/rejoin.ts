@@ -7,7 +7,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ClusterConfiguration, findNode } from '../../domain/cluster';
 import type { ClusterEvent } from '../../domain/event';
-import { eventSignalName, incidentWorkflowId, settledUpdateName, workflowTypes } from '../../domain/names';
+import { incidentStart, settledUpdateName, workflowTypes } from '../../domain/names';
 import type { Verdict } from '../../domain/outcome';
 import type { IncidentReport } from '../../workflows/messages';
 import { loadClusterFiles } from '../cluster-files';
@@ -71,21 +71,10 @@ function createEvent(node: number): ClusterEvent & { readonly node: number } {
   return { eventId, kind: 'rejoin', node, mainNode: null, oldPrimary: null, at: new Date().toISOString() };
 }
 
-async function sendEvent(
-  client: Client,
-  { cluster, temporal }: ClusterConfiguration,
-  event: ClusterEvent,
-): Promise<Run> {
-  const workflowId = incidentWorkflowId(cluster);
-  const handle = await client.workflow.signalWithStart(workflowTypes.incident, {
-    workflowId,
-    taskQueue: temporal.taskQueue,
-    args: [cluster],
-    signal: eventSignalName,
-    signalArgs: [event],
-    workflowTaskTimeout: '2s',
-  });
-  return { workflowId, runId: handle.signaledRunId };
+async function sendEvent(client: Client, configuration: ClusterConfiguration, event: ClusterEvent): Promise<Run> {
+  const start = incidentStart(configuration, event);
+  const { workflowId, signaledRunId } = await client.workflow.signalWithStart(workflowTypes.incident, start);
+  return { workflowId, runId: signaledRunId };
 }
 
 /** Shows progress meanwhile; SIGINT, SIGTERM and the time limit end the waiting only. */

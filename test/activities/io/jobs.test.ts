@@ -11,7 +11,7 @@ import { SshConnections } from '../../../activities/io/ssh';
 import type { Tools } from '../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/cluster';
 import { createEnvironment, failureOf, loader } from '../support';
-import { startSshd, type TestSshd, waitUntil } from './sshd';
+import { nodeBehind, startSshd, type TestSshd, waitUntil } from './sshd';
 
 let sshd: TestSshd;
 let ssh: SshConnections;
@@ -20,13 +20,7 @@ let node: NodeConfiguration;
 
 beforeAll(async () => {
   sshd = await startSshd();
-  const { knownHostsFile, ...target } = sshd.target;
-  configuration = {
-    cluster: 'shop',
-    ssh: { knownHostsFile },
-    paths: { jobs: sshd.file('its jobs') },
-  } as ClusterConfiguration;
-  node = { id: 0, host: sshd.host, port: 5432, ssh: target } as NodeConfiguration;
+  ({ configuration, node } = nodeBehind(sshd, 'its jobs'));
 });
 afterAll(() => sshd.stop());
 beforeEach(() => {

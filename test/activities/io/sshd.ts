@@ -6,6 +6,7 @@ import { createServer, connect, type AddressInfo } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { SshTarget } from '../../../activities/io/ssh';
+import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/cluster';
 
 export interface TestUser {
   readonly name: string;
@@ -244,4 +245,15 @@ export async function startSshd(configureMore: (directory: string) => readonly s
     throw error;
   }
   return sshd;
+}
+
+/** The only node of a cluster `shop`, whose host is this sshd: what acts need of a cluster file, and no more. */
+export function nodeBehind(
+  sshd: TestSshd,
+  jobs = 'jobs',
+): { configuration: ClusterConfiguration; node: NodeConfiguration } {
+  const { knownHostsFile, ...target } = sshd.target;
+  const configuration = { cluster: 'shop', ssh: { knownHostsFile }, paths: { jobs: sshd.file(jobs) } };
+  const node = { id: 0, host: sshd.host, port: 5432, ssh: target };
+  return { configuration: configuration as ClusterConfiguration, node: node as NodeConfiguration };
 }
