@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Layout } from './layout';
-import { run } from './processes';
+import { readRecord, run } from './processes';
 
 /** Rows of /proc/sysvipc/shm or sem whose owner is the lab's user, without the heading. */
 function readTable(name: 'shm' | 'sem', layout: Layout): string[][] {
@@ -15,7 +15,7 @@ function readTable(name: 'shm' | 'sem', layout: Layout): string[][] {
 
 /**
  * Removes what the lab's dead servers left: segments that nobody is attached to, created by one of `pids` or named in a
- * postmaster's pid file, and semaphores that only `pids` have touched.
+ * postmaster's pid file, and semaphores that one of `pids` has touched and nobody who lives.
  */
 export async function removeIpc(layout: Layout, pids: ReadonlySet<number>): Promise<void> {
   const { user } = layout;
@@ -25,7 +25,7 @@ export async function removeIpc(layout: Layout, pids: ReadonlySet<number>): Prom
       await run('ipcrm', ['-m', id], { user });
   }
   for (const [, id] of readTable('sem', layout)) {
-    if (id && (await isOnlyTouchedBy(id, pids, layout))) await run('ipcrm', ['-s', id], { user });
+    if (id && (await isLeftBy(id, pids, layout))) await run('ipcrm', ['-s', id], { user });
   }
 }
 
@@ -48,8 +48,9 @@ function readIfThere(file: string): string {
 }
 
 /** /proc has no pids for semaphores; ipcs prints them as the fifth column: semnum value ncount zcount pid. */
-async function isOnlyTouchedBy(id: string, pids: ReadonlySet<number>, layout: Layout): Promise<boolean> {
+// pgpool's children come and go (it starts new ones at every failover), so that many of these pids nobody knows any more.
+async function isLeftBy(id: string, pids: ReadonlySet<number>, layout: Layout): Promise<boolean> {
   const { stdout } = await run('ipcs', ['-s', '-i', id], { user: layout.user });
   const touched = [...stdout.matchAll(/^\d+\s+\d+\s+\d+\s+\d+\s+(\d+)\s*$/gm)].map((match) => Number(match[1]));
-  return touched.length > 0 && touched.every((pid) => pids.has(pid));
+  return touched.some((pid) => pids.has(pid)) && touched.every((pid) => pids.has(pid) || !readRecord(pid));
 }

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { open, takeDown, up, type Lab } from '../../lab/lab';
 import { labDirectory, readLocalSockets } from '../../lab/layout';
-import { findProcesses } from '../../lab/processes';
+import { findProcesses, killAll } from '../../lab/processes';
 import { readState } from '../../lab/state';
 import { waitFor } from '../../lab/wait';
 import { compileLab } from './compile';
@@ -258,7 +258,15 @@ describe('two labs at once', () => {
     expect(frozen).toMatchObject({ isRunning: true, isSshRunning: true, isInRecovery: null });
     second.thaw(1);
     expect((await second.report()).nodes[1]?.isInRecovery).toBe(true);
+
+    // A pgpool whose children are all gone before the lab goes down: nobody knows their pids then.
+    const pgpool = readState(second.name)?.processes['pgpool'];
+    if (!pgpool) throw new Error('no pgpool');
+    await killAll(() => findProcesses(path.join(second.directory, 'pgpool'), [pgpool]), 'pgpool');
+    const place = placeOf(second.name);
+    expect(findTraces(second.directory, place).ipc).not.toEqual([]);
     await second.down();
+    expect(findTraces(second.directory, place)).toEqual(nothing);
   });
 });
 
