@@ -138,6 +138,11 @@ export function listing(directory: string): string {
     .join('\n');
 }
 
+/** The same of all that lies on node 1, but for what its servers write by themselves. */
+export function listingOfNode(bed: Bed): string {
+  return listing(path.dirname(bed.node(1).dataDirectory)).replaceAll(/^(sshd|postgres\.log|\.s\.).*\n/gm, '');
+}
+
 export function readMark(directory: string): string | null {
   const file = path.join(directory, rebuildMarkName);
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : null;

@@ -18,7 +18,7 @@ import {
   expectRows,
   expectStreaming,
   linkOut,
-  listing,
+  listingOfNode,
   makeCopy,
   makeFor,
   prepare,
@@ -46,7 +46,7 @@ const inputFor = (rebuild: RebuildPlan = planOf(data())): PlaceDataInput => ({
   rebuild,
 });
 const place = (rebuild?: RebuildPlan): Promise<PlaceDataResult> => perform(bed.tools, 'placeData', inputFor(rebuild));
-const everything = (): string => listing(path.dirname(data())).replaceAll(/^(sshd|postgres\.log|\.s\.).*\n/gm, '');
+const everything = (): string => listingOfNode(bed);
 
 /** Node 1 is stopped, its data aside, the verified copy beside it. */
 async function copyAndSetAside(rebuild: RebuildPlan = planOf(data())): Promise<void> {

@@ -11,6 +11,7 @@ import {
   isRoot,
   linkOut,
   listing,
+  listingOfNode,
   makeCopy,
   makeFor,
   mountSmall,
@@ -54,7 +55,7 @@ const inputFor = (more: Partial<RemoveDataInput> = {}): RemoveDataInput => ({
 });
 const remove = (more: Partial<RemoveDataInput> = {}): Promise<RemoveDataResult> =>
   perform(bed.tools, 'removeData', inputFor(more));
-const everything = (): string => listing(path.dirname(data())).replaceAll(/^(sshd|postgres\.log|\.s\.).*\n/gm, '');
+const everything = (): string => listingOfNode(bed);
 // Only root may mount.
 const itMounts = isRoot ? it : it.skip; // skipped: needs root
 

@@ -22,6 +22,7 @@ import {
   isRoot,
   linkOut,
   listing,
+  listingOfNode,
   makeCopy,
   makeFor,
   mountSmall,
@@ -60,7 +61,7 @@ const inputFor = (more: Partial<SetDataAsideInput> = {}): SetDataAsideInput => (
 });
 const setAside = (more: Partial<SetDataAsideInput> = {}): Promise<SetDataAsideResult> =>
   perform(bed.tools, 'setDataAside', inputFor(more));
-const everything = (): string => listing(path.dirname(data())).replaceAll(/^(sshd|postgres\.log|\.s\.).*\n/gm, '');
+const everything = (): string => listingOfNode(bed);
 
 async function stopAndCopy(rebuild: RebuildPlan = planOf(data())): Promise<void> {
   await bed.stop(1);
