@@ -17,6 +17,8 @@ export interface FailoverRequest {
   readonly excluded: readonly number[];
   /** The recovering primary has had crashRecoveryMs already. */
   readonly hasWaited: boolean;
+  /** The witnesses contradicted each other in this decision already. */
+  readonly hasLookedAgain: boolean;
   readonly sinceEventMs: number;
   /** Set after the fence: the set in force on the old primary, read from its files; null when unreadable. */
   readonly formerSynchronousStandbyNames: string | null;
@@ -47,6 +49,8 @@ export type FailoverPlan =
       readonly line: string;
     }
   | { readonly action: 'wait'; readonly node: number; readonly line: string }
+  /** One look lasts up to two seconds, in which a frozen node may thaw or a network heal: the next look is of one mind. */
+  | { readonly action: 'look-again'; readonly node: number; readonly line: string }
   /** A former primary that came back writable beside its successor: every write that it takes will be lost. */
   | { readonly action: 'fence'; readonly node: number; readonly line: string }
   | { readonly action: 'refuse'; readonly reason: ReasonCode; readonly line: string };
@@ -161,6 +165,10 @@ function planInsteadOfPromotion(
     case 'unknown': {
       const alive = witnesses.filter((witness) => witness.answer === 'alive');
       const heard = alive.map((witness) => `${witness.from} (${witness.seen})`).join(' and ');
+      if (heard && !request.hasLookedAgain) {
+        const line = `${name} does not answer the worker, but ${heard} heard from it: looked at again at once`;
+        return { action: 'look-again', node: suspect, line };
+      }
       const why = heard ? `but ${heard} heard from it` : 'and nobody else could ask';
       return refuse(
         'primary-unreachable',

@@ -1,6 +1,7 @@
 // The failover runbook: observe → plan → fence → plan again → promote. Runs inline in the incident, because seconds count.
 
-import { planFailover, type FailoverRequest } from '../domain/failover-plan';
+import type { ClusterConfiguration } from '../domain/cluster';
+import { type FailoverPlan, type FailoverRequest, planFailover } from '../domain/failover-plan';
 import { awaitRecovery } from './activity-options';
 import { attemptPromotion, fenceNode, type FailoverResult, lookAround, type Memory, refuse } from './promotion';
 import type { Steps } from './step';
@@ -37,16 +38,11 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
       case 'refuse':
         return refuse(observation, plan.reason, plan.line);
       case 'wait':
-        await steps.run(
-          `Wait for node ${String(plan.node)}`,
-          () =>
-            awaitRecovery.executeWithOptions(
-              { summary: plan.line, startToCloseTimeout: configuration.policy.crashRecoveryMs + 5000 },
-              [{ configuration, node: plan.node }],
-            ),
-          (seen) => seen.line,
-        );
+        await giveTimeToRecover(steps, configuration, plan);
         request = { ...request, hasWaited: true, oldPrimary: plan.node };
+        break;
+      case 'look-again':
+        request = { ...request, hasLookedAgain: true, oldPrimary: plan.node };
         break;
       case 'fence':
         input.memory.stopped.add(plan.node);
@@ -66,12 +62,26 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
   }
 }
 
+async function giveTimeToRecover(
+  steps: Steps,
+  configuration: ClusterConfiguration,
+  { node, line }: Extract<FailoverPlan, { action: 'wait' }>,
+): Promise<void> {
+  const startToCloseTimeout = configuration.policy.crashRecoveryMs + 5000;
+  await steps.run(
+    `Wait for node ${String(node)}`,
+    () => awaitRecovery.executeWithOptions({ summary: line, startToCloseTimeout }, [{ configuration, node }]),
+    (seen) => seen.line,
+  );
+}
+
 function newRequest({ failedNode, oldPrimary, memory }: FailoverInput): FailoverRequest {
   return {
     failedNode,
     oldPrimary,
     excluded: [],
     hasWaited: false,
+    hasLookedAgain: false,
     sinceEventMs: 0,
     formerSynchronousStandbyNames: null,
     fencedNode: null,

@@ -136,6 +136,7 @@ function requests(count: number): fc.Arbitrary<FailoverRequest> {
     oldPrimary: hint,
     excluded: often(fc.constant<number[]>([]), fc.array(known, { maxLength: 2 })),
     hasWaited: fc.boolean(),
+    hasLookedAgain: fc.boolean(),
     sinceEventMs: fc.integer({ min: 0, max: 50_000 }),
     formerSynchronousStandbyNames: setting,
     fencedNode: fc.option(known, { freq: 2 }),

@@ -155,6 +155,7 @@ export function makeRequest(differences: Partial<FailoverRequest> = {}): Failove
     oldPrimary: 0,
     excluded: [],
     hasWaited: false,
+    hasLookedAgain: false,
     sinceEventMs: 50,
     formerSynchronousStandbyNames: null,
     fencedNode: null,

@@ -85,6 +85,7 @@ describe('the stories leave nothing out', () => {
       promote: true,
       keep: true,
       wait: true,
+      'look-again': true,
       fence: true,
       refuse: true,
     };

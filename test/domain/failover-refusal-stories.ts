@@ -65,6 +65,12 @@ export const refusalStories: readonly FailoverStory[] = [
     expected: { action: 'refuse', reason: 'primary-unreachable', state: 'unknown' },
   },
   {
+    title: 'a first look in which somebody else heard from the primary is not of one mind: it is taken again',
+    topology: '0* silent to the worker and nodes 1 2, up for pgpool; pgpool: 0/0',
+    facts: { nodes: { 0: vanished, ...withoutReceivers }, probes: [probe(1, 'silent'), probe(2, 'silent')] },
+    expected: { action: 'look-again', state: 'unknown', node: 0 },
+  },
+  {
     title: 'the primary is silent to two hosts, but a WAL message came after the event',
     topology: '0* silent, 2 heard it 100 ms ago, event 2 s ago; pgpool: 0/0',
     facts: {
@@ -72,19 +78,21 @@ export const refusalStories: readonly FailoverStory[] = [
       probes: [probe(1, 'silent'), probe(2, 'silent')],
       pgpools: pgpoolLost,
     },
-    request: { sinceEventMs: 2000 },
+    request: { sinceEventMs: 2000, hasLookedAgain: true },
     expected: { action: 'refuse', reason: 'primary-unreachable', state: 'unknown' },
   },
   {
     title: 'pgpool’s own live look says up while everybody else is met with silence',
     topology: '0* silent to the worker and nodes 1 2, up for pgpool; pgpool: 0/0',
     facts: { nodes: { 0: vanished, ...withoutReceivers }, probes: [probe(1, 'silent'), probe(2, 'silent')] },
+    request: { hasLookedAgain: true },
     expected: { action: 'refuse', reason: 'primary-unreachable', state: 'unknown' },
   },
   {
     title: 'a firewall refuses the worker, but pgpool’s live look says up: no proof of death',
     topology: '0* refuses the worker, ssh silent, up for pgpool; pgpool: 0/0',
     facts: { nodes: { 0: { ...vanished, sql: 'refused', sqlSeen: 'connection refused' }, ...withoutReceivers } },
+    request: { hasLookedAgain: true },
     expected: { action: 'refuse', reason: 'primary-unreachable', state: 'unknown' },
   },
   {

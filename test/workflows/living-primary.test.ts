@@ -1,0 +1,115 @@
+// The failover runbook where the primary may not be dead: kept, given time, or looked at again.
+
+import { Bench } from './support';
+import { deadNode, type FakeCluster, hungNode, primaryNode, recoveringNode, standbyNode } from './fake-cluster';
+
+let bench: Bench;
+let cluster: FakeCluster;
+
+beforeAll(async () => {
+  bench = await Bench.open();
+});
+afterAll(() => bench.close());
+beforeEach(() => {
+  cluster = bench.newCluster();
+  cluster.set(deadNode(0));
+});
+
+describe('a primary that works', () => {
+  it('is kept when pgpool gave it up, every pgpool is told and every standby looked after', async () => {
+    cluster.set(primaryNode(0));
+    const { report, incident } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'primary-kept', primary: 0 });
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'confirmPrimary 0']);
+    expect(cluster.callsOf('follow 1')).toEqual(['observe', 'attach 1', 'saveConfiguration 1']);
+    expect(cluster.callsOf('follow 2')).toEqual(['observe', 'attach 2', 'saveConfiguration 2']);
+    await bench.record('incident-primary-kept', incident);
+  });
+
+  it('is kept when a standby fails, and the standby is awaited', async () => {
+    cluster.set(primaryNode(0), deadNode(2));
+    const { incident } = await bench.send(cluster, { kind: 'failover', node: 2 });
+    const report = await incident.result();
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'standby-failed', primary: 0 });
+    expect(report.follows).toEqual([
+      expect.objectContaining({ node: 2, outcome: 'incomplete', reason: 'node-unreachable' }),
+    ]);
+    expect(cluster.callsOf('incident')).toEqual(['observe']);
+    expect(cluster.callsOf('follow 2')).toEqual(['observe']);
+    await bench.stopAwaiting(cluster, 2);
+    await bench.record('follow-unreachable', await bench.followOf(incident, 2));
+  });
+
+  it('is kept when the failover happened already', async () => {
+    cluster.set(primaryNode(1, 2), standbyNode(2, 1, 2));
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'already-failed-over', primary: 1 });
+    expect(cluster.callsOf('incident')).toEqual(['observe']);
+    await bench.stopAwaiting(cluster, 0);
+  });
+});
+
+describe('a former primary that accepts writes beside its successor', () => {
+  it('is fenced and then rebuilt, and the successor stays the primary', async () => {
+    cluster.set(primaryNode(0), primaryNode(1, 2), standbyNode(2, 1, 2));
+    const { report, incident } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'already-failed-over', primary: 1 });
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0', 'observe']);
+    expect(report.follows).toContainEqual(expect.objectContaining({ node: 0, rung: 'rebuild', outcome: 'completed' }));
+    await bench.record('incident-former-fenced', incident);
+  });
+});
+
+describe('a primary in crash recovery', () => {
+  it('is given its time, then fenced and replaced when it still recovers', async () => {
+    cluster.set(recoveringNode(0));
+    const { report, incident } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
+    expect(cluster.callsOf('incident')).toEqual([
+      ...['observe', 'awaitRecovery 0', 'observe', 'fence 0', 'promote 1', 'confirmPrimary 1'],
+    ]);
+    await bench.record('incident-recovering', incident);
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('is kept when it has recovered in that time', async () => {
+    cluster.set(recoveringNode(0));
+    cluster.fakes.awaitRecovery = () => {
+      cluster.set(primaryNode(0));
+      return Promise.resolve({ line: 'node 0 after 900 ms: answered' });
+    };
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'primary-kept', primary: 0 });
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'awaitRecovery 0', 'observe', 'confirmPrimary 0']);
+  });
+});
+
+describe('a primary that is silent to the worker while somebody else heard from it', () => {
+  const pgpools = (): FakeCluster['pgpools'] => [
+    { pgpool: 'pgpool0', nodes: [{ node: 0, status: 'down', role: 'primary', liveStatus: 'up' }], seen: '' },
+  ];
+
+  it('is looked at again at once, and kept if it answers then', async () => {
+    cluster.set(hungNode(0));
+    cluster.pgpools = pgpools();
+    const { observe } = cluster.fakes;
+    cluster.fakes.observe = async (input) => {
+      const seen = await observe(input);
+      cluster.set(primaryNode(0));
+      return seen;
+    };
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'primary-kept', primary: 0 });
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'observe', 'confirmPrimary 0']);
+  });
+
+  it('is left alone if the second look is no clearer', async () => {
+    cluster.set(hungNode(0));
+    cluster.pgpools = pgpools();
+    const { report, incident } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'primary-unreachable', primary: null });
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'observe']);
+    await bench.record('incident-contradicted', incident);
+    await bench.stopAwaiting(cluster, 0);
+  });
+});
