@@ -165,15 +165,11 @@ function planInsteadOfPromotion(
     case 'unknown': {
       const alive = witnesses.filter((witness) => witness.answer === 'alive');
       const heard = alive.map((witness) => `${witness.from} (${witness.seen})`).join(' and ');
-      if (heard && !request.hasLookedAgain) {
-        const line = `${name} does not answer the worker, but ${heard} heard from it: looked at again at once`;
-        return { action: 'look-again', node: suspect, line };
-      }
-      const why = heard ? `but ${heard} heard from it` : 'and nobody else could ask';
-      return refuse(
-        'primary-unreachable',
-        `${name} does not answer the worker, ${why}, which is no proof that it is dead: check its network`,
-      );
+      const others = heard ? `but ${heard} heard from it` : 'and nobody else could ask';
+      const seen = `${name} does not answer the worker, ${others}`;
+      if (heard && !request.hasLookedAgain)
+        return { action: 'look-again', node: suspect, line: `${seen}: looked at again at once` };
+      return refuse('primary-unreachable', `${seen}, which is no proof that it is dead: check its network`);
     }
     case 'unreachable':
       return refuseUnreachable(configuration, facts, name);

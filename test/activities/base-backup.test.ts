@@ -31,7 +31,7 @@ afterEach(() => {
 
 const data = (): string => bed.node(1).dataDirectory;
 const fresh = (): string => `${data()}.pgpool-runbook-rebuild`;
-const jobs = (): string => path.join(bed.configuration.paths.jobs, `${bed.configuration.cluster}.node1`);
+const jobs = (): string => bed.jobs(1);
 const job = (id = '20261123t101530z-0a1b2c3d'): string => path.join(jobs(), `base-backup-${id}`);
 const pidOf = (directory: string): number => Number(readFileSync(path.join(directory, 'pid'), 'utf8'));
 

@@ -45,7 +45,7 @@ afterEach(() => putBack(bed));
 const data = (): string => bed.node(1).dataDirectory;
 const aside = (id = rebuildId): string => `${data()}.replaced-${id}`;
 const leftover = (): string => `${data()}.pgpool-runbook-rebuild`;
-const jobs = (): string => path.join(bed.configuration.paths.jobs, `${bed.configuration.cluster}.node1`);
+const jobs = (): string => bed.jobs(1);
 const olderId = '20261101T000000Z-ffffffff';
 const newerId = '20261124T000000Z-ffffffff';
 

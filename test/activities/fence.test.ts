@@ -24,7 +24,7 @@ const inputFor = (more: Partial<FenceInput> = {}): FenceInput => ({
 });
 const fence = (more: Partial<FenceInput> = {}): Promise<FenceResult> => perform(bed.tools, 'fence', inputFor(more));
 const signalFile = (): string => path.join(bed.node(0).dataDirectory, 'standby.signal');
-const lockFile = (): string => path.join(bed.configuration.paths.jobs, `${bed.configuration.cluster}.node0.lock`);
+const lockFile = (): string => bed.jobs(0, '.lock');
 const withFenceCommand = (fenceCommand: string[]): ClusterConfiguration => ({
   ...bed.configuration,
   policy: { ...bed.configuration.policy, fenceCommand },

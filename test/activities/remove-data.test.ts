@@ -41,9 +41,8 @@ afterEach(async () => {
 
 const data = (): string => bed.node(1).dataDirectory;
 const inData = (name: string): string => path.join(data(), name);
-const saved = (): string => path.join(bed.configuration.paths.savedConfiguration, `${bed.configuration.cluster}.node1`);
-const job = (): string =>
-  path.join(bed.configuration.paths.jobs, `${bed.configuration.cluster}.node1`, `remove-${rebuildId.toLowerCase()}`);
+const saved = (): string => bed.saved(1);
+const job = (): string => path.join(bed.jobs(1), `remove-${rebuildId.toLowerCase()}`);
 const planFirst = (linked: Partial<RebuildDirectory>[] = []): RebuildPlan =>
   planOf(data(), { mode: 'removeFirst', linked });
 const inputFor = (more: Partial<RemoveDataInput> = {}): RemoveDataInput => ({

@@ -30,10 +30,10 @@ afterEach(async () => {
 });
 
 const rebuildId = '20261123T101530Z-0a1b2c3d';
-const saved = (): string => path.join(bed.configuration.paths.savedConfiguration, `${bed.configuration.cluster}.node0`);
+const saved = (): string => bed.saved(0);
 const setOf = (id: string): string => path.join(saved(), `diverged-wal-${id}`);
 const data = (node = 0): string => bed.node(node).dataDirectory;
-const jobs = (): string => path.join(bed.configuration.paths.jobs, `${bed.configuration.cluster}.node0`);
+const jobs = (): string => bed.jobs(0);
 
 async function inputFor(more: Partial<SaveDivergedWalInput> = {}): Promise<SaveDivergedWalInput> {
   const { timeline } = await bed.ask(

@@ -48,7 +48,7 @@ const data = (): string => bed.node(1).dataDirectory;
 const fresh = (): string => `${data()}.pgpool-runbook-rebuild`;
 const aside = (): string => `${data()}.replaced-${rebuildId}`;
 const inData = (name: string): string => path.join(data(), name);
-const linksFile = (): string => path.join(bed.configuration.paths.jobs, `${bed.configuration.cluster}.node1.links`);
+const linksFile = (): string => bed.jobs(1, '.links');
 // Only root may mount.
 const itMounts = isRoot ? it : it.skip; // skipped: needs root
 

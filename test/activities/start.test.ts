@@ -27,8 +27,6 @@ const inputFor = (more: Partial<StartInput> = {}): StartInput => ({
 const start = (more: Partial<StartInput> = {}): Promise<StartResult> => perform(bed.tools, 'start', inputFor(more));
 const directory = (): string => bed.node(1).dataDirectory;
 const serverLog = (): string => path.join(path.dirname(directory()), 'postgresql.log');
-const besideLock = (ending: string): string =>
-  path.join(bed.configuration.paths.jobs, `${bed.configuration.cluster}.node1${ending}`);
 const setting = (text: string): void => {
   appendFileSync(path.join(directory(), 'postgresql.auto.conf'), `${text}\n`);
 };
@@ -56,10 +54,10 @@ it('starts a stopped standby, which outlives the connection and keeps neither it
   expect(await perform(elsewhere, 'start', inputFor())).toEqual(up);
   await elsewhere.close();
   await expectStandby();
-  execFileSync('flock', ['-n', besideLock('.lock'), 'true']);
+  execFileSync('flock', ['-n', bed.jobs(1, '.lock'), 'true']);
   const files = openFiles();
   expect(files).toContain(serverLog());
-  expect(files).not.toContain(besideLock('.lock'));
+  expect(files).not.toContain(bed.jobs(1, '.lock'));
   const { pid } = bed.processes(1)[0]!;
   const streams = [0, 1, 2].map((descriptor) => readlinkSync(`/proc/${String(pid)}/fd/${String(descriptor)}`));
   expect(streams).toEqual(['/dev/null', serverLog(), serverLog()]);
@@ -158,7 +156,7 @@ describe('a server that does not come up', () => {
     const configuration = withCommand(`echo "FATAL: no unit; password=geheim" >&2; exit 5`);
     const failure = await failureOf(start({ configuration }));
     expect(failure.message).toBe(
-      `node 1 did not come up, no process of it is left. ${besideLock('.log')}: FATAL: no unit; password=…`,
+      `node 1 did not come up, no process of it is left. ${bed.jobs(1, '.log')}: FATAL: no unit; password=…`,
     );
   });
 });
@@ -168,15 +166,15 @@ it('logs beside the lock when the usual place belongs to somebody else', async (
   writeFileSync(serverLog(), '');
   chmodSync(serverLog(), 0o444);
   expect(await start()).toEqual(up);
-  expect(openFiles()).toContain(besideLock('.log'));
+  expect(openFiles()).toContain(bed.jobs(1, '.log'));
 });
 
 it('runs the start command of the site, even one that leaves its server as a child', async () => {
   const configuration = withCommand('"$BIN/postgres" -D "$DATA" & echo started');
   expect(await start({ configuration })).toEqual(up);
   await expectStandby();
-  expect(openFiles()).not.toContain(besideLock('.lock'));
-  expect(readFileSync(besideLock('.log'), 'utf8')).toContain('started\n');
+  expect(openFiles()).not.toContain(bed.jobs(1, '.lock'));
+  expect(readFileSync(bed.jobs(1, '.log'), 'utf8')).toContain('started\n');
   expect((await start({ configuration })).changed).toBe(false);
 });
 
@@ -200,7 +198,7 @@ describe('while it recovers', () => {
       );
     await waitFor(isRecovering, { what: 'SQLSTATE 57P03', timeoutMs: 10_000 });
     // pg_ctl waits 3 s, under the lock.
-    await waitFor(() => isFree(besideLock('.lock')), { what: 'the lock to be free', timeoutMs: 15_000 });
+    await waitFor(() => isFree(bed.jobs(1, '.lock')), { what: 'the lock to be free', timeoutMs: 15_000 });
     await new Promise((resolve) => setTimeout(resolve, 3000));
     expect(bed.processes(1)).not.toEqual([]);
     writeFileSync(archive(), '');

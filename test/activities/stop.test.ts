@@ -90,7 +90,7 @@ describe('what it refuses, and leaves running', () => {
   });
 
   it('does not stop a standby that was promoted while it waited for the lock', async () => {
-    const lock = `${bed.configuration.paths.jobs}/${bed.configuration.cluster}.node1.lock`;
+    const lock = bed.jobs(1, '.lock');
     const release = await holdLock(lock);
     const failing = failureOf(stop());
     const isWaitedFor = (): boolean =>

@@ -117,6 +117,16 @@ export class Bed {
     return getNode(this.configuration, id);
   }
 
+  /** The design's path for a node's jobs; with an ending, that of its lock or its list of links. */
+  jobs(node: number, ending = ''): string {
+    return path.join(this.configuration.paths.jobs, `${this.configuration.cluster}.node${String(node)}${ending}`);
+  }
+
+  /** The design's path for a node's saved configurations and WAL. */
+  saved(node: number): string {
+    return path.join(this.configuration.paths.savedConfiguration, `${this.configuration.cluster}.node${String(node)}`);
+  }
+
   /** One statement on a connection of its own, so that a proof never comes through the code under test. */
   async ask(node: number, text: string): Promise<Record<string, unknown>> {
     const client = await this.connect(node);

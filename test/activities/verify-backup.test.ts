@@ -33,7 +33,7 @@ const data = (): string => bed.node(1).dataDirectory;
 const fresh = (): string => `${data()}.pgpool-runbook-rebuild`;
 const inFresh = (name: string): string => path.join(fresh(), name);
 const mark = (): string => inFresh('pgpool-runbook.rebuild');
-const jobs = (): string => path.join(bed.configuration.paths.jobs, `${bed.configuration.cluster}.node1`);
+const jobs = (): string => bed.jobs(1);
 const verifyJob = (): string => path.join(jobs(), `verify-${rebuildId.toLowerCase()}`);
 
 const inputFor = (more: Partial<VerifyBackupInput> = {}): VerifyBackupInput => ({

@@ -6,9 +6,10 @@ import {
   expectPgpoolUses,
   expectServed,
   finishedIncident,
-  runHook,
-  until,
   pgpoolLog,
+  runHook,
+  thirdOf,
+  until,
   useScenario,
 } from './support';
 
@@ -30,7 +31,7 @@ test('three reports of one failure make one promotion, and all three callers get
   const primary = report.primary!;
   await expectOneWritable(scenario(), primary);
   expect((await scenario().lab.report()).nodes.find((node) => node.id === primary)?.timeline).toBe(2);
-  const other = primary === 1 ? 2 : 1;
+  const other = thirdOf(0, primary);
   await expectFollowing(scenario(), other, primary);
   await expectPgpoolUses(scenario(), primary, [other]);
   await expectServed(scenario());

@@ -7,6 +7,7 @@ import {
   expectPgpoolUses,
   expectServed,
   finishedIncident,
+  thirdOf,
   until,
   useScenario,
   verdictOf,
@@ -24,7 +25,7 @@ if (isRoot) {
     expect(verdictOf(report, 'failover')).toMatchObject({ outcome: 'completed', reason: 'promoted' });
     expect(report.line).toContain('node 0 fenced (unconfirmed)');
     const primary = report.primary!;
-    const other = primary === 1 ? 2 : 1;
+    const other = thirdOf(0, primary);
     await expectFollowing(scenario(), other, primary);
     await expectPgpoolUses(scenario(), primary, [other]);
     await expectServed(scenario());

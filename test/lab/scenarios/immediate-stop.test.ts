@@ -9,6 +9,7 @@ import {
   finishedIncident,
   isAwaited,
   pgpoolLog,
+  thirdOf,
   useScenario,
   verdictOf,
 } from './support';
@@ -21,7 +22,7 @@ test('an immediate stop promotes a standby, the other one follows, and pgpool se
   expect(verdictOf(report, 'failover')).toMatchObject({ outcome: 'completed', reason: 'promoted' });
   expect(report.outcome).toBe('completed');
   const primary = report.primary!;
-  const other = primary === 1 ? 2 : 1;
+  const other = thirdOf(0, primary);
   expect(report.follows).toMatchObject([{ node: other, rung: 'repoint', outcome: 'completed' }]);
   await expectOneWritable(scenario(), primary);
   await expectFollowing(scenario(), other, primary);

@@ -11,6 +11,7 @@ import {
   expectPgpoolUses,
   expectServed,
   finishedIncident,
+  thirdOf,
   useScenario,
 } from './support';
 
@@ -23,7 +24,7 @@ test('after kill -9 no process of the old primary is left, one node is writable 
   expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted' });
   expect(report.line).toContain('node 0 fenced (confirmed)');
   const primary = report.primary!;
-  const other = primary === 1 ? 2 : 1;
+  const other = thirdOf(0, primary);
   const tools = {
     sql: new SqlConnections(),
     ssh: new SshConnections(),

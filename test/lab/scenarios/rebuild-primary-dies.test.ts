@@ -19,6 +19,7 @@ import {
   readResults,
   rejoin,
   setPolicy,
+  thirdOf,
   until,
   untilPromoted,
   useScenario,
@@ -33,7 +34,7 @@ test('a copy from a primary that dies is ended, and the node is rebuilt from the
   setPolicy(scenario(), { baseBackup: { maximumRateKilobytes: 4096, compression: 'none' } });
   await lab.stopImmediate(0);
   const second = await untilPromoted(scenario(), 0);
-  const third = 3 - second;
+  const third = thirdOf(0, second);
   await expectFollowing(scenario(), third, second);
   const rejoining = rejoin(scenario(), 0);
   await until('the copy has begun', () =>

@@ -17,6 +17,7 @@ import {
   readRows,
   rejoin,
   type Scenario,
+  thirdOf,
   until,
   untilParked,
   untilPromoted,
@@ -98,10 +99,6 @@ async function expectRebuilt(node: number): Promise<void> {
   await expectOneWritable(scenario(), primary);
   await expectNothingLeft(scenario(), node);
   expectPgpoolUntouched(scenario());
-}
-
-function thirdOf(...two: readonly number[]): number {
-  return [0, 1, 2].find((id) => !two.includes(id))!;
 }
 
 /** A connection that takes one of max_wal_senders; null when it is refused. */

@@ -14,6 +14,7 @@ import {
   readResults,
   rejoin,
   setPolicy,
+  thirdOf,
   until,
   untilPromoted,
   useScenario,
@@ -53,7 +54,7 @@ test('a copy outlives its worker: the next one reads on, and the node streams fr
   expect(await readResults(scenario(), 0, 'baseBackup')).toMatchObject([{ changed: true, line }]);
   const report = await finishedIncident(scenario());
   expect(verdictOf(report, 'rejoin')).toMatchObject({ outcome: 'completed', reason: 'rebuilt' });
-  const other = 3 - primary;
+  const other = thirdOf(0, primary);
   await expectFollowing(scenario(), 0, primary);
   await expectPgpoolUses(scenario(), primary, [0, other]);
   await expectNothingLeft(scenario(), 0);

@@ -18,6 +18,7 @@ import {
   rejoin,
   type Scenario,
   setPolicy,
+  thirdOf,
   untilParked,
   untilPromoted,
   useScenario,
@@ -31,7 +32,7 @@ if (process.getuid?.() === 0) {
     const { dataDirectory } = getNode(lab.configuration, 0);
     await lab.stopImmediate(0);
     const primary = await untilPromoted(scenario(), 0);
-    await expectFollowing(scenario(), primary === 1 ? 2 : 1, primary);
+    await expectFollowing(scenario(), thirdOf(0, primary), primary);
     const removeDisk = putOnSmallDisk(scenario(), 0);
     try {
       const before = fingerprintData(scenario(), 0);
@@ -51,7 +52,7 @@ if (process.getuid?.() === 0) {
         { changed: true, line: `node 0: its data is removed, ${dataDirectory} empty` },
       ]);
       await expectFollowing(scenario(), 0, primary);
-      await expectPgpoolUses(scenario(), primary, [0, primary === 1 ? 2 : 1]);
+      await expectPgpoolUses(scenario(), primary, [0, thirdOf(0, primary)]);
       await expectServed(scenario());
       await expectOneWritable(scenario(), primary);
       expect(await readRows(scenario(), 0, 'show cluster_name')).toEqual([{ cluster_name: 'node0' }]);

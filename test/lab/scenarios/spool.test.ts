@@ -9,6 +9,7 @@ import {
   expectServed,
   finishedIncident,
   pgpoolLog,
+  thirdOf,
   until,
   useScenario,
 } from './support';
@@ -30,7 +31,7 @@ test('an event that could not be delivered is delivered later, and the failover 
   const report = await finishedIncident(scenario());
   expect(report.events.map((event) => event.reason)).toContain('promoted');
   const primary = report.primary!;
-  const other = primary === 1 ? 2 : 1;
+  const other = thirdOf(0, primary);
   await expectOneWritable(scenario(), primary);
   await expectFollowing(scenario(), other, primary);
   await expectPgpoolUses(scenario(), primary, [other]);

@@ -93,6 +93,11 @@ export async function untilPromoted({ lab }: Scenario, former: number, timeoutMs
   return promoted!;
 }
 
+/** The one node of three that is neither of these. */
+export function thirdOf(...two: readonly [number, number]): number {
+  return [0, 1, 2].find((id) => !two.includes(id))!;
+}
+
 export async function expectOneWritable({ lab }: Scenario, node: number): Promise<void> {
   const report = await lab.report();
   expect(report.nodes.filter((entry) => entry.isInRecovery === false).map((entry) => entry.id)).toEqual([node]);

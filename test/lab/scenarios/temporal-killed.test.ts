@@ -8,6 +8,7 @@ import {
   expectPgpoolUses,
   expectServed,
   finishedIncident,
+  thirdOf,
   until,
   useScenario,
 } from './support';
@@ -25,7 +26,7 @@ test('Temporal killed in mid-failover and restarted ends the same failover', asy
   const report = await finishedIncident(scenario());
   expect(verdictReasons(report.events)).toContain('promoted');
   const primary = report.primary!;
-  const other = primary === 1 ? 2 : 1;
+  const other = thirdOf(0, primary);
   await expectOneWritable(scenario(), primary);
   await expectFollowing(scenario(), other, primary);
   await expectPgpoolUses(scenario(), primary, [other]);

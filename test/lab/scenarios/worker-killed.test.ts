@@ -8,6 +8,7 @@ import {
   expectPgpoolUses,
   expectServed,
   finishedIncident,
+  thirdOf,
   until,
   useScenario,
 } from './support';
@@ -28,7 +29,7 @@ test('a worker killed in mid-failover costs seconds, not the failover', async ()
   const report = await finishedIncident(scenario());
   expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted' });
   const primary = report.primary!;
-  const other = primary === 1 ? 2 : 1;
+  const other = thirdOf(0, primary);
   await expectOneWritable(scenario(), primary);
   await expectFollowing(scenario(), other, primary);
   await expectPgpoolUses(scenario(), primary, [other]);
