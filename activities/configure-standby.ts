@@ -2,7 +2,7 @@
 // The node's former primary_conninfo is repointed, so that its sslmode, passfile or password survive; none of it is ever reported.
 
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
-import { parseConninfo, repointConninfo } from '../domain/conninfo';
+import { parseConninfo, repointConninfo, upstreamOf } from '../domain/conninfo';
 import {
   autoConfHeader,
   readSetting,
@@ -33,13 +33,7 @@ export async function configureStandby(tools: Tools, input: ConfigureStandbyInpu
   const files = await readFiles(tools, configuration, node, node.dataDirectory);
   const former = findFormerConninfo(files);
   const auto: FileText = files.auto ?? { text: autoConfHeader, encoding: 'utf8' };
-  const conninfo = repointConninfo(former.conninfo, {
-    host: primary.host,
-    port: primary.port,
-    user: configuration.postgres.replicationUser,
-    applicationName: node.applicationName,
-    passFile: configuration.postgres.passFile,
-  });
+  const conninfo = repointConninfo(former.conninfo, upstreamOf(configuration, node, primary));
   const text = withSetting(withoutSettings(auto.text, replicationSettings), 'primary_conninfo', conninfo);
   const changed = !isAsWanted(files, text);
   if (changed) await write(tools, configuration, node, files, { ...auto, text });

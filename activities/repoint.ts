@@ -1,7 +1,7 @@
 // Makes a standby stream from another primary by reload (primary_conninfo is reloadable since PostgreSQL 13), and proves it.
 
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
-import { parseConninfo, repointConninfo } from '../domain/conninfo';
+import { parseConninfo, repointConninfo, upstreamOf } from '../domain/conninfo';
 import { failure } from './io/failures';
 import { withNodeLock } from './io/node-lock';
 import { alterSystem } from './io/settings';
@@ -72,12 +72,6 @@ async function readDifference(tools: Tools, input: RepointInput): Promise<string
       `primary_conninfo of node ${String(node.id)} is not keyword = value text: write it so, or its settings would be lost`,
     );
   }
-  const wanted = repointConninfo(row.conninfo, {
-    host: primary.host,
-    port: primary.port,
-    user: configuration.postgres.replicationUser,
-    applicationName: node.applicationName,
-    passFile: configuration.postgres.passFile,
-  });
+  const wanted = repointConninfo(row.conninfo, upstreamOf(configuration, node, primary));
   return wanted === row.conninfo ? null : wanted;
 }

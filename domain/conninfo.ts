@@ -1,5 +1,7 @@
 // primary_conninfo: libpq's keyword = value text (PostgreSQL documentation, 34.1.1.1).
 
+import type { ClusterConfiguration, NodeConfiguration } from './cluster';
+
 /** Keywords in their order; null when the text is malformed (an unclosed quote, a missing "="). */
 export function parseConninfo(text: string): Map<string, string> | null {
   const values = new Map<string, string>();
@@ -24,6 +26,21 @@ export interface Upstream {
   readonly applicationName: string;
   /** Where the nodes keep their passwords; a path under ~/ is libpq's own default and need not be written. */
   readonly passFile: string;
+}
+
+/** Where `node` is to stream from, by the cluster file. */
+export function upstreamOf(
+  { postgres }: ClusterConfiguration,
+  node: NodeConfiguration,
+  primary: NodeConfiguration,
+): Upstream {
+  return {
+    host: primary.host,
+    port: primary.port,
+    user: postgres.replicationUser,
+    applicationName: node.applicationName,
+    passFile: postgres.passFile,
+  };
 }
 
 /**
