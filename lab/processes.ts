@@ -175,14 +175,18 @@ function listProcesses(): ProcessEntry[] {
 
 /**
  * Everything that belongs to `directory` (a lab's or a node's): the given roots that still run, processes that carry its
- * mark in their environment, PostgreSQL processes that work inside it (they overwrite their environment to set their
- * title), and all descendants of these.
+ * mark in their environment, PostgreSQL and pgpool processes that work inside it (they overwrite their environment to set
+ * their title, and a child that was forked just before its parent was killed has nobody to be found by), and all
+ * descendants of these.
  */
 export function findProcesses(directory: string, roots: readonly ProcessRecord[]): ProcessRecord[] {
   const all = listProcesses();
   const found = new Map(roots.filter(isRunning).map((record) => [record.pid, record]));
   for (const entry of all) {
-    if (entry.pid !== process.pid && (hasMark(entry.pid, directory) || isPostgresInside(entry.pid, directory))) {
+    if (
+      entry.pid !== process.pid &&
+      (hasMark(entry.pid, directory) || isServerInside(entry.pid, directory, /\/(postgres|pgpool)$/))
+    ) {
       found.set(entry.pid, entry);
     }
   }
@@ -206,13 +210,14 @@ function hasMark(pid: number, directory: string): boolean {
 
 /** The PostgreSQL server processes that work in `directory` or below, orphans included. */
 export function findPostgresProcesses(directory: string): ProcessRecord[] {
-  return listProcesses().filter(({ pid }) => isPostgresInside(pid, directory));
+  return listProcesses().filter(({ pid }) => isServerInside(pid, directory, /\/postgres$/));
 }
 
-function isPostgresInside(pid: number, directory: string): boolean {
+function isServerInside(pid: number, directory: string, program: RegExp): boolean {
+  // What is removed under a process keeps its path, and gets this ending (proc(5)).
+  const read = (link: string): string => readlinkSync(`/proc/${String(pid)}/${link}`).replace(/ \(deleted\)$/, '');
   try {
-    if (!readlinkSync(`/proc/${String(pid)}/cwd`).startsWith(`${directory}/`)) return false;
-    return /\/postgres( \(deleted\))?$/.test(readlinkSync(`/proc/${String(pid)}/exe`));
+    return `${read('cwd')}/`.startsWith(`${directory}/`) && program.test(read('exe'));
   } catch {
     return false;
   }

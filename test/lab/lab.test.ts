@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { open, takeDown, up, type Lab } from '../../lab/lab';
 import { labDirectory, readLocalSockets } from '../../lab/layout';
-import { findProcesses, killAll } from '../../lab/processes';
+import { findProcesses, killAll, type ProcessRecord, sendSignal } from '../../lab/processes';
 import { readState } from '../../lab/state';
 import { waitFor } from '../../lab/wait';
 import { compileLab } from './compile';
@@ -34,6 +34,12 @@ async function ask(lab: Lab, to: number | 'pgpool', text: string): Promise<unkno
   } finally {
     await client.end();
   }
+}
+
+function recordOf({ name }: Lab, key: string): ProcessRecord {
+  const record = readState(name)?.processes[key];
+  if (!record) throw new Error(`${name} has no ${key}`);
+  return record;
 }
 
 interface Place {
@@ -236,7 +242,11 @@ describe('two labs at once', () => {
   test('do not share an address, and one survives the end of the other', async () => {
     const [first, second] = await Promise.all([upForTest('a', 2), upForTest('b', 2)]);
     expect(slotOf(first)).not.toBe(slotOf(second));
+    // A pgpool that has died beside its children: they have nobody any more to be found by.
+    sendSignal(recordOf(first, 'pgpool'), 'SIGKILL');
+    const firstPlace = placeOf(first.name);
     await first.down();
+    expect(findTraces(first.directory, firstPlace)).toEqual(nothing);
     const seen = await second.report();
     expect(seen.nodes.map(({ isInRecovery }) => isInRecovery)).toEqual([false, true]);
     await second.killTemporal();
@@ -260,8 +270,7 @@ describe('two labs at once', () => {
     expect((await second.report()).nodes[1]?.isInRecovery).toBe(true);
 
     // A pgpool whose children are all gone before the lab goes down: nobody knows their pids then.
-    const pgpool = readState(second.name)?.processes['pgpool'];
-    if (!pgpool) throw new Error('no pgpool');
+    const pgpool = recordOf(second, 'pgpool');
     await killAll(() => findProcesses(path.join(second.directory, 'pgpool'), [pgpool]), 'pgpool');
     const place = placeOf(second.name);
     expect(findTraces(second.directory, place).ipc).not.toEqual([]);
