@@ -109,14 +109,13 @@ export class BringUp {
     return { rung: 'refuse', reason: 'rejoin-manual', line };
   }
 
+  /** Nobody is suspected: a host is looked at only where PostgreSQL does not answer. */
   protected async look(): Promise<void> {
-    const { cluster, node, primary } = this.input;
+    const { cluster, node } = this.input;
     this.observation = await this.steps.run(
       'Observe every node',
       () =>
-        observe.executeWithOptions({ summary: `measure ${this.name} and its primary` }, [
-          { cluster, suspect: primary },
-        ]),
+        observe.executeWithOptions({ summary: `measure ${this.name} and its primary` }, [{ cluster, suspect: null }]),
       (seen) => factsOf(seen.facts, node)?.sqlSeen ?? 'not configured',
     );
   }

@@ -32,12 +32,16 @@ export class Convergence {
     return [...this.problems.values()][0] ?? null;
   }
 
-  /** Once the primary has changed, older follows and confirmations are about a world that is gone. True if this run served another one. */
-  servePrimary(primary: number): boolean {
+  /**
+   * Once the primary has changed, older follows and confirmations are about a world that is gone.
+   * @param attachNotBefore workflow time in milliseconds
+   * @returns whether this run served another one
+   */
+  servePrimary(primary: number, attachNotBefore: number): boolean {
     if (this.primary === primary) return false;
     const wasServing = this.primary !== null;
     this.primary = primary;
-    this.followers.forgetPrimary();
+    this.followers.forgetPrimary(attachNotBefore);
     for (const scope of this.background) scope.cancel();
     this.problems.clear();
     this.asked.clear();

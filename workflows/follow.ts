@@ -1,7 +1,7 @@
 // The follow runbook for one standby: observe → plan → repoint, start or rebuild → attach → save its configuration. A child of the
 // incident; one per node, in parallel.
 
-import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { sleep, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { FollowReport, Outcome, ReasonCode } from '../domain/outcome';
 import { attach, saveConfiguration } from './activity-options';
 import { BringUp, Stopped } from './bring-up';
@@ -25,6 +25,8 @@ export async function follow(input: FollowInput): Promise<FollowReport> {
   };
   try {
     const line = await run.bringUp();
+    const earlyMs = input.attachNotBefore - Date.now();
+    if (earlyMs > 0) await sleep(earlyMs, { summary: 'pgpool ends its own failover first' });
     const missing = await run.attachEverywhere();
     await run.clearUp();
     return missing === null

@@ -36,6 +36,7 @@ export class Followers {
   /** Asked for while a follow that must not start a stopped node was running. */
   private readonly askedAgain = new Set<number>();
   private childCounter = 0;
+  private attachNotBefore = 0;
 
   constructor(
     private readonly steps: Steps,
@@ -52,8 +53,9 @@ export class Followers {
     return [...this.byNode.values()];
   }
 
-  /** Older follows are about a world that is gone. */
-  forgetPrimary(): void {
+  /** Older follows are about a world that is gone. No node is attached before `attachNotBefore`. */
+  forgetPrimary(attachNotBefore: number): void {
+    this.attachNotBefore = attachNotBefore;
     for (const { scope } of this.running.values()) scope.cancel();
     this.byNode.clear();
     this.doubted.clear();
@@ -93,7 +95,13 @@ export class Followers {
     }
     const scope = new CancellationScope();
     // The follow before may have been cancelled after it had stopped the node.
-    const input = { cluster: this.cluster, node, primary, isStartAllowed: isStartAllowed || earlier !== undefined };
+    const input = {
+      cluster: this.cluster,
+      node,
+      primary,
+      isStartAllowed: isStartAllowed || earlier !== undefined,
+      attachNotBefore: this.attachNotBefore,
+    };
     const done = scope
       .run(() => this.runFollow(scope, input, earlier?.done))
       // Nobody awaits it: a rejection would fail the workflow's task for ever.

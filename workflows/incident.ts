@@ -196,9 +196,10 @@ async function converge(
     return;
   }
   const primary = result.primary;
+  const attachNotBefore = reason === 'promoted' ? Date.now() + timing.attachMs : 0;
   // The answer leaves in a task of its own, and pgpool restarts its children now: nothing else is as urgent.
   if (reason === 'promoted') await sleep(timing.settleMs, { summary: 'pgpool goes first' });
-  const hasChanged = convergence.servePrimary(primary);
+  const hasChanged = convergence.servePrimary(primary, attachNotBefore);
   known.primary = primary;
   const isNews = hasChanged || reason === 'promoted' || reason === 'primary-kept';
   if (isNews) convergence.confirmPgpools(configuration, primary);

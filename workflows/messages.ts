@@ -43,6 +43,13 @@ export interface IncidentTiming {
   readonly lookAgainMs: number;
   /** Between a promotion's answer and the first follow. */
   readonly settleMs: number;
+  /**
+   * Between a promotion and the first request to attach a node. pgpool's main process sleeps for a second after its failover and
+   * then restarts its health check; a request that was queued in that second collides with it on pgpool's follow lock, and as
+   * long as that is so pgpool ends every session and starts no child: 2-3 s without service (pgpool 4.3.5, failover() and
+   * pool_acquire_follow_primary_lock in pgpool_main.c, pool_virtual_main_db_node_id; measured in 5 of 55 failovers).
+   */
+  readonly attachMs: number;
   /** Before the wait for a former primary looks for the first time: it was just seen, and clients are reconnecting now. */
   readonly awaitDelayMs: number;
 }
@@ -52,7 +59,8 @@ export const defaultTiming: IncidentTiming = {
   preemptMs: 3000,
   looks: 60,
   lookAgainMs: 10_000,
-  settleMs: 100,
+  settleMs: 250,
+  attachMs: 2000,
   awaitDelayMs: 2000,
 };
 
@@ -69,6 +77,8 @@ export interface FollowInput {
   readonly primary: number;
   /** A person asked for the node, or this incident stopped it: a stopped node may be started, or rebuilt. */
   readonly isStartAllowed: boolean;
+  /** Workflow time in milliseconds: until then pgpool is left to its own failover. */
+  readonly attachNotBefore: number;
 }
 
 export interface AwaitInput {

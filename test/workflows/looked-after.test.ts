@@ -172,3 +172,27 @@ it('a later look that finds nothing to do does not hide what was done', async ()
   await bench.send(cluster, { kind: 'returned', node: 0, mainNode: null, oldPrimary: null });
   expect((await incident.result()).follows).toMatchObject([{ node: 0, rung: 'rebuild', reason: 'rebuilt' }]);
 });
+
+it('no node is attached while pgpool ends its own failover, however soon it streams', async () => {
+  cluster.set(deadNode(0));
+  const times: Record<string, number> = {};
+  const { promote, repoint, attach } = cluster.fakes;
+  cluster.fakes.promote = async (input) => {
+    times['promoted'] = Date.now();
+    return await promote(input);
+  };
+  cluster.fakes.repoint = async (input) => {
+    times['repointed'] = Date.now();
+    return await repoint(input);
+  };
+  cluster.fakes.attach = async (input) => {
+    times['attached'] ??= Date.now();
+    return await attach(input);
+  };
+  const attachMs = 1500;
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 }, { ...quick, attachMs });
+  await incident.result();
+  expect(times['attached']! - times['promoted']!).toBeGreaterThanOrEqual(attachMs);
+  expect(times['attached']).toBeGreaterThan(times['repointed']!);
+  await bench.stopAwaiting(cluster, 0);
+});

@@ -114,7 +114,7 @@ describe('a step of the incident', () => {
     const { incident } = await bench.send(
       cluster,
       { kind: 'failover', node: 0 },
-      { lingerMs: 100, preemptMs: 150, looks: 60, lookAgainMs: 60_000, settleMs: 1, awaitDelayMs: 0 },
+      { lingerMs: 100, preemptMs: 150, looks: 60, lookAgainMs: 60_000, settleMs: 1, attachMs: 1, awaitDelayMs: 0 },
     );
     expect(await bench.untilParked(incident, 'failover')).toMatchObject({ choices: ['retry', 'abort'] });
     const looks = cluster.callsOf('incident').length;

@@ -39,6 +39,7 @@ export const quick: IncidentTiming = {
   looks: 0,
   lookAgainMs: 50,
   settleMs: 1,
+  attachMs: 1,
   awaitDelayMs: 0,
 };
 
