@@ -28,15 +28,18 @@ export class ConfigurationError extends Error {
 
 /** Reads and validates one cluster file. Throws ConfigurationError, also when the file cannot be read. */
 export function loadClusterFile(path: string): ClusterConfiguration {
-  let text: string;
+  return parseClusterFile(readClusterFile(path), path);
+}
+
+/** Its text. Throws ConfigurationError when it cannot be read. */
+export function readClusterFile(path: string): string {
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     const sentence = `the cluster file cannot be read (${code}): check the path and its permissions`;
     throw toError(path, [{ line: 1, sentence }]);
   }
-  return parseClusterFile(text, path);
 }
 
 /** The same for a text in memory; `path` only names it in the error. */

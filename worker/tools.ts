@@ -5,7 +5,7 @@ import { failure, messageOf } from '../activities/io/failures';
 import { SqlConnections } from '../activities/io/postgres';
 import { SshConnections } from '../activities/io/ssh';
 import { sqlTarget, sshTarget, type Tools } from '../activities/io/tools';
-import { loadClusterFile } from '../configuration/load';
+import { parseClusterFile, readClusterFile } from '../configuration/load';
 import type { ClusterConfiguration } from '../domain/cluster';
 import { incidentStart, workflowTypes } from '../domain/names';
 
@@ -19,7 +19,7 @@ export interface ClusterFile {
 
 /** `say` gets one line when a cluster file has become invalid: the last valid one stays in force. */
 export function createTools(files: readonly ClusterFile[], client: Client, say: (line: string) => void): Tools {
-  const lastValid = new Map(files.map((file) => [file.configuration.cluster, file]));
+  const lastValid = new Map(files.map((file) => [file.configuration.cluster, { ...file, text: '' }]));
   return {
     sql: new SqlConnections(),
     ssh: new SshConnections(),
@@ -32,8 +32,11 @@ export function createTools(files: readonly ClusterFile[], client: Client, say: 
           `this worker serves no cluster ${cluster}: start one with that cluster's file, on a task queue of its own`,
         );
       try {
-        const configuration = loadClusterFile(file.path);
-        if (configuration.cluster === cluster) lastValid.set(cluster, { path: file.path, configuration });
+        const text = readClusterFile(file.path);
+        // To parse it again would cost more than the look that asks for it.
+        if (text === file.text) return file.configuration;
+        const configuration = parseClusterFile(text, file.path);
+        if (configuration.cluster === cluster) lastValid.set(cluster, { path: file.path, configuration, text });
         else
           say(`${file.path} now names cluster ${configuration.cluster}: the last file for ${cluster} stays in force`);
       } catch (error) {

@@ -51,10 +51,15 @@ setsid -f sh "$JOB/run" "$JOB" "$@" </dev/null >"$JOB/log" 2>&1 9>&-
 
 export const startJobScript = { script: startScript, supervisor };
 
-/** Arguments: JOBS NAME FROM(byte, 1 = the first) LIMIT(bytes). The log travels as base64: a chunk may end within a character. */
+/**
+ * Arguments: JOBS NAME FROM(byte, 1 = the first) LIMIT(bytes) WAIT(seconds, for the end of a job that runs; may have a fraction).
+ * The log travels as base64: a chunk may end within a character.
+ */
 export const pollJobScript = `
 ${jobFunctions}
-JOB=$(home_path "$1")/$2 STATE=$(job_state "$(home_path "$1")/$2")
+JOB=$(home_path "$1")/$2
+[ ! -e "$JOB/lock" ] || flock -s -w "$5" "$JOB/lock" true 2>/dev/null
+STATE=$(job_state "$JOB")
 echo "state=$STATE"
 [ "$STATE" != "done" ] || echo "exit=$(cat "$JOB/rc")"
 [ "$STATE" = absent ] || echo "log=$(tail -c "+$3" "$JOB/log" 2>/dev/null | head -c "$4" | base64 | tr -d '\\n')"

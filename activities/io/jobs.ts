@@ -26,9 +26,10 @@ export type JobEnd =
   | { readonly state: 'done'; readonly exitCode: number; readonly log: string }
   | { readonly state: 'lost'; readonly log: string };
 
-/** Many jobs are over soon; the others are looked at less and less often, down to twice a second. */
-const firstPollMs = 50;
+/** How long the node waits for the end of a job before it says that it still runs, and we ask again. */
 const pollMs = 500;
+/** Between two questions, should a node answer without waiting. */
+const leastPollMs = 50;
 const pollTimeoutMs = 10_000;
 /** No answer for this long ends the attempt; the next one re-attaches. */
 const silenceMs = 60_000;
@@ -127,9 +128,9 @@ async function followJob(tools: Tools, input: JobInput, log: Log): Promise<JobEn
   const name = `job ${input.name} on node ${String(input.node.id)} (${input.node.host})`;
   let answeredAt = Date.now();
   let isKnown = false;
-  let pauseMs = firstPollMs;
   for (;;) {
-    const poll = await pollJob(tools, input, log.length);
+    const askedAt = Date.now();
+    const poll = await pollJob(tools, input, log.length, isKnown ? pollMs : 0);
     if ('seen' in poll) {
       if (Date.now() - answeredAt > silenceMs)
         throw failure('unreachable', `${name}: no answer for ${String(silenceMs / 1000)} s: ${poll.seen}`);
@@ -143,8 +144,7 @@ async function followJob(tools: Tools, input: JobInput, log: Log): Promise<JobEn
       if (isKnown) throw failure('worldChanged', `${name} was ended and removed by somebody else`);
       await startJob(tools, input);
     } else if (poll.state === 'running') {
-      await context.sleep(pauseMs);
-      pauseMs = Math.min(pauseMs * 1.5, pollMs);
+      await context.sleep(Math.max(0, askedAt + leastPollMs - Date.now()));
     } else {
       return poll.state === 'done'
         ? { state: 'done', exitCode: poll.exitCode, log: log.text }
@@ -169,12 +169,17 @@ type Poll =
   | { readonly state: 'done'; readonly exitCode: number; readonly chunk: Buffer }
   | { readonly seen: string };
 
-/** One look, from byte `offset` of the log. Throws only when the activity was cancelled. */
-async function pollJob(tools: Tools, { configuration, node, name }: JobInput, offset: number): Promise<Poll> {
+/** One look, from byte `offset` of the log, at the job's end or after `waitMs`. Throws only when the activity was cancelled. */
+async function pollJob(
+  tools: Tools,
+  { configuration, node, name }: JobInput,
+  offset: number,
+  waitMs: number,
+): Promise<Poll> {
   const signal = Context.current().cancellationSignal;
   try {
     const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, pollJobScript, {
-      args: [jobsDirectory(configuration, node), name, String(offset + 1), String(keptBytes)],
+      args: [jobsDirectory(configuration, node), name, String(offset + 1), String(keptBytes), String(waitMs / 1000)],
       timeoutMs: pollTimeoutMs,
       signal,
     });

@@ -7,21 +7,23 @@ home_path() { case $1 in "~/"*) printf '%s\\n' "$HOME/\${1#"~/"}";; *) printf '%
 
 /** Function `postgres_processes DATA`: pids of every PostgreSQL process working in that directory, postmaster and orphan backends alike. */
 // PostgreSQL's processes have the data directory as their working directory (miscinit.c, ChangeToDataDir). The program's
-// name is checked too, so that somebody's shell in that directory is never taken for one. One ls, because a readlink
-// per process would take longer than a failover.
+// name is checked too, so that somebody's shell in that directory is never taken for one. One find and no program per
+// process: to start one takes a millisecond or more, and clients wait.
 export const processFunctions = `
 postgres_processes() {
-  ls -ld /proc/[0-9]*/cwd 2>/dev/null | DATA_REAL="$1" awk '
-    { at = index($0, " -> "); path = substr($0, at + 4); sub(/ \\(deleted\\)$/, "", path)
-      if (path == ENVIRON["DATA_REAL"]) { split($0, part, "/proc/"); split(part[2], pid, "/"); print pid[1] } }' |
-  while read -r pid; do
+  find /proc/[0-9]*/cwd -prune -printf '%h %l\\n' 2>/dev/null | while IFS= read -r line; do
+    case "\${line#* }" in "$1"|"$1 (deleted)") ;; *) continue;; esac
+    pid=\${line%% *} pid=\${pid#/proc/}
+    [ "/proc/$pid/exe" -ef "$BIN/postgres" ] && echo "$pid" && continue
     case "$(readlink "/proc/$pid/exe" 2>/dev/null)" in */postgres|*/postgres\\ \\(deleted\\)|*/postmaster) echo "$pid";; esac
   done
 }
 control_file() { LC_ALL=C "$BIN/pg_controldata" "$REAL" 2>/dev/null | sed -n \\
   -e 's/^Database system identifier: */identifier=/p;s/^Database cluster state: */state=/p' \\
   -e "s/^Latest checkpoint location: */checkpoint=/p;s/^Latest checkpoint's TimeLineID: */timeline=/p"; }
-postmaster_pid() { head -n 1 "$1/postmaster.pid" 2>/dev/null; }
+# Sets PIDS and MAIN, the postmaster's pid by its own file; then \`postmaster_runs\` tells whether that one is among them.
+read_processes() { PIDS=$(postgres_processes "$1") MAIN=; [ ! -r "$1/postmaster.pid" ] || read -r MAIN <"$1/postmaster.pid"; }
+postmaster_runs() { [ -n "$MAIN" ] && case " $(echo $PIDS) " in *" $MAIN "*) ;; *) false;; esac; }
 # Without either file nothing there can be started, or lost. A path that may not be searched proves nothing.
 data_directory() {
   if [ -x "$1" ]; then [ -e "$1/PG_VERSION" ] && [ -e "$1/global/pg_control" ] && echo "data_directory=yes" || echo "data_directory=no"; return; fi
@@ -42,9 +44,9 @@ REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { data_directory "$DATA"; echo "proc
 # Other users' processes cannot be looked into: without ownership "none" would prove nothing.
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "processes=unknown"; echo "seen=$DATA belongs to another user than $(id -un)"; exit 0; fi
 [ -x "$BIN/pg_controldata" ] && [ -x "$BIN/pg_ctl" ] || echo "seen=pg_controldata or pg_ctl cannot be run in $BIN: correct postgres.bin"
-PIDS=$(postgres_processes "$REAL"); MAIN=$(postmaster_pid "$REAL")
+read_processes "$REAL"
 if [ -z "$PIDS" ]; then echo "processes=none"
-elif [ -n "$MAIN" ] && echo "$PIDS" | grep -qx "$MAIN"; then echo "processes=running"
+elif postmaster_runs; then echo "processes=running"
 else echo "processes=orphans"; fi
 [ -e "$REAL/standby.signal" ] && echo "standby_signal=yes" || echo "standby_signal=no"
 read_mark "$REAL"; echo "fence_mark=$MARK"
@@ -72,8 +74,7 @@ LOCK=$1 DEADLINE=$2 ACTOR=$3; shift 3
 case $LOCK in "~/"*) LOCK=$HOME/\${LOCK#"~/"};; esac
 [ -d "\${LOCK%/*}" ] || mkdir -p "\${LOCK%/*}" || exit 74
 exec 9>>"$LOCK"
-LEFT=$(( (DEADLINE - $(date +%s%3N)) / 1000 )); [ "$LEFT" -gt 0 ] || LEFT=0
-flock -w "$LEFT" 9 || { cat "$LOCK" >&2; exit 75; }
+flock -n 9 || { LEFT=$(( (DEADLINE - $(date +%s%3N)) / 1000 )); [ "$LEFT" -gt 0 ] && flock -w "$LEFT" 9; } || { cat "$LOCK" >&2; exit 75; }
 echo "$ACTOR" >"$LOCK"
 [ "$(date +%s%3N)" -lt "$DEADLINE" ] || exit 76
 `;
@@ -94,8 +95,13 @@ ${processFunctions}
 REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "seen=no data directory at $DATA"; exit 3; }
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "seen=$DATA belongs to another user than $(id -un)"; exit 3; fi
 ${endFunctions}
-PIDS=$(postgres_processes "$REAL"); MAIN=$(postmaster_pid "$REAL"); HOW=already-stopped
-if [ -n "$MAIN" ] && echo "$PIDS" | grep -qx "$MAIN"; then
+# Each of the three programs in the background takes a while and none needs another. Every one prints whole lines at once.
+# Debian keeps postgresql.conf elsewhere; how the postmaster was started says where.
+CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>/dev/null)
+# It must not be taken for a process of the data directory, which may be this user's home.
+{ cd / && NAMES=$("$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; } &
+read_processes "$REAL"; HOW=already-stopped
+if postmaster_runs; then
   export BIN DATA
   HOW=stop; quietly 3 sh -c "$STOP"
   await_none 1 || { HOW=immediate; quietly 3 "$BIN/pg_ctl" -D "$REAL" -m immediate -t 2 stop; }
@@ -108,11 +114,7 @@ elif [ "$ALWAYS" = yes ]; then export BIN DATA; quietly 3 sh -c "$STOP"; fi
 read_mark "$REAL"; [ "$MARK" = after-return ] || MARK=$NEW_MARK
 echo "$MARK" > "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
 [ -z "$(postgres_processes "$REAL")" ] || { HOW=killed; end; } || { echo "seen=processes survive SIGKILL"; exit 3; }
-# Each of these takes a while and none needs another. Every one prints whole lines at once.
 { sync "$REAL/standby.signal" || echo "unsynced=yes"; } &
-# Debian keeps postgresql.conf elsewhere; how the postmaster was started says where.
-CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>/dev/null)
-{ NAMES=$("$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; } &
 control_file
 wait
 echo "how=$HOW"; echo "processes=none"; echo "standby_signal=yes"; echo "fence_mark=$MARK"

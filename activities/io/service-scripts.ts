@@ -18,9 +18,8 @@ if REAL=$(cd "$DATA" 2>/dev/null && pwd -P); then
 elif [ -e "$DATA" ]; then echo "seen=$DATA cannot be entered by $(id -un)"; exit 3
 # A process may still work in a directory that has been removed.
 else REAL=$(readlink -f "$DATA" || echo "$DATA"); HOW=absent; fi
-PIDS=$(postgres_processes "$REAL"); MAIN=$(postmaster_pid "$REAL")
-is_main() { [ -n "$MAIN" ] && echo "$PIDS" | grep -qx "$MAIN"; }
-if [ "$WAS_STANDBY" = yes ] && is_main && control_file | grep -qx "state=in production"; then exit 4; fi
+read_processes "$REAL"
+if [ "$WAS_STANDBY" = yes ] && postmaster_runs && control_file | grep -qx "state=in production"; then exit 4; fi
 if [ "$IS_SERVICE" = yes ] && [ "$HOW" != absent ]; then
   # Also when nothing runs: the manager may be about to start it again.
   export BIN DATA; quietly 10 sh -c "$STOP"
@@ -28,7 +27,7 @@ if [ "$IS_SERVICE" = yes ] && [ "$HOW" != absent ]; then
 fi
 if [ -n "$PIDS" ] && ! await_none 1; then
   # A server ends its processes by SIGKILL itself, 5 s after an immediate stop (postmaster.c, SIGKILL_CHILDREN_AFTER_SECS).
-  if is_main; then HOW=immediate; quietly 7 "$BIN/pg_ctl" -D "$REAL" -m immediate -t 6 stop; else HOW=orphans-killed; end; fi
+  if postmaster_runs; then HOW=immediate; quietly 7 "$BIN/pg_ctl" -D "$REAL" -m immediate -t 6 stop; else HOW=orphans-killed; end; fi
 fi
 # Twice: the first one ends whatever could start more.
 await_none 1 || { HOW=killed; end || end; } || { echo "seen=these survive SIGKILL:" $(postgres_processes "$REAL"); exit 3; }
@@ -49,13 +48,13 @@ LOG=\${LOCK%.lock}.log
 # The usual place, unless its parent belongs to somebody else.
 [ "$IS_SERVICE" = yes ] || ! ( : >>"\${REAL%/*}/postgresql.log" ) 2>/dev/null || LOG=\${REAL%/*}/postgresql.log
 : >>"$LOG"; SIZE=$(wc -c <"$LOG")
-PIDS=$(postgres_processes "$REAL"); MAIN=$(postmaster_pid "$REAL"); STATE=running
+read_processes "$REAL"; STATE=running
 if [ -z "$PIDS" ]; then
   [ -e "$REAL/standby.signal" ] || exit 4
   export BIN DATA LOG
   # The server must keep neither the lock nor the channel. timeout ends a start command that waits, not the server, which has a session of its own.
   STATE=started; timeout -k 1 20 sh -c "$START" </dev/null >>"$LOG" 2>&1 9>&-
-elif [ -z "$MAIN" ] || ! echo "$PIDS" | grep -qx "$MAIN"; then echo "seen="$PIDS; exit 5; fi
+elif ! postmaster_runs; then echo "seen="$PIDS; exit 5; fi
 echo "state=$STATE"; echo "log=$LOG"; echo "size=$SIZE"
 `;
 
