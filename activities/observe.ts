@@ -31,6 +31,8 @@ export interface Observation {
 const boundMs = 1000;
 /** A node that works answers sooner. */
 const promptMs = 50;
+/** A suspect that is silent for so long is asked from the others' hosts, too, before its time is over. */
+const silentMs = 200;
 
 export async function observe(tools: Tools, input: ObserveInput): Promise<Observation> {
   const configuration = tools.readConfiguration(input.cluster);
@@ -42,6 +44,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     return look;
   };
   const suspect = findNode(configuration, input.suspect);
+  let probing: Promise<ProbeFacts[]> | null = null;
   // The suspect is looked at without waiting for its silence.
   if (suspect) void lookAt(suspect);
   const nodes = await Promise.all(
@@ -49,8 +52,12 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
       const reading = readNodeFacts(tools.sql, configuration, node, boundMs);
       // Nor is any other node that is slow to answer: one silence after the other would break the bound.
       const timer = setTimeout(() => void lookAt(node), promptMs);
+      const later = setTimeout(() => {
+        if (node === suspect) probing = probeFromOthers(tools, configuration, node);
+      }, silentMs);
       const facts = await reading;
       clearTimeout(timer);
+      clearTimeout(later);
       return facts.sql === 'answered' && node !== suspect ? facts : { ...facts, host: await lookAt(node) };
     }),
   );
@@ -59,11 +66,13 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     configuration,
     suspectPrimary(configuration, direct, { oldPrimary: input.suspect, failedNode: input.suspect, fencedNode: null }),
   );
+  const probe = (node: NodeConfiguration): Promise<ProbeFacts[]> =>
+    (node === suspect && probing) || probeFromOthers(tools, configuration, node);
   // A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time.
   if (writableNodes(direct).length > 0 || (about && isProvenDead(direct, about.id)))
     return { configuration, facts: direct };
   const [probes, pgpools] = await Promise.all([
-    about && needsProbes(direct, about.id) ? probeFromOthers(tools, configuration, about) : [],
+    about && needsProbes(direct, about.id) ? probe(about) : [],
     readPgpools(configuration),
   ]);
   return { configuration, facts: { ...direct, probes, pgpools } };

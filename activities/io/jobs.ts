@@ -27,7 +27,7 @@ export type JobEnd =
   | { readonly state: 'lost'; readonly log: string };
 
 /** How long the node waits for the end of a job before it says that it still runs, and we ask again. */
-const pollMs = 500;
+const pollMs = 1000;
 /** Between two questions, should a node answer without waiting. */
 const leastPollMs = 50;
 const pollTimeoutMs = 10_000;
