@@ -44,13 +44,14 @@ module.exports = {
         ...common.testPathIgnorePatterns,
         '<rootDir>/test/tidy',
         '<rootDir>/test/lab/scenarios/',
+        '<rootDir>/test/bench/harness.test.ts',
       ],
     },
     {
       ...prepared,
       displayName: 'lab',
       runner: '<rootDir>/test/lab/serial-runner.js',
-      testMatch: ['<rootDir>/test/lab/scenarios/**/*.test.ts'],
+      testMatch: ['<rootDir>/test/lab/scenarios/**/*.test.ts', '<rootDir>/test/bench/harness.test.ts'],
     },
   ],
 };

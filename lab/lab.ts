@@ -6,11 +6,12 @@ import type { ClusterConfiguration } from '../domain/cluster';
 import { build } from './build';
 import * as faults from './faults';
 import type { Layout } from './layout';
-import { startPgpool } from './pgpool';
+import { startPgpool, writePgpoolConf } from './pgpool';
 import { connectionTo, getNodeLayout } from './postgres';
 import { isRunning, killAll, findProcesses, sendSignal } from './processes';
 import { waitFor } from './wait';
 import { report, type LabReport } from './report';
+import { keepData, putBackData } from './snapshot';
 import { isStarting, readState, type LabState } from './state';
 import { takeDown } from './take-down';
 import { startTemporal } from './temporal';
@@ -71,7 +72,7 @@ export class Lab {
   };
   readonly versions: { readonly postgres: string; readonly pgpool: string; readonly temporal: string };
 
-  constructor(private readonly layout: Layout) {
+  constructor(readonly layout: Layout) {
     const { pgpool, temporal, hook, worker } = layout;
     this.name = layout.name;
     this.directory = layout.directory;
@@ -167,6 +168,21 @@ export class Lab {
   async startPgpool(): Promise<void> {
     this.requireStopped('pgpool');
     await startPgpool(this.layout);
+  }
+
+  /** Copies every node's data, after a clean stop, under this name; pgpool must be stopped. */
+  async keepData(name: string): Promise<void> {
+    await keepData(this.layout, name);
+  }
+
+  /** Every node as keepData found it, running, with nothing down for pgpool; pgpool must be stopped, no incident open. */
+  async putBackData(name: string): Promise<void> {
+    await putBackData(this.layout, name);
+  }
+
+  /** `lines` come last in pgpool.conf, from its next start on. */
+  setPgpoolLines(lines: string): void {
+    writePgpoolConf(this.layout, this.configuration, lines);
   }
 
   /** Measures everything now; what does not answer within 8 s is null. */

@@ -38,12 +38,7 @@ log_line_prefix = '%m: pid %p: '
 /** Writes pgpool.conf and pool_hba.conf, and installs the hook beside them. */
 export function writePgpoolFiles(layout: Layout, configuration: ClusterConfiguration): void {
   const { user, pgpool, hook } = layout;
-  const generated = formatPgpoolConf(configuration, {
-    hookPath: hook.path,
-    hookConfPath: hook.conf,
-    pgpoolName: 'pgpool0',
-  });
-  writeFor(user, path.join(pgpool.directory, 'pgpool.conf'), generated + formatOwnLines(layout));
+  writePgpoolConf(layout, configuration);
   const rules = 'local all all scram-sha-256\nhost all all 127.0.0.0/8 scram-sha-256\n';
   writeFor(user, path.join(pgpool.directory, 'pool_hba.conf'), rules);
   makeDirectoryFor(user, hook.spool, 0o700);
@@ -52,6 +47,17 @@ export function writePgpoolFiles(layout: Layout, configuration: ClusterConfigura
   chmodSync(hook.path, 0o755);
   const { spool } = hook;
   writeFor(user, hook.conf, formatHookConf(configuration, { temporalHttp: httpAddress(layout), spool }));
+}
+
+/** pgpool.conf; `lines` come last, and the last value of a parameter wins. */
+export function writePgpoolConf(layout: Layout, configuration: ClusterConfiguration, lines = ''): void {
+  const { user, pgpool, hook } = layout;
+  const generated = formatPgpoolConf(configuration, {
+    hookPath: hook.path,
+    hookConfPath: hook.conf,
+    pgpoolName: 'pgpool0',
+  });
+  writeFor(user, path.join(pgpool.directory, 'pgpool.conf'), generated + formatOwnLines(layout) + lines);
 }
 
 /**

@@ -20,7 +20,8 @@ unix_socket_directories = '${node.directory}'
 wal_level = replica
 wal_log_hints = on
 wal_keep_size = 256MB
-max_wal_senders = 10
+# Two for each base backup, and all standbys are made at once.
+max_wal_senders = 40
 max_replication_slots = 10
 hot_standby = on
 max_connections = 100

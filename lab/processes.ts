@@ -213,6 +213,17 @@ export function findPostgresProcesses(directory: string): ProcessRecord[] {
   return listProcesses().filter(({ pid }) => isServerInside(pid, directory, /\/postgres$/));
 }
 
+/** Processes with this text in their command line: scripts, and what was started with the path of one. */
+export function findCommands(text: string): ProcessRecord[] {
+  return listProcesses().filter(({ pid }) => {
+    try {
+      return pid !== process.pid && readFileSync(`/proc/${String(pid)}/cmdline`, 'utf8').includes(text);
+    } catch {
+      return false;
+    }
+  });
+}
+
 function isServerInside(pid: number, directory: string, program: RegExp): boolean {
   // What is removed under a process keeps its path, and gets this ending (proc(5)).
   const read = (link: string): string => readlinkSync(`/proc/${String(pid)}/${link}`).replace(/ \(deleted\)$/, '');

@@ -23,4 +23,9 @@ exports.findTools = function findTools(environment) {
   return require('./setup/tools.js').findTools(environment);
 };
 
+/** The programs of the Temporal server that benchmarks use, or null. Installs nothing, needs no network. */
+exports.findTemporalServer = function findTemporalServer(environment) {
+  return require('./setup/temporal-server.js').findTemporalServer(environment);
+};
+
 if (require.main === module) require('./setup/main.js').main(process.argv.slice(2));

@@ -47,6 +47,7 @@ KbdInteractiveAuthentication no
 PermitUserEnvironment no
 PrintMotd no
 Subsystem sftp internal-sftp
+AcceptEnv PGPASSFILE
 SetEnv ${labVariable}=${node.directory}
 `;
 }

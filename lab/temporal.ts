@@ -37,7 +37,8 @@ export function httpAddress(layout: Layout): string {
   return `http://${layout.temporal.host}:${String(layout.temporal.httpPort)}`;
 }
 
-async function isServing(layout: Layout): Promise<boolean> {
+/** Its HTTP API knows the namespace and the search attributes. */
+export async function isServing(layout: Layout): Promise<boolean> {
   const address = `${httpAddress(layout)}/api/v1/namespaces/${layout.temporal.namespace}`;
   const attributes = `${httpAddress(layout)}/cluster/namespaces/${layout.temporal.namespace}/search-attributes`;
   const timeout = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(2000) });

@@ -25,9 +25,28 @@ export function findCloneRoot(from: string = __dirname): string {
 
 /** Throws one error that lists everything missing and how to get it. Takes about 0.3 s: it asks each program for its version. */
 export function findTools(environment: NodeJS.ProcessEnv = process.env): Tools {
+  return loadSetup().findTools(environment);
+}
+
+/** Programs of the Temporal server as it runs in production. */
+export interface TemporalServer {
+  readonly server: string;
+  readonly sqlTool: string;
+}
+
+/** Null when the set-up has not built them: `node lab/setup.js --bench` does, where there is a Go. */
+export function findTemporalServer(environment: NodeJS.ProcessEnv = process.env): TemporalServer | null {
+  return loadSetup().findTemporalServer(environment);
+}
+
+interface Setup {
+  findTools(environment: NodeJS.ProcessEnv): Tools;
+  findTemporalServer(environment: NodeJS.ProcessEnv): TemporalServer | null;
+}
+
+function loadSetup(): Setup {
   // A variable path: the compiler must not look for types of plain JavaScript, and dist/ has no copy of it.
   const file = join(findCloneRoot(), 'lab', 'setup.js');
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- setup.js is CommonJS outside of the compiled tree
-  const setup = require(file) as { findTools: (environment: NodeJS.ProcessEnv) => Tools };
-  return setup.findTools(environment);
+  return require(file) as Setup;
 }

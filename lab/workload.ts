@@ -119,13 +119,26 @@ export class Workload {
   }
 }
 
-/** The longest time between two acknowledged writes, over all writers; only gaps that ended at `since` or later. */
-export function longestGapMs(journal: Journal, since = 0): number {
-  const times = journal.acknowledged.map((entry) => entry.at);
-  let longest = 0;
-  for (const [index, at] of times.entries())
-    if (at >= since) longest = Math.max(longest, at - (times[index - 1] ?? at));
+/** Times are performance.now's. */
+export interface Gap {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The longest time without an acknowledged write, over all writers; only gaps that ended at `since` or later. */
+export function findLongestGap({ acknowledged }: Journal, since = 0): Gap {
+  let longest: Gap = { from: since, to: since };
+  let from = acknowledged[0]?.at ?? 0;
+  for (const { at } of acknowledged) {
+    if (at >= since && at - from > longest.to - longest.from) longest = { from, to: at };
+    from = at;
+  }
   return longest;
+}
+
+export function longestGapMs(journal: Journal, since = 0): number {
+  const { from, to } = findLongestGap(journal, since);
+  return to - from;
 }
 
 /** Acknowledged ids that the table on this node does not hold, compared id by id. */

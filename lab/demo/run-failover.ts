@@ -1,11 +1,10 @@
 // A failover as an act of the demo: under write load the primary is stopped as the article does it; watch, stop writing, count.
 
-import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import type { FenceResult } from '../../activities/fence';
 import type { IncidentReport } from '../../workflows/messages';
 import type { RunRecord } from '../incident-watch';
 import type { Lab } from '../lab';
+import { findFailoverTimes, pgpoolLogSize, readPgpoolLog } from '../pgpool-log';
 import { findLostIds, type Journal, longestGapMs, Workload } from '../workload';
 import { type Stage, watchIncident } from './watch-incident';
 
@@ -45,7 +44,7 @@ export async function startLoad({ lab, say }: Stage): Promise<Workload> {
 export async function runFailover(stage: Stage, stopped: number, workload: Workload): Promise<FailoverRun> {
   const { lab } = stage;
   const written = String(workload.journal.acknowledged.length);
-  const logStart = statSync(pgpoolLog(lab)).size;
+  const logStart = pgpoolLogSize(lab);
   let since = 0;
   const { incident, report, web } = await watchIncident(stage, {
     line: `node ${String(stopped)}, the primary: pg_ctl -m immediate stop (${written} writes acknowledged so far)`,
@@ -71,31 +70,18 @@ export async function runFailover(stage: Stage, stopped: number, workload: Workl
   };
 }
 
-function pgpoolLog(lab: Lab): string {
-  return join(lab.directory, 'pgpool', 'pgpool.log');
-}
-
 /** From what pgpool logged since the primary was stopped: when it called the hook, and when it went on. */
 function readHookTimes(
   lab: Lab,
   logStart: number,
   incident: RunRecord,
 ): { hookMs: number | null; hookToWritableMs: number | null } {
-  const lines = readFileSync(pgpoolLog(lab)).subarray(logStart).toString().split('\n');
-  const called = lines.findIndex((line) => /execute command: .*hook\.sh.* failover /.test(line));
-  const calledAt = timeOf(lines[called]);
-  const wentOnAt = timeOf(lines.slice(called).find((line) => line.includes('find_primary_node_repeatedly')));
+  const { calledAt, returnedAt } = findFailoverTimes(readPgpoolLog(lab, logStart));
   const promoted = incident.activities.find((entry) => entry.activity === 'promote' && entry.failure === null);
   return {
-    hookMs: calledAt !== null && wentOnAt !== null ? wentOnAt - calledAt : null,
+    hookMs: calledAt !== null && returnedAt !== null ? returnedAt - calledAt : null,
     hookToWritableMs: calledAt !== null && promoted ? Math.round(promoted.endedAt - calledAt) : null,
   };
-}
-
-/** log_line_prefix %m: local time with milliseconds. */
-function timeOf(line: string | undefined): number | null {
-  const match = /^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}\.\d{3})/.exec(line ?? '');
-  return match ? new Date(`${match[1]!}T${match[2]!}`).getTime() : null;
 }
 
 async function findHeld(

@@ -9,19 +9,22 @@ const { inspectSystem } = require('./system.js');
 const { installPackages } = require('./apt.js');
 const { describeMissing, isDebian, isRoot, packagesOf } = require('./tools.js');
 const { ensureTemporal } = require('./temporal.js');
+const { ensureTemporalServer } = require('./temporal-server.js');
 
 const clone = path.resolve(__dirname, '..', '..');
-const usage = `usage: node lab/setup.js [--test | --packages] [--quiet]
+const usage = `usage: node lab/setup.js [--test | --bench | --packages] [--quiet]
   (none)      everything that the lab and the demo need
   --test      the same, and what the tests need
+  --bench     the same, and what the benchmarks use where there is a Go
   --packages  only the npm packages
   --quiet     announce long actions only, without progress`;
 
 function parseFlags(args) {
-  const unknown = args.filter((arg) => !['--test', '--packages', '--quiet'].includes(arg));
+  const unknown = args.filter((arg) => !['--test', '--bench', '--packages', '--quiet'].includes(arg));
   if (unknown.length > 0) throw new SetupError(`unknown argument ${unknown.join(' ')}\n${usage}`);
   return {
     withTests: args.includes('--test'),
+    withBench: args.includes('--bench'),
     onlyPackages: args.includes('--packages'),
     isQuiet: args.includes('--quiet'),
   };
@@ -39,12 +42,13 @@ async function ensureSystem({ withTests, voice }) {
 }
 
 async function setUp(args) {
-  const { withTests, onlyPackages, isQuiet } = parseFlags(args);
+  const { withTests, withBench, onlyPackages, isQuiet } = parseFlags(args);
   const voice = createVoice(isQuiet);
   await ensurePackages(clone, voice);
   if (onlyPackages) return;
   await ensureSystem({ withTests, voice });
   await ensureTemporal(process.env, voice);
+  if (withBench) await ensureTemporalServer(process.env, voice);
   await ensureBuilt(clone, voice);
 }
 

@@ -5,9 +5,9 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { SetupError, findProgram, isExecutable, programDirectories, readFirstLine, run, tail } = require('./run.js');
-const { minimum, pinned, wrapperModule, isAtLeast } = require('./versions.js');
+const { minimum, pinned, isAtLeast } = require('./versions.js');
+const { buildPrograms, findGo } = require('./go.js');
 const { withLock } = require('./lock.js');
-const { createProgress } = require('./progress.js');
 
 /** XDG base directory specification: a relative XDG_CACHE_HOME is to be ignored. */
 function cacheFolder(environment) {
@@ -48,45 +48,14 @@ function findTemporal(environment = process.env) {
   return cached.path ? cached : { problem: `${fromPath.problem}; ${cached.problem}` };
 }
 
-/** { path, version } of a Go that can build the CLI's wrapper module (its `tool` line), or { problem }. */
-function findGo(environment, otherFolders = ['/usr/local/go/bin']) {
-  const problems = [];
-  for (const folder of [...programDirectories(environment), ...otherFolders]) {
-    const file = path.join(folder, 'go');
-    if (!isExecutable(file)) continue;
-    const version = (readFirstLine(file, ['env', 'GOVERSION'], environment) ?? '').replace(/^go/, '');
-    if (isAtLeast(version, minimum.go)) return { path: file, version };
-    problems.push(`${file} is Go ${version || 'of unknown version'}, older than ${minimum.go}`);
-  }
-  return { problem: problems[0] ?? 'no go in PATH or /usr/local/go/bin' };
-}
-
 /** Compiles into `folder`; null, or what went wrong. */
 async function build(folder, go, environment, voice) {
-  for (const name of ['go.mod', 'go.sum']) fs.copyFileSync(path.join(wrapperModule, name), path.join(folder, name));
   voice.say(
     `building the Temporal CLI ${pinned.temporal} with Go ${go.version}, once; this takes about 4 minutes on 2 cores`,
   );
   const flags = `-s -w -X github.com/temporalio/cli/internal/temporalcli.Version=${pinned.temporal}`;
-  const args = [
-    'build',
-    '-v',
-    '-mod=readonly',
-    '-ldflags',
-    flags,
-    '-o',
-    'temporal',
-    'github.com/temporalio/cli/cmd/temporal',
-  ];
-  const progress = createProgress(voice);
-  // GOWORK=off: the cache may lie below somebody's go.work.
-  const env = { ...environment, CGO_ENABLED: '0', GOWORK: 'off' };
-  try {
-    const { code, output } = await run(go.path, args, { cwd: folder, env, onLine: progress.note });
-    return code === 0 ? null : `${go.path} build failed; it said:\n${tail(output)}`;
-  } finally {
-    progress.stop();
-  }
+  const programs = { temporal: 'github.com/temporalio/cli/cmd/temporal' };
+  return await buildPrograms({ folder, go, environment, voice, programs, flags });
 }
 
 const architectures = { x64: 'amd64', arm64: 'arm64' };
@@ -165,16 +134,22 @@ async function fillCache(environment, voice, before) {
   );
 }
 
-async function ensureTemporal(environment, voice) {
-  if (findTemporal(environment).path) return;
+/** The cache's folder, made if need be. */
+function makeCache(environment) {
   const cache = cacheFolder(environment);
   try {
     fs.mkdirSync(cache, { recursive: true });
+    return cache;
   } catch (error) {
     throw new SetupError(
       `cannot make the cache ${cache}: ${error.message}. Set XDG_CACHE_HOME to a directory that you can write.`,
     );
   }
+}
+
+async function ensureTemporal(environment, voice) {
+  if (findTemporal(environment).path) return;
+  const cache = makeCache(environment);
   const onWait = (pid) => voice.say(`waiting for another set-up that gets the Temporal CLI (pid ${pid})`);
   const work = async () => {
     const now = findTemporal(environment);
@@ -183,4 +158,4 @@ async function ensureTemporal(environment, voice) {
   await withLock(path.join(cache, `temporal-${pinned.temporal}.lock`), work, onWait);
 }
 
-module.exports = { ensureTemporal, findTemporal, findGo, cachedFile };
+module.exports = { ensureTemporal, findTemporal, cacheFolder, cachedFile, makeCache };

@@ -1,15 +1,18 @@
-// Every version that the set-up insists on. The Temporal CLI's is read from temporal-cli/go.mod, where it is pinned.
+// Every version that the set-up insists on. Temporal's are read from temporal-cli/go.mod, where they are pinned.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');
 
 const wrapperModule = path.join(__dirname, 'temporal-cli');
 
-function pinnedTemporal() {
+function pinnedVersion(module) {
   const file = path.join(wrapperModule, 'go.mod');
-  const match = /^\s*(?:require )?github\.com\/temporalio\/cli v(\S+)/m.exec(fs.readFileSync(file, 'utf8'));
-  if (!match) throw new Error(`${file} does not require github.com/temporalio/cli`);
-  return match[1];
+  const line = fs
+    .readFileSync(file, 'utf8')
+    .split('\n')
+    .find((text) => text.replace('require ', '').trim().startsWith(`${module} v`));
+  if (!line) throw new Error(`${file} does not require ${module}`);
+  return line.split(' v')[1].split(' ')[0];
 }
 
 /** Numbers of a dotted version at the start of the text; [] when there is none. */
@@ -31,7 +34,7 @@ function isAtLeast(version, minimum) {
 
 module.exports = {
   minimum: { postgres: '13', pgpool: '4.2', temporal: '1.7', go: '1.24' },
-  pinned: { temporal: pinnedTemporal() },
+  pinned: { temporal: pinnedVersion('github.com/temporalio/cli'), server: pinnedVersion('go.temporal.io/server') },
   wrapperModule,
   isAtLeast,
 };

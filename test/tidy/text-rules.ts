@@ -26,6 +26,8 @@ const quoted =
 
 /** Files that quote more, with the words that they may use: pgpool's output, the article's text. */
 const quotingFiles: Readonly<Record<string, readonly string[]>> = {
+  'bench/rivals.ts': ['master'],
+  'lab/temporal-on-postgres.ts': ['master'],
   'activities/io/pcp.ts': ['failback'],
   'test/activities/io/pcp.test.ts': ['failback'],
   'activities/io/pcp-protocol.ts': ['replica'],

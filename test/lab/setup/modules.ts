@@ -23,7 +23,7 @@ interface Need {
 
 interface Modules {
   'versions.js': {
-    pinned: { temporal: string };
+    pinned: { temporal: string; server: string };
     wrapperModule: string;
     isAtLeast: (version: string, minimum: string) => boolean;
   };
@@ -35,9 +35,15 @@ interface Modules {
   'tools.js': { describeMissing: (missing: readonly Need[], isDebian: boolean) => string };
   'temporal.js': {
     findTemporal: (environment: Environment) => Found;
-    findGo: (environment: Environment, otherFolders: string[]) => Found;
     ensureTemporal: (environment: Environment, voice: Voice) => Promise<void>;
     cachedFile: (environment: Environment) => string;
+  };
+  'go.js': {
+    findGo: (environment: Environment, otherFolders: string[]) => Found;
+  };
+  'temporal-server.js': {
+    findTemporalServer: (environment: Environment) => { server: string; sqlTool: string } | null;
+    ensureTemporalServer: (environment: Environment, voice: Voice) => Promise<void>;
   };
   'apt.js': { installPackages: (packages: string[], options: object) => Promise<void> };
   'lock.js': {

@@ -4,7 +4,8 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createListener, load, modulePath, runProgram, useFolder, writeProgram } from './modules';
 
-const { findTemporal, findGo, ensureTemporal, cachedFile } = load('temporal.js');
+const { findTemporal, ensureTemporal, cachedFile } = load('temporal.js');
+const { findGo } = load('go.js');
 const { pinned, wrapperModule } = load('versions.js');
 const { createProgress } = load('progress.js');
 const folder = useFolder();
