@@ -1,0 +1,156 @@
+// A lab to measure on: kept data to begin every round with, a pgpool that calls ours or somebody else's scripts, and silence
+// before each round: no incident is open, and none is left from the round before.
+
+import { Client as Temporal, Connection } from '@temporalio/client';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { incidentWorkflowId } from '../domain/names';
+import { writeFor } from '../lab/files';
+import { waitUntilClosed } from '../lab/incident-watch';
+import { type Lab, up } from '../lab/lab';
+import { startTemporalOnPostgres } from '../lab/temporal-on-postgres';
+import type { TemporalServer } from '../lab/tools';
+import { findCommands, killAll, type ProcessRecord } from '../lab/processes';
+import { waitFor } from '../lab/wait';
+import { formatSampleRecovery, rivalsDirectory, type Side } from './rivals';
+
+/** `small` is a fresh cluster, `large` holds a table of the size asked for; `samples` is small, set up as pgpool's samples want it. */
+export type Data = 'small' | 'large' | 'samples';
+
+const incidentMs = 90_000;
+const scriptsMs = 30_000;
+/** One row of `large` with its overhead, and how many are written at once, well within the connection's query timeout. */
+const rowBytes = 1070;
+const batch = 10_000;
+
+export class Bed {
+  private readonly kept = new Set<Data>();
+  /** As the lab was made: a round may change the policy. */
+  private readonly clusterFileText: string;
+
+  private constructor(
+    readonly lab: Lab,
+    readonly temporal: Temporal,
+    private readonly largeBytes: number,
+    private readonly say: (line: string) => void,
+  ) {
+    this.clusterFileText = readFileSync(lab.clusterFile, 'utf8');
+  }
+
+  /** @param largeBytes of table data in `large` */
+  static async make(
+    options: { readonly name: string; readonly nodes: number; readonly largeBytes: number },
+    say: (line: string) => void,
+  ): Promise<Bed> {
+    const lab = await up({ name: options.name, nodes: options.nodes });
+    // Never closed: a poll that an interruption has left behind would throw outside of everything.
+    const connection = await Connection.connect({ address: lab.temporal.address });
+    const temporal = new Temporal({ connection, namespace: lab.temporal.namespace });
+    const bed = new Bed(lab, temporal, options.largeBytes, say);
+    await lab.stopPgpool();
+    await lab.keepData('small');
+    bed.kept.add('small');
+    return bed;
+  }
+
+  /** Every node up with this data, node 0 the primary, pgpool with the side's scripts, nothing going on in Temporal. */
+  async begin(side: Side, data: Data): Promise<void> {
+    const { lab } = this;
+    await this.silence();
+    await lab.stopPgpool();
+    writeFileSync(lab.clusterFile, this.clusterFileText);
+    await this.keep(data);
+    await lab.putBackData(data);
+    lab.setPgpoolLines(side.lines);
+    await lab.startPgpool();
+  }
+
+  /** From now on Temporal's state is in a PostgreSQL of its own, and there is no way back. */
+  async moveTemporalToPostgres(programs: TemporalServer): Promise<void> {
+    const { lab } = this;
+    await this.silence();
+    await lab.stopWorker();
+    await lab.killTemporal();
+    await startTemporalOnPostgres(lab.layout, programs);
+    await lab.startWorker();
+  }
+
+  /** A connection to a node, for queries from now on; an end of the node is no error of ours. */
+  async connect(node: number): Promise<Client> {
+    const client = new Client(this.lab.connection(node));
+    client.on('error', () => undefined);
+    await client.connect();
+    return client;
+  }
+
+  /** Waits for the incident and for others' scripts to end by themselves, then ends what waits for nodes that will never be what they were. */
+  async silence(): Promise<void> {
+    const { lab, temporal } = this;
+    const findScripts = (): ProcessRecord[] => findCommands(rivalsDirectory(lab));
+    const scripts = { what: 'the scripts to end', timeoutMs: scriptsMs };
+    // What is left then waits for a host that has vanished.
+    await waitFor(() => findScripts().length === 0, scripts).catch(() => killAll(findScripts, 'the scripts'));
+    await waitUntilClosed(temporal, incidentWorkflowId(lab.configuration.cluster), AbortSignal.timeout(incidentMs));
+    const isSilent = async (): Promise<boolean> => {
+      let isRunning = false;
+      for await (const { workflowId, runId } of temporal.workflow.list({ query: 'ExecutionStatus = "Running"' })) {
+        isRunning = true;
+        await temporal.workflow
+          .getHandle(workflowId, runId)
+          .terminate('the round is over')
+          .catch(() => undefined);
+      }
+      return !isRunning;
+    };
+    await waitFor(isSilent, { what: 'Temporal to have nothing open', timeoutMs: 20_000, intervalMs: 200 });
+  }
+
+  private async keep(data: Data): Promise<void> {
+    if (this.kept.has(data)) return;
+    const { lab } = this;
+    this.say(`preparing the data: ${data}`);
+    await lab.putBackData('small');
+    if (data === 'samples') await this.setUpForSamples();
+    else await this.fill();
+    await lab.keepData(data);
+    this.kept.add(data);
+  }
+
+  private async setUpForSamples(): Promise<void> {
+    const { layout } = this.lab;
+    for (const node of layout.nodes.slice(1)) {
+      const { file, text } = formatSampleRecovery(this.lab, node);
+      writeFor(layout.user, file, text);
+      appendFileSync(join(node.dataDirectory, 'postgresql.conf'), `include_if_exists = '${file}'\n`);
+      const client = await this.connect(node.id);
+      await client.query('alter system reset primary_conninfo');
+      await client.query('select pg_reload_conf()');
+      await client.end();
+    }
+  }
+
+  /** Rows of a kilobyte each, and every standby has them. */
+  private async fill(): Promise<void> {
+    const client = await this.connect(0);
+    // Recycled segments would be copied with every round's data.
+    await client.query("alter system set max_wal_size = '128MB'");
+    await client.query('select pg_reload_conf()');
+    await client.query('create table filler (id int primary key, noise text not null)');
+    await client.query('alter table filler alter noise set storage plain');
+    const rows = Math.ceil(this.largeBytes / rowBytes);
+    for (let from = 1; from <= rows; from += batch) {
+      const ids = `generate_series(${String(from)}, ${String(Math.min(rows, from + batch - 1))})`;
+      await client.query(`insert into filler select id, repeat(md5(id::text), 31) from ${ids} id`);
+    }
+    const caughtUp = 'select count(*)::int as n from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()';
+    const wanted = this.lab.layout.nodes.length - 1;
+    await waitFor(async () => (await client.query<{ n: number }>(caughtUp)).rows[0]?.n === wanted, {
+      what: 'the standbys to have the rows',
+      timeoutMs: 120_000,
+    });
+    await client.query('checkpoint');
+    await client.query('alter system reset max_wal_size');
+    await client.end();
+  }
+}

@@ -1,0 +1,55 @@
+// Watches nodes from outside, in a tight loop: when does one accept writes, when does another stream from it? Every side is
+// watched in the same way, so that the watching costs each the same.
+
+import type { Client } from 'pg';
+import type { Bed } from './bed';
+import { now } from './clock';
+
+const lookEveryMs = 1;
+
+export class NodeWatch {
+  private constructor(private readonly clients: ReadonlyMap<number, Client>) {}
+
+  /** To be called while the nodes are well. */
+  static async open(bed: Bed, nodes: readonly number[]): Promise<NodeWatch> {
+    return new NodeWatch(new Map(await Promise.all(nodes.map(async (id) => [id, await bed.connect(id)] as const))));
+  }
+
+  /** The first of the nodes that is out of recovery, and when it was seen so. */
+  async untilWritable(signal: AbortSignal): Promise<{ readonly node: number; readonly at: number }> {
+    const found = new AbortController();
+    const either = AbortSignal.any([signal, found.signal]);
+    try {
+      return await Promise.any(
+        [...this.clients].map(async ([node, client]) => {
+          const text = 'select pg_is_in_recovery() as is';
+          await until(async () => (await client.query<{ is: boolean }>(text)).rows[0]?.is === false, either);
+          return { node, at: now() };
+        }),
+      );
+    } finally {
+      found.abort();
+    }
+  }
+
+  /** When the primary first has every one of these standbys streaming, by application name. */
+  async untilStreaming(primary: number, standbys: readonly number[], signal: AbortSignal): Promise<number> {
+    const client = this.clients.get(primary);
+    if (!client) throw new Error(`node ${String(primary)} is not watched`);
+    const names = standbys.map((id) => `node${String(id)}`);
+    const text = `select count(*)::int as n from pg_stat_replication where state = 'streaming' and application_name = any($1)`;
+    await until(async () => (await client.query<{ n: number }>(text, [names])).rows[0]?.n === names.length, signal);
+    return now();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.clients.values()].map((client) => client.end().catch(() => undefined)));
+  }
+}
+
+async function until(condition: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
+  while (!(await condition())) {
+    signal.throwIfAborted();
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  }
+}

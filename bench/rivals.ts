@@ -1,0 +1,161 @@
+// What people use instead, installed in a lab: pgpool's own sample scripts as the package ships them (only their settings are
+// set, as their comments ask for), and the article's scripts in today's words.
+
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { makeDirectoryFor, writeFor } from '../lab/files';
+import type { Lab } from '../lab/lab';
+import { users, type NodeLayout } from '../lab/layout';
+import { keptDirectory } from '../lab/snapshot';
+
+/** Who answers pgpool's failover_command and follow_primary_command. */
+export interface Side {
+  readonly name: string;
+  /** The last lines of pgpool.conf. */
+  readonly lines: string;
+}
+
+const sampleDirectory = '/usr/share/doc/pgpool2/examples/scripts';
+
+/** The project's hook, as the generated pgpool.conf has it. */
+export const ours: Side = { name: 'pgpool-runbook', lines: '' };
+
+/** @throws Error when the package came without its documentation */
+export function installSamples(lab: Lab): Side {
+  const directory = makeScriptDirectory(lab, 'samples');
+  for (const name of ['failover.sh', 'follow_primary.sh'])
+    writeFor(lab.layout.user, join(directory, name), setUpSample(lab, directory, readSample(name)), 0o755);
+  const all = '%d %h %p %D %m %H %M %P %r %R';
+  return {
+    name: "pgpool's sample scripts",
+    lines: formatHooks(`${directory}/failover.sh ${all} %N %S`, `${directory}/follow_primary.sh ${all}`),
+  };
+}
+
+function readSample(name: string): string {
+  const file = join(sampleDirectory, `${name}.sample`);
+  if (existsSync(file)) return readFileSync(file, 'utf8');
+  if (existsSync(`${file}.gz`)) return gunzipSync(readFileSync(`${file}.gz`)).toString();
+  throw new Error(`${file} is missing: install the package pgpool2 with its documentation`);
+}
+
+/** The settings at the top of each script, and the places where a value of its author's site stands in the text. */
+function setUpSample({ layout, passFile, pcpPassFile }: Lab, directory: string, script: string): string {
+  const { tools, user, worker, pgpool, nodes } = layout;
+  const ssh = [
+    ...['-o StrictHostKeyChecking=no', '-o UserKnownHostsFile=/dev/null', `-o SetEnv=PGPASSFILE=${passFile}`],
+    ...[`-p ${String(nodes[0]!.sshPort)}`, `-i ${worker.identityFile}`],
+  ].join(' ');
+  const settings: Record<string, string> = {
+    PGHOME: join(tools.postgresBin, '..'),
+    POSTGRESQL_STARTUP_USER: user.name,
+    SSH_OPTIONS: `"${ssh}"`,
+    ARCHIVEDIR: join(directory, 'archive'),
+    REPLUSER: users.replication,
+    PCP_USER: users.pcp,
+    PGPOOL_PATH: join(tools.pgpool, '..'),
+    PCP_PORT: String(pgpool.pcpPort),
+  };
+  const set = Object.entries(settings).reduce(
+    (text, [key, value]) => text.replace(new RegExp(`^${key}=.*$`, 'm'), () => `${key}=${value}`),
+    script,
+  );
+  return set
+    .replace('\n', `\nexport PGUSER=${users.superuser} PGPASSFILE=${passFile} PCPPASSFILE=${pcpPassFile}\n`)
+    .replaceAll('/var/lib/pgsql/.pgpass', passFile)
+    .replaceAll('pcp_attach_node -w -h localhost', `pcp_attach_node -w -h ${pgpool.host}`)
+    .replaceAll('user=${POSTGRESQL_STARTUP_USER} ', `user=${users.superuser} `)
+    .replaceAll('application_name=${NODE_HOST}', 'application_name=node${NODE_ID}');
+}
+
+/**
+ * Makes a running standby one that the samples can repoint: they write primary_conninfo to a file of their own, and it counts
+ * only where postgresql.auto.conf has none, as after their own recovery_1st_stage.
+ */
+export function formatSampleRecovery(lab: Lab, node: NodeLayout): { readonly file: string; readonly text: string } {
+  const primary = lab.layout.nodes[0]!;
+  const conninfo = `host=${primary.host} port=${String(primary.port)} user=${users.replication} application_name=node${String(node.id)} passfile=${lab.passFile}`;
+  return { file: join(node.dataDirectory, 'myrecovery.conf'), text: `primary_conninfo = '${conninfo}'\n` };
+}
+
+/**
+ * The article's failover.sh, followmaster.sh and do_followmaster.sh: its steps in its order, node numbers and all.
+ * @param checkpoint `spread` is how the article calls pg_basebackup
+ */
+export function installArticle(lab: Lab, checkpoint: 'fast' | 'spread'): Side {
+  const directory = makeScriptDirectory(lab, `article-${checkpoint}`);
+  const { user, worker, nodes, tools } = lab.layout;
+  const ssh = `ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p ${String(nodes[0]!.sshPort)} -i ${worker.identityFile} -l ${user.name} -T`;
+  const scripts: Record<string, string> = {
+    'failover.sh': `#!/bin/sh
+# node number, host and data directory of the main node
+[ "$1" = 0 ] || exit 0
+${ssh} "$2" ${tools.postgresBin}/pg_ctl -D "$3" promote
+exit 0
+`,
+    'followmaster.sh': `#!/bin/sh
+# host, node number, data directory, host of the new primary
+[ "$2" = 2 ] || exit 0
+${ssh} "$1" ${directory}/do_followmaster.sh "$2" "$3" "$4"
+echo followmaster.sh: end
+exit 0
+`,
+    'do_followmaster.sh': formatRebuild(lab, directory, checkpoint),
+  };
+  for (const [name, text] of Object.entries(scripts)) writeFor(user, join(directory, name), text, 0o755);
+  return {
+    name: `the article's scripts${checkpoint === 'fast' ? ' with -c fast' : ''}`,
+    lines: formatHooks(`${directory}/failover.sh %d %H %R`, `${directory}/followmaster.sh %h %d %D %H`),
+  };
+}
+
+/** The script that rebuilds node ID in DATA from PRIMARY: `sh FILE ID DATA PRIMARY`, on the node. */
+function formatRebuild({ layout, passFile }: Lab, directory: string, checkpoint: 'fast' | 'spread'): string {
+  const { tools, nodes } = layout;
+  const bin = tools.postgresBin;
+  const [port, fast] = [String(nodes[0]!.port), checkpoint === 'fast' ? ' -c fast' : ''];
+  return `#!/bin/sh
+ID=$1 DATA=$2 PRIMARY=$3 SAVED=${directory}/saved$1
+export PGPASSFILE=${passFile}
+${bin}/pg_ctl -D "$DATA" -m immediate stop
+rm -rf "$DATA"
+${bin}/pg_basebackup -h "$PRIMARY" -p ${port} -U ${users.replication} -w -D "$DATA" -X stream${fast}
+cp "$SAVED"/* "$DATA"
+${bin}/pg_ctl -D "$DATA" -l "$DATA.log" start
+`;
+}
+
+/** What the article keeps ready for a standby: its own settings, and the way to the node that will be the primary then. */
+export function saveForArticle(lab: Lab, checkpoint: 'fast' | 'spread', id: number, primary: number): void {
+  const { user, nodes } = lab.layout;
+  const directory = join(makeScriptDirectory(lab, `article-${checkpoint}`), `saved${String(id)}`);
+  if (!existsSync(directory)) makeDirectoryFor(user, directory, 0o700);
+  const kept = keptDirectory(lab.layout, 'small', id);
+  for (const name of ['postgresql.conf', 'pg_hba.conf'])
+    writeFor(user, join(directory, name), readFileSync(join(kept, name), 'utf8'));
+  const { host, port } = nodes[primary]!;
+  const conninfo = `host=${host} port=${String(port)} user=${users.replication} application_name=node${String(id)} passfile=${lab.passFile}`;
+  writeFor(user, join(directory, 'postgresql.auto.conf'), `primary_conninfo = '${conninfo}'\n`);
+  writeFor(user, join(directory, 'standby.signal'), '');
+}
+
+export function articleRebuildScript(lab: Lab, checkpoint: 'fast' | 'spread'): string {
+  return join(makeScriptDirectory(lab, `article-${checkpoint}`), 'do_followmaster.sh');
+}
+
+/** Below the lab's directory, so that it goes with the lab. */
+export function rivalsDirectory(lab: Lab): string {
+  return join(lab.directory, 'rivals');
+}
+
+function makeScriptDirectory(lab: Lab, name: string): string {
+  const directory = join(rivalsDirectory(lab), name);
+  mkdirSync(rivalsDirectory(lab), { recursive: true });
+  if (!existsSync(directory)) makeDirectoryFor(lab.layout.user, directory);
+  return directory;
+}
+
+function formatHooks(failover: string, follow: string): string {
+  return `\nfailover_command = '${failover}'\nfollow_primary_command = '${follow}'\n`;
+}
