@@ -22,6 +22,8 @@ export interface AttachResult {
 const pcpMs = 1500;
 const lookMs = 100;
 const settleMs = 20_000;
+/** How long pgpool's main process sleeps after a failover, and some more: see docs/decisions/0012. */
+const afterFailoverMs = 1500;
 /** An attach takes about a second; pgpool's queue holds ten requests (pool.h, MAX_REQUEST_QUEUE_SIZE). */
 const askAgainMs = 4000;
 
@@ -31,6 +33,7 @@ export async function attach(input: AttachInput): Promise<AttachResult> {
   const deadline = Date.now() + settleMs;
   let changed = false;
   let askedAt = -Infinity;
+  let notBefore = 0;
   let seen = '';
   while (Date.now() < deadline) {
     heartbeat(seen);
@@ -40,9 +43,11 @@ export async function attach(input: AttachInput): Promise<AttachResult> {
         readNodeInfo(pgpool, input.node, { timeoutMs: pcpMs }),
       ]);
       seen = `node ${String(input.node)} is ${own.status}, its primary is ${primary.role === 'primary' ? '' : 'not yet '}node ${String(input.primary)}`;
+      // Its failover is about to end, or has just ended.
+      if (primary.role !== 'primary') notBefore = Date.now() + afterFailoverMs;
       if (primary.role === 'primary' || input.node === input.primary) {
         if (isUp(own)) return { changed, line: `pgpool ${pgpool.name} uses node ${String(input.node)}` };
-        if (Date.now() - askedAt > askAgainMs) {
+        if (Date.now() - askedAt > askAgainMs && (Date.now() >= notBefore || input.node === input.primary)) {
           // Only a request: pgpool restarts its PCP process after it, so a broken next call is normal.
           await requestAttach(pgpool, input.node, { timeoutMs: pcpMs });
           changed = true;

@@ -8,7 +8,7 @@ import type { HostFacts, NodeFacts } from '../domain/witness';
 import { actOnNode } from './io/act';
 import { runLocally } from './io/command';
 import { messageOf } from './io/failures';
-import { parseHostFacts } from './io/host-facts';
+import { parseHostFacts, parseKeyValues } from './io/host-facts';
 import { readNodeFacts, silentNode } from './io/node-facts';
 import { fenceScript } from './io/scripts';
 import type { Tools } from './io/tools';
@@ -84,7 +84,7 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
       clockOffsetMs: input.clockOffsetMs,
     });
     const how = /^how=(.*)$/m.exec(result.stdout)?.[1];
-    const synchronousStandbyNames = /^names=(.*)$/m.exec(result.stdout)?.[1] ?? null;
+    const synchronousStandbyNames = parseKeyValues(result.stdout).get('names') ?? null;
     if (result.exitCode === 0 && how) {
       const host = parseHostFacts(result.stdout, Date.now());
       return {

@@ -20,6 +20,8 @@ export interface ObserveInput {
   readonly cluster: string;
   /** Who was the primary as far as the caller knows: looked at through ssh and, when silent, through the standbys' hosts. */
   readonly suspect: number | null;
+  /** Nodes to ask, where not all of them matter: one that is silent for reasons of its own would only cost time. */
+  readonly only?: readonly number[];
 }
 
 export interface Observation {
@@ -31,7 +33,7 @@ export interface Observation {
 const boundMs = 1000;
 /** A node that works answers sooner. */
 const promptMs = 50;
-/** A suspect that is silent for so long is asked from the others' hosts, too, before its time is over. */
+/** When a suspect is silent for so long, the others' hosts and pgpool are asked for it, too, before its time is over. */
 const silentMs = 200;
 
 export async function observe(tools: Tools, input: ObserveInput): Promise<Observation> {
@@ -44,16 +46,20 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     return look;
   };
   const suspect = findNode(configuration, input.suspect);
-  let probing: Promise<ProbeFacts[]> | null = null;
+  const early: { probes?: Promise<ProbeFacts[]>; pgpools?: Promise<PgpoolFacts[]> } = {};
   // The suspect is looked at without waiting for its silence.
   if (suspect) void lookAt(suspect);
+  const { only } = input;
+  const asked = only ? configuration.nodes.filter(({ id }) => only.includes(id)) : configuration.nodes;
   const nodes = await Promise.all(
-    configuration.nodes.map(async (node): Promise<NodeFacts> => {
+    asked.map(async (node): Promise<NodeFacts> => {
       const reading = readNodeFacts(tools.sql, configuration, node, boundMs);
       // Nor is any other node that is slow to answer: one silence after the other would break the bound.
       const timer = setTimeout(() => void lookAt(node), promptMs);
       const later = setTimeout(() => {
-        if (node === suspect) probing = probeFromOthers(tools, configuration, node);
+        if (node !== suspect) return;
+        early.probes = probeFromOthers(tools, configuration, node);
+        early.pgpools = readPgpools(configuration);
       }, silentMs);
       const facts = await reading;
       clearTimeout(timer);
@@ -67,13 +73,13 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     suspectPrimary(configuration, direct, { oldPrimary: input.suspect, failedNode: input.suspect, fencedNode: null }),
   );
   const probe = (node: NodeConfiguration): Promise<ProbeFacts[]> =>
-    (node === suspect && probing) || probeFromOthers(tools, configuration, node);
+    (node === suspect && early.probes) || probeFromOthers(tools, configuration, node);
   // A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time.
   if (writableNodes(direct).length > 0 || (about && isProvenDead(direct, about.id)))
     return { configuration, facts: direct };
   const [probes, pgpools] = await Promise.all([
     about && needsProbes(direct, about.id) ? probe(about) : [],
-    readPgpools(configuration),
+    early.pgpools ?? readPgpools(configuration),
   ]);
   return { configuration, facts: { ...direct, probes, pgpools } };
 }

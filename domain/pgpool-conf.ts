@@ -142,7 +142,7 @@ function formatFailover(): string[] {
     'auto_failback = off',
     '# For a host that has vanished the replication check waits so long (ms; the default is 10 s) with a lock that the search',
     '# for the new primary needs, too: nobody is served meanwhile. Long enough for one lost packet.',
-    'connect_timeout = 2000',
+    'connect_timeout = 1500',
     '# While it searches for a primary pgpool serves nobody, and a primary that was kept can be attached only afterwards.',
     'search_primary_node_timeout = 5',
   ];

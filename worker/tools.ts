@@ -19,7 +19,9 @@ export interface ClusterFile {
 
 /** `say` gets one line when a cluster file has become invalid: the last valid one stays in force. */
 export function createTools(files: readonly ClusterFile[], client: Client, say: (line: string) => void): Tools {
-  const lastValid = new Map(files.map((file) => [file.configuration.cluster, { ...file, text: '' }]));
+  const lastValid = new Map(
+    files.map((file) => [file.configuration.cluster, { ...file, text: null as string | null }]),
+  );
   return {
     sql: new SqlConnections(),
     ssh: new SshConnections(),

@@ -128,9 +128,10 @@ async function followJob(tools: Tools, input: JobInput, log: Log): Promise<JobEn
   const name = `job ${input.name} on node ${String(input.node.id)} (${input.node.host})`;
   let answeredAt = Date.now();
   let isKnown = false;
+  let isBehind = false;
   for (;;) {
     const askedAt = Date.now();
-    const poll = await pollJob(tools, input, log.length, isKnown ? pollMs : 0);
+    const poll = await pollJob(tools, input, log.length, isKnown && !isBehind ? pollMs : 0);
     if ('seen' in poll) {
       if (Date.now() - answeredAt > silenceMs)
         throw failure('unreachable', `${name}: no answer for ${String(silenceMs / 1000)} s: ${poll.seen}`);
@@ -139,12 +140,13 @@ async function followJob(tools: Tools, input: JobInput, log: Log): Promise<JobEn
     }
     answeredAt = Date.now();
     log.add(poll.chunk);
-    if (poll.chunk.length === keptBytes) continue;
+    isBehind = poll.chunk.length === keptBytes;
+    if (isBehind) continue;
     if (poll.state === 'absent') {
       if (isKnown) throw failure('worldChanged', `${name} was ended and removed by somebody else`);
       await startJob(tools, input);
     } else if (poll.state === 'running') {
-      await context.sleep(Math.max(0, askedAt + leastPollMs - Date.now()));
+      if (Date.now() < askedAt + leastPollMs) await context.sleep(leastPollMs);
     } else {
       return poll.state === 'done'
         ? { state: 'done', exitCode: poll.exitCode, log: log.text }

@@ -5,18 +5,26 @@ export const homePathFunction = `
 home_path() { case $1 in "~/"*) printf '%s\\n' "$HOME/\${1#"~/"}";; *) printf '%s\\n' "$1";; esac; }
 `;
 
-/** Function `postgres_processes DATA`: pids of every PostgreSQL process working in that directory, postmaster and orphan backends alike. */
+/**
+ * Function `postgres_processes DATA`: pids of every PostgreSQL process working in that directory, postmaster and orphan backends
+ * alike; the word `unreadable` where that cannot be told, which every caller takes for a process that does not go away.
+ */
 // PostgreSQL's processes have the data directory as their working directory (miscinit.c, ChangeToDataDir). The program's
 // name is checked too, so that somebody's shell in that directory is never taken for one. One find and no program per
 // process: to start one takes a millisecond or more, and clients wait.
 export const processFunctions = `
 postgres_processes() {
-  find /proc/[0-9]*/cwd -prune -printf '%h %l\\n' 2>/dev/null | while IFS= read -r line; do
-    case "\${line#* }" in "$1"|"$1 (deleted)") ;; *) continue;; esac
-    pid=\${line%% *} pid=\${pid#/proc/}
-    [ "/proc/$pid/exe" -ef "$BIN/postgres" ] && echo "$pid" && continue
-    case "$(readlink "/proc/$pid/exe" 2>/dev/null)" in */postgres|*/postgres\\ \\(deleted\\)|*/postmaster) echo "$pid";; esac
-  done
+  [ -n "$1" ] || return 0
+  find /proc/[0-9]*/cwd -prune -printf '%h %l\\n' 2>/dev/null | { LISTED=
+    while IFS= read -r line; do
+      LISTED=yes
+      case "\${line#* }" in "$1"|"$1 (deleted)") ;; *) continue;; esac
+      pid=\${line%% *} pid=\${pid#/proc/}
+      [ "/proc/$pid/exe" -ef "$BIN/postgres" ] && echo "$pid" && continue
+      case "$(readlink "/proc/$pid/exe" 2>/dev/null)" in */postgres|*/postgres\\ \\(deleted\\)|*/postmaster) echo "$pid";; esac
+    done
+    # This shell is a process, too.
+    [ "$LISTED" ] || echo unreadable; }
 }
 control_file() { LC_ALL=C "$BIN/pg_controldata" "$REAL" 2>/dev/null | sed -n \\
   -e 's/^Database system identifier: */identifier=/p;s/^Database cluster state: */state=/p' \\
@@ -46,6 +54,7 @@ if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "processes=unknown"; echo 
 [ -x "$BIN/pg_controldata" ] && [ -x "$BIN/pg_ctl" ] || echo "seen=pg_controldata or pg_ctl cannot be run in $BIN: correct postgres.bin"
 read_processes "$REAL"
 if [ -z "$PIDS" ]; then echo "processes=none"
+elif [ "$PIDS" = unreadable ]; then echo "processes=unknown"; echo "seen=its processes cannot be listed: install findutils"
 elif postmaster_runs; then echo "processes=running"
 else echo "processes=orphans"; fi
 [ -e "$REAL/standby.signal" ] && echo "standby_signal=yes" || echo "standby_signal=no"
@@ -95,12 +104,14 @@ ${processFunctions}
 REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "seen=no data directory at $DATA"; exit 3; }
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "seen=$DATA belongs to another user than $(id -un)"; exit 3; fi
 ${endFunctions}
-# Each of the three programs in the background takes a while and none needs another. Every one prints whole lines at once.
+# What takes a while and needs nothing else runs in the background, without the lock. Every one prints whole lines at once.
 # Debian keeps postgresql.conf elsewhere; how the postmaster was started says where.
 CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>/dev/null)
 # It must not be taken for a process of the data directory, which may be this user's home.
-{ cd / && NAMES=$("$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; } &
+names() { cd / && NAMES=$("$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; }
+names 9>&- &
 read_processes "$REAL"; HOW=already-stopped
+[ "$PIDS" != unreadable ] || { echo "seen=its processes cannot be listed: install findutils"; exit 3; }
 if postmaster_runs; then
   export BIN DATA
   HOW=stop; quietly 3 sh -c "$STOP"
@@ -108,13 +119,15 @@ if postmaster_runs; then
   await_none 1 || { HOW=killed; end; }
 elif [ -n "$PIDS" ]; then HOW=orphans-killed; end
 elif [ "$ALWAYS" = yes ]; then export BIN DATA; quietly 3 sh -c "$STOP"; fi
+# They may have changed until it was stopped; the last line counts.
+[ "$HOW" = already-stopped ] || { wait; names 9>&- & }
 # If anything starts this node again, it must come up read-only. Written before the last look: what starts in between
 # has either read it or is seen.
 # A node that was once up beside its successor stays marked so.
 read_mark "$REAL"; [ "$MARK" = after-return ] || MARK=$NEW_MARK
 echo "$MARK" > "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
 [ -z "$(postgres_processes "$REAL")" ] || { HOW=killed; end; } || { echo "seen=processes survive SIGKILL"; exit 3; }
-{ sync "$REAL/standby.signal" || echo "unsynced=yes"; } &
+{ sync "$REAL/standby.signal" || echo "unsynced=yes"; } 9>&- &
 control_file
 wait
 echo "how=$HOW"; echo "processes=none"; echo "standby_signal=yes"; echo "fence_mark=$MARK"

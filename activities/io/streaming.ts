@@ -33,8 +33,10 @@ export async function confirmStreaming(tools: Tools, input: StreamingInput, pati
   let seen = '';
   for (;;) {
     heartbeat(seen);
-    const facts = await readNodeFacts(tools.sql, configuration, node, sqlMs);
-    const listed = await readListing(tools, input);
+    const [facts, listed] = await Promise.all([
+      readNodeFacts(tools.sql, configuration, node, sqlMs),
+      readListing(tools, input),
+    ]);
     if (isReceiving(facts, input) && listed.isStreaming) return;
     seen = `${describeReceiver(facts)}; ${listed.seen}`;
     const now = Date.now();

@@ -56,7 +56,7 @@ test('the fragment sets what the runbook depends on, and hooks that get ids only
     failover_on_backend_shutdown: 'on',
     detach_false_primary: 'off',
     auto_failback: 'off',
-    connect_timeout: '2000',
+    connect_timeout: '1500',
     search_primary_node_timeout: '5',
     failover_command: '/opt/hook.sh -c /etc/hook.conf failover %d %m %P',
     follow_primary_command: '/opt/hook.sh -c /etc/hook.conf follow %d %m %P',

@@ -1,0 +1,61 @@
+// What the scripts say on a host that lacks a program that they need: never that nothing runs there.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseHostFacts } from '../../../activities/io/host-facts';
+import { fenceScript, lookScript } from '../../../activities/io/scripts';
+import { stopScript } from '../../../activities/io/service-scripts';
+
+const programs = ['date', 'id', 'sed', 'cat', 'readlink', 'flock', 'sync', 'mkdir', 'sleep', 'timeout', 'sh', 'kill'];
+let directory: string;
+let data: string;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'scripts-'));
+  data = join(directory, 'data');
+  mkdirSync(join(data, 'global'), { recursive: true });
+  writeFileSync(join(data, 'PG_VERSION'), '15\n');
+  writeFileSync(join(data, 'global', 'pg_control'), '');
+});
+afterAll(() => {
+  rmSync(directory, { recursive: true });
+});
+
+/** On a host with these programs only. */
+function run(script: string, args: readonly string[], names: readonly string[]) {
+  const path = mkdtempSync(join(directory, 'path-'));
+  for (const name of names) {
+    const file = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).stdout.trim();
+    if (file.startsWith('/')) symlinkSync(file, join(path, name));
+  }
+  const ran = spawnSync('/bin/sh', ['-s', ...args], { input: script, encoding: 'utf8', env: { PATH: path } });
+  return { exitCode: ran.status, output: ran.stdout };
+}
+const look = (names: readonly string[]) => parseHostFacts(run(lookScript, [data, '/none'], names).output, Date.now());
+const acting = () => [join(directory, 'lock'), String(Date.now() + 20_000), 'a test'];
+
+test('with find, a directory in which nothing works has no processes', () => {
+  expect(look([...programs, 'find']).processes).toBe('none');
+});
+
+test('without find it is unknown what runs there', () => {
+  expect(look(programs)).toMatchObject({ processes: 'unknown', seen: expect.stringContaining('findutils') as string });
+});
+
+test('without find nothing is fenced', () => {
+  const { exitCode, output } = run(
+    fenceScript,
+    [...acting(), data, '/none', 'true', 'no', 'before-promotion'],
+    programs,
+  );
+  expect({ exitCode, output }).toEqual({ exitCode: 3, output: expect.stringContaining('findutils') as string });
+  expect(output).not.toContain('how=');
+});
+
+test('without find nothing counts as stopped', () => {
+  const { exitCode, output } = run(stopScript, [...acting(), data, '/none', 'true', 'no', 'no'], programs);
+  expect(exitCode).toBe(3);
+  expect(output).not.toContain('how=');
+});
