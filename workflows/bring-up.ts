@@ -111,11 +111,13 @@ export class BringUp {
 
   /** Nobody is suspected: a host is looked at only where PostgreSQL does not answer. */
   protected async look(): Promise<void> {
-    const { cluster, node } = this.input;
+    const { cluster, node, primary } = this.input;
     this.observation = await this.steps.run(
-      'Observe every node',
+      `Observe ${this.name} and its primary`,
       () =>
-        observe.executeWithOptions({ summary: `measure ${this.name} and its primary` }, [{ cluster, suspect: null }]),
+        observe.executeWithOptions({ summary: `measure ${this.name} and its primary` }, [
+          { cluster, suspect: null, only: [node, primary] },
+        ]),
       (seen) => factsOf(seen.facts, node)?.sqlSeen ?? 'not configured',
     );
   }

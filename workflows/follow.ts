@@ -10,6 +10,8 @@ import { Aborted, Parking } from './parking';
 import { searchAttributes } from './search-attributes';
 import { Steps } from './step';
 
+const mostEarlyMs = 10_000;
+
 export async function follow(input: FollowInput): Promise<FollowReport> {
   const { cluster, node, primary } = input;
   const startedAt = workflowInfo().startTime.getTime();
@@ -25,7 +27,8 @@ export async function follow(input: FollowInput): Promise<FollowReport> {
   };
   try {
     const line = await run.bringUp();
-    const earlyMs = input.attachNotBefore - Date.now();
+    // Workflow time comes from the server, and several servers' clocks may differ.
+    const earlyMs = Math.min(input.attachNotBefore - Date.now(), mostEarlyMs);
     if (earlyMs > 0) await sleep(earlyMs, { summary: 'pgpool ends its own failover first' });
     const missing = await run.attachEverywhere();
     await run.clearUp();

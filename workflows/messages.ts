@@ -59,7 +59,7 @@ export const defaultTiming: IncidentTiming = {
   preemptMs: 3000,
   looks: 60,
   lookAgainMs: 10_000,
-  settleMs: 250,
+  settleMs: 100,
   attachMs: 2000,
   awaitDelayMs: 2000,
 };

@@ -59,7 +59,7 @@ it('shows the incident as a table of what was decided and done', async () => {
 it('shows a follow as a table of its own', async () => {
   const titles = rowsOf(await detailsOf(follow)).map(([title, state]) => [title, state]);
   expect(titles).toEqual([
-    ['Observe every node', 'done'],
+    ['Observe node 2 and its primary', 'done'],
     ['Plan', ''],
     ['Repoint node 2', 'done'],
     ['Attach node 2 to pgpool0', 'done'],
