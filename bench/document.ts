@@ -48,10 +48,7 @@ export function formatResult(result: Result): string {
     `\`${result.command}\` on ${result.date}: ${String(machine.cores)} cores, ${String(machine.memoryGigabytes)} GB, ${machine.system};`,
     `${software.join(', ')}.`,
     '',
-    '| name | ours: median (min-max), rounds | against | median (min-max), rounds | ratio | aim | |',
-    '| --- | --- | --- | --- | --- | --- | --- |',
-    ...rows.map(formatRow),
-    '',
+    ...formatTable(rows),
     ...rows.map(({ name, title }) => `- \`${name}\`: ${title}.`),
     ...rows.flatMap(formatLosses),
     ...rows.flatMap(({ name, failures }) =>
@@ -60,6 +57,16 @@ export function formatResult(result: Result): string {
     ...profiles.flatMap(formatProfile),
     '',
   ].join('\n');
+}
+
+function formatTable(rows: readonly Row[]): string[] {
+  if (rows.length === 0) return [];
+  return [
+    '| name | ours: median (min-max), rounds | against | median (min-max), rounds | ratio | aim | |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...rows.map(formatRow),
+    '',
+  ];
 }
 
 function formatRow(row: Row): string {
