@@ -32,8 +32,7 @@ export async function attach(input: AttachInput): Promise<AttachResult> {
   const pgpool = findPgpool(input.configuration, input.pgpool);
   const deadline = Date.now() + settleMs;
   let changed = false;
-  let askedAt = -Infinity;
-  let notBefore = 0;
+  let askNotBefore = 0;
   let seen = '';
   while (Date.now() < deadline) {
     heartbeat(seen);
@@ -43,17 +42,17 @@ export async function attach(input: AttachInput): Promise<AttachResult> {
         readNodeInfo(pgpool, input.node, { timeoutMs: pcpMs }),
       ]);
       seen = `node ${String(input.node)} is ${own.status}, its primary is ${primary.role === 'primary' ? '' : 'not yet '}node ${String(input.primary)}`;
-      // Its failover is about to end, or has just ended.
-      if (primary.role !== 'primary') notBefore = Date.now() + afterFailoverMs;
       if (primary.role === 'primary' || input.node === input.primary) {
         if (isUp(own)) return { changed, line: `pgpool ${pgpool.name} uses node ${String(input.node)}` };
-        if (Date.now() - askedAt > askAgainMs && (Date.now() >= notBefore || input.node === input.primary)) {
+        if (Date.now() >= askNotBefore) {
           // Only a request: pgpool restarts its PCP process after it, so a broken next call is normal.
           await requestAttach(pgpool, input.node, { timeoutMs: pcpMs });
           changed = true;
-          askedAt = Date.now();
+          askNotBefore = Date.now() + askAgainMs;
         }
       }
+      // Its failover goes on, or is about to end.
+      else askNotBefore = Math.max(askNotBefore, Date.now() + afterFailoverMs);
     } catch (error) {
       seen = messageOf(error);
     }

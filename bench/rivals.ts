@@ -74,8 +74,7 @@ function setUpSample({ layout, passFile, pcpPassFile }: Lab, directory: string, 
  * only where postgresql.auto.conf has none, as after their own recovery_1st_stage.
  */
 export function formatSampleRecovery(lab: Lab, node: NodeLayout): { readonly file: string; readonly text: string } {
-  const primary = lab.layout.nodes[0]!;
-  const conninfo = `host=${primary.host} port=${String(primary.port)} user=${users.replication} application_name=node${String(node.id)} passfile=${lab.passFile}`;
+  const conninfo = formatConninfo(lab, node.id, 0);
   return { file: join(node.dataDirectory, 'myrecovery.conf'), text: `primary_conninfo = '${conninfo}'\n` };
 }
 
@@ -128,14 +127,13 @@ ${bin}/pg_ctl -D "$DATA" -l "$DATA.log" start
 
 /** What the article keeps ready for a standby: its own settings, and the way to the node that will be the primary then. */
 export function saveForArticle(lab: Lab, checkpoint: 'fast' | 'spread', id: number, primary: number): void {
-  const { user, nodes } = lab.layout;
+  const { user } = lab.layout;
   const directory = join(makeScriptDirectory(lab, `article-${checkpoint}`), `saved${String(id)}`);
   if (!existsSync(directory)) makeDirectoryFor(user, directory, 0o700);
   const kept = keptDirectory(lab.layout, 'small', id);
   for (const name of ['postgresql.conf', 'pg_hba.conf'])
     writeFor(user, join(directory, name), readFileSync(join(kept, name), 'utf8'));
-  const { host, port } = nodes[primary]!;
-  const conninfo = `host=${host} port=${String(port)} user=${users.replication} application_name=node${String(id)} passfile=${lab.passFile}`;
+  const conninfo = formatConninfo(lab, id, primary);
   writeFor(user, join(directory, 'postgresql.auto.conf'), `primary_conninfo = '${conninfo}'\n`);
   writeFor(user, join(directory, 'standby.signal'), '');
 }
@@ -154,6 +152,11 @@ function makeScriptDirectory(lab: Lab, name: string): string {
   mkdirSync(rivalsDirectory(lab), { recursive: true });
   if (!existsSync(directory)) makeDirectoryFor(lab.layout.user, directory);
   return directory;
+}
+
+function formatConninfo({ layout, passFile }: Lab, id: number, primary: number): string {
+  const { host, port } = layout.nodes[primary]!;
+  return `host=${host} port=${String(port)} user=${users.replication} application_name=node${String(id)} passfile=${passFile}`;
 }
 
 function formatHooks(failover: string, follow: string): string {

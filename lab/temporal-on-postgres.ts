@@ -9,7 +9,7 @@ import { makeDirectoryFor, writeFor } from './files';
 import type { Layout } from './layout';
 import { labVariable, runOrFail } from './processes';
 import { usablePath } from './shared';
-import { isServing } from './temporal';
+import { isServing, serverSettings } from './temporal';
 import type { TemporalServer } from './tools';
 import { waitFor } from './wait';
 
@@ -29,11 +29,8 @@ export async function startTemporalOnPostgres(layout: Layout, programs: Temporal
   if (isNew) await createSchemas(layout, await usablePath(layout, programs.sqlTool));
   const file = path.join(layout.temporal.directory, 'server.yaml');
   writeFor(layout.user, file, stringify(describeServer(layout)));
-  const settings = {
-    'history.transferProcessorMaxPollRPS': [{ value: 200 }],
-    'history.timerProcessorMaxTimeShift': [{ value: '1ms' }],
-  };
-  writeFor(layout.user, dynamicFile(layout), stringify(settings));
+  const settings = Object.entries(serverSettings).map(([key, value]) => [key, [{ value }]] as const);
+  writeFor(layout.user, dynamicFile(layout), stringify(Object.fromEntries(settings)));
   const environment = { [labVariable]: layout.temporal.directory };
   const plan = {
     key: 'temporal',

@@ -13,6 +13,7 @@ home_path() { case $1 in "~/"*) printf '%s\\n' "$HOME/\${1#"~/"}";; *) printf '%
 // name is checked too, so that somebody's shell in that directory is never taken for one. One find and no program per
 // process: to start one takes a millisecond or more, and clients wait.
 export const processFunctions = `
+UNREADABLE="seen=its processes cannot be listed: install findutils"
 postgres_processes() {
   [ -n "$1" ] || return 0
   find /proc/[0-9]*/cwd -prune -printf '%h %l\\n' 2>/dev/null | { LISTED=
@@ -54,7 +55,7 @@ if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "processes=unknown"; echo 
 [ -x "$BIN/pg_controldata" ] && [ -x "$BIN/pg_ctl" ] || echo "seen=pg_controldata or pg_ctl cannot be run in $BIN: correct postgres.bin"
 read_processes "$REAL"
 if [ -z "$PIDS" ]; then echo "processes=none"
-elif [ "$PIDS" = unreadable ]; then echo "processes=unknown"; echo "seen=its processes cannot be listed: install findutils"
+elif [ "$PIDS" = unreadable ]; then echo "processes=unknown"; echo "$UNREADABLE"
 elif postmaster_runs; then echo "processes=running"
 else echo "processes=orphans"; fi
 [ -e "$REAL/standby.signal" ] && echo "standby_signal=yes" || echo "standby_signal=no"
@@ -111,7 +112,7 @@ CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>
 names() { cd / && NAMES=$("$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; }
 names 9>&- &
 read_processes "$REAL"; HOW=already-stopped
-[ "$PIDS" != unreadable ] || { echo "seen=its processes cannot be listed: install findutils"; exit 3; }
+[ "$PIDS" != unreadable ] || { echo "$UNREADABLE"; exit 3; }
 if postmaster_runs; then
   export BIN DATA
   HOW=stop; quietly 3 sh -c "$STOP"

@@ -155,7 +155,7 @@ describe('formatResult', () => {
       { title: 'a failover', rounds: 5, stages },
       { title: 'another', rounds: 2, stages: stages.slice(1) },
     ];
-    expect(linesOf({ rows: [], profiles }).slice(7)).toEqual([
+    expect(linesOf({ rows: [], profiles }).slice(4)).toEqual([
       ...['## a failover', '', 'Medians of 5 rounds, in milliseconds.', '', '```text'],
       `pgpool notices    30  ${'█'.repeat(15)}`,
       `hook              90  ${' '.repeat(15)}${'█'.repeat(45)}`,
