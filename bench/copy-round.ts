@@ -14,6 +14,8 @@ import { NodeWatch } from './node-watch';
 import { articleRebuildScript, installArticle, ours, saveForArticle } from './rivals';
 
 const copyMs = 300_000;
+/** Of some seconds. */
+const watchEveryMs = 20;
 
 /** A standby that has lost its way, and is to be copied anew from the primary: node 2 from node 0. */
 export async function runRebuildRound(bed: Bed, how: 'ours' | 'bare'): Promise<number> {
@@ -69,7 +71,7 @@ async function timeUntilStreaming(
   node: number,
   begin: () => Promise<void>,
 ): Promise<number> {
-  const watch = await NodeWatch.open(bed, [primary]);
+  const watch = await NodeWatch.open(bed, [primary], watchEveryMs);
   try {
     const startedAt = now();
     const [followedAt] = await Promise.all([

@@ -1,18 +1,20 @@
-// Watches nodes from outside, in a tight loop: when does one accept writes, when does another stream from it? Every side is
-// watched in the same way, so that the watching costs each the same.
+// Watches nodes from outside: when does one accept writes, when does another stream from it? Every side is watched in the same
+// way, and no more often than its time asks for: a look every millisecond keeps half a core busy, the server's and ours.
 
 import type { Client } from 'pg';
 import type { Bed } from './bed';
 import { now } from './clock';
 
-const lookEveryMs = 1;
-
 export class NodeWatch {
-  private constructor(private readonly clients: ReadonlyMap<number, Client>) {}
+  private constructor(
+    private readonly clients: ReadonlyMap<number, Client>,
+    private readonly everyMs: number,
+  ) {}
 
-  /** To be called while the nodes are well. */
-  static async open(bed: Bed, nodes: readonly number[]): Promise<NodeWatch> {
-    return new NodeWatch(new Map(await Promise.all(nodes.map(async (id) => [id, await bed.connect(id)] as const))));
+  /** To be called while the nodes are well. @param everyMs the pause between two looks: how late a change is seen at most */
+  static async open(bed: Bed, nodes: readonly number[], everyMs: number): Promise<NodeWatch> {
+    const clients = await Promise.all(nodes.map(async (id) => [id, await bed.connect(id)] as const));
+    return new NodeWatch(new Map(clients), everyMs);
   }
 
   /** The first of the nodes that is out of recovery, and when it was seen so. */
@@ -23,7 +25,7 @@ export class NodeWatch {
       return await Promise.any(
         [...this.clients].map(async ([node, client]) => {
           const text = 'select pg_is_in_recovery() as is';
-          await until(async () => (await client.query<{ is: boolean }>(text)).rows[0]?.is === false, either);
+          await this.until(async () => (await client.query<{ is: boolean }>(text)).rows[0]?.is === false, either);
           return { node, at: now() };
         }),
       );
@@ -38,18 +40,21 @@ export class NodeWatch {
     if (!client) throw new Error(`node ${String(primary)} is not watched`);
     const names = standbys.map((id) => `node${String(id)}`);
     const text = `select count(*)::int as n from pg_stat_replication where state = 'streaming' and application_name = any($1)`;
-    await until(async () => (await client.query<{ n: number }>(text, [names])).rows[0]?.n === names.length, signal);
+    await this.until(
+      async () => (await client.query<{ n: number }>(text, [names])).rows[0]?.n === names.length,
+      signal,
+    );
     return now();
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.clients.values()].map((client) => client.end().catch(() => undefined)));
   }
-}
 
-async function until(condition: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
-  while (!(await condition())) {
-    signal.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  private async until(condition: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
+    while (!(await condition())) {
+      signal.throwIfAborted();
+      await new Promise((resolve) => setTimeout(resolve, this.everyMs));
+    }
   }
 }

@@ -24,7 +24,7 @@ export async function runBarePromoteRound(bed: Bed): Promise<number> {
   await bed.begin(ours, 'small');
   await bed.lab.stopPgpool();
   await bed.lab.stopImmediate(0);
-  const watch = await NodeWatch.open(bed, [1]);
+  const watch = await NodeWatch.open(bed, [1], 1);
   const client = await bed.connect(1);
   try {
     const startedAt = now();

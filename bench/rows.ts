@@ -190,8 +190,7 @@ async function articleFor(beds: Beds, checkpoint: 'fast' | 'spread'): Promise<Si
 /** All standbys that are left, after an immediate stop of the primary. */
 async function follow(making: Promise<Bed>, side: Side, data: 'small' | 'large', withinMs: number): Promise<Measured> {
   const round = await runFailoverRound(await making, {
-    ...{ ...stopped, side, data },
-    ...(data === 'large' && { pauseMs: 19 }),
+    ...{ ...stopped, side, data, pauseMs: 19 },
     watch: { until: 'followed', withinMs },
   });
   if (round.followedAt === null || round.writableAt === null) throw new Error('nobody followed');
