@@ -35,13 +35,15 @@ export async function inspectData(tools: Tools, input: InspectDataInput): Promis
   const { configuration } = input;
   const [node, primary] = [getNode(configuration, input.node), getNode(configuration, input.primary)];
   const source = await readSource(tools, configuration, primary);
-  const output = await look(tools, configuration, node, inspectScript, [
-    ...[node.dataDirectory, configuration.postgres.bin, savedDirectory(configuration, node)],
-    ...[linksFile(configuration, node), source.version],
-    ...source.tablespaces.flatMap(({ oid, location }) => [oid, location]),
-  ]);
   const locations = source.tablespaces.map((tablespace) => tablespace.location);
-  const identity = await look(tools, configuration, primary, identifyScript, [primary.dataDirectory, ...locations]);
+  const [output, identity] = await Promise.all([
+    look(tools, configuration, node, inspectScript, [
+      ...[node.dataDirectory, configuration.postgres.bin, savedDirectory(configuration, node)],
+      ...[linksFile(configuration, node), source.version],
+      ...source.tablespaces.flatMap(({ oid, location }) => [oid, location]),
+    ]),
+    look(tools, configuration, primary, identifyScript, [primary.dataDirectory, ...locations]),
+  ]);
   const facts = { ...parseOutput(output, identity), source };
   return { changed: false, line: describe(node, facts), facts };
 }

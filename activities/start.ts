@@ -97,7 +97,7 @@ async function confirmUp(
   let answeredAt = Date.now();
   let lookedAt = Date.now();
   let seen = 'starting';
-  for (;;) {
+  for (let pauseMs = 20; ; pauseMs = Math.min(250, pauseMs * 1.5)) {
     heartbeat(seen);
     const facts = await readNodeFacts(tools.sql, configuration, node, readMs);
     if (isUp(node, facts)) return;
@@ -118,7 +118,7 @@ async function confirmUp(
         );
       }
     }
-    await sleep(100);
+    await sleep(pauseMs);
   }
 }
 

@@ -55,7 +55,7 @@ export interface NodeFiles {
   readonly auto: FileText | null;
   /** postgresql.auto.conf of the last good set, as it was. */
   readonly savedAuto: FileText | null;
-  /** primary_conninfo as the files would give it to PostgreSQL; empty when unset, or when the server cannot read them. */
+  /** primary_conninfo as PostgreSQL reads the files, where neither postgresql.auto.conf has one; empty when unset or unreadable. */
   readonly effectiveConninfo: string;
   readonly hasStandbySignal: boolean;
   readonly hasRecoverySignal: boolean;

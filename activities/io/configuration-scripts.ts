@@ -17,7 +17,7 @@ const largestKilobytes = 16 * 1024;
 // lies about, and what is ours. Directories pg_something and orioledb_something are extensions' data.
 const listFunctions = `
 ${dataFunctions}
-AUTO=postgresql.auto.conf NL='
+AUTO=postgresql.auto.conf TAB='\t' NL='
 '
 say() { printf '%s\\n' "$1"; }
 # Of a data directory: "keep NAME" is configuration, "left NAME (why)" might be.
@@ -28,6 +28,7 @@ list_entries() (
     target=$(cd "$link" 2>/dev/null && pwd -P) || continue
     case $target in "$1"/*) target=\${target#"$1"/}; OWN="$OWN\${target%%/*}/";; esac
   done
+  set --
   for name in * .[!.]* ..?*; do
     case $name in
       *"$NL"*) continue;;
@@ -41,20 +42,20 @@ list_entries() (
     esac
     case $OWN in *"/$name/"*) continue;; esac
     [ -f "$name" ] || [ -d "$name" ] || [ -L "$name" ] || continue
-    if [ ! -L "$name" ] && [ ! -r "$name" ]; then say "left $name (unreadable)"
-    elif [ "$(du -sk "./$name" 2>/dev/null | cut -f 1)" -gt ${String(largestKilobytes)} ] 2>/dev/null; then say "left $name (larger than 16 MiB)"
-    else say "keep $name"; fi
+    if [ ! -L "$name" ] && [ ! -r "$name" ]; then say "left $name (unreadable)"; else set -- "$@" "./$name"; fi
+  done
+  # What was removed meanwhile is not listed. -l: a second link to a file is an entry, too.
+  [ $# = 0 ] || du -skl -- "$@" 2>/dev/null | while IFS=$TAB read -r size name; do
+    if [ "$size" -gt ${String(largestKilobytes)} ]; then say "left \${name#./} (larger than 16 MiB)"; else say "keep \${name#./}"; fi
   done
 )
 kept() { say "$ENTRIES" | sed -n 's/^keep //p'; }
 print_left() { say "$ENTRIES" | sed -n 's/^left /left=/p'; }
 # Names on stdin. Types, modes, link targets and contents: equal text means equal entries.
 fingerprint() ( cd "$1" || exit 1
-  while IFS= read -r name; do
-    [ -n "$name" ] || continue
-    find "./$name" -exec stat -c '%f %N' {} +
-    find "./$name" -type f -exec sha256sum {} +
-  done 2>/dev/null | sort )
+  set --
+  while IFS= read -r name; do [ -z "$name" ] || set -- "$@" "./$name"; done
+  [ $# = 0 ] || { find "$@" -exec stat -c '%f %N' {} +; find "$@" -type f -exec sha256sum {} +; } 2>/dev/null | sort )
 discard() { [ -L "$1" ] || chmod -R u+w "$1" 2>/dev/null; rm -rf "$1"; }
 sync_tree() { [ -L "$1" ] || find "$1" \\( -type f -o -type d \\) -exec sync {} +; }
 find_sets() { SAVED=$(home_path "$1"); LAST=$(list_sets | head -n 1); LAST=\${LAST:+$SAVED/$LAST}; }
@@ -138,7 +139,9 @@ echo "set=$LAST"
 [ -z "$LAST" ] || [ ! -f "$LAST/$AUTO" ] || echo "saved=$(encode <"$LAST/$AUTO")"
 # postgresql.conf may include others, and Debian keeps it elsewhere: how the postmaster was started says where.
 CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>/dev/null)
-echo "effective=$("$BIN/postgres" -C primary_conninfo -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null 9>&- | encode)"
+# PostgreSQL's own answer takes as long as all the rest, and counts only where neither of these files has one.
+grep -qs "^primary_conninfo = '[^']" "$REAL/$AUTO" \${LAST:+"$LAST/$AUTO"} ||
+  echo "effective=$("$BIN/postgres" -C primary_conninfo -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null 9>&- | encode)"
 for name in standby recovery; do exists "$REAL/$name.signal" && echo "$name=yes" || echo "$name=no"; done
 echo "end=yes"
 `;
@@ -159,20 +162,18 @@ IFS=$NL; set -f
 if [ -n "$SET" ]; then
   [ -d "$SET" ] || fail "$SET is gone"
   OURS=$(ls -A "$SET" | others)
-  for name in $(kept | others); do
-    exists "$SET/$name" || { CHANGED=yes; discard "$REAL/$name" || exit 1; }
-  done
-  for name in $OURS; do
-    [ "$(say "$name" | fingerprint "$SET")" != "$(say "$name" | fingerprint "$REAL")" ] || continue
+  WANTED_FILES=$(say "$OURS" | fingerprint "$SET")
+  if [ "$(kept | others | fingerprint "$REAL")" != "$WANTED_FILES" ]; then
     CHANGED=yes
-    cp -pPR "$SET/$name" "$NEW" && put "$name" || exit 1
-  done
+    for name in $(kept | others); do exists "$SET/$name" || discard "$REAL/$name" || exit 1; done
+    for name in $OURS; do cp -pPR "$SET/$name" "$NEW" && put "$name" || exit 1; done
+  fi
 fi
 [ -f "$REAL/$AUTO" ] && [ "$(encode <"$REAL/$AUTO")" = "$WANTED" ] || { CHANGED=yes; put_auto "$WANTED" || exit 1; }
 sync "$REAL" || exit 1
 ENTRIES=$(list_entries "$REAL")
 print_left
-[ -z "$SET" ] || [ "$(kept | others | fingerprint "$REAL")" = "$(say "$OURS" | fingerprint "$SET")" ] || fail "$REAL differs from $SET"
+[ -z "$SET" ] || [ "$(kept | others | fingerprint "$REAL")" = "$WANTED_FILES" ] || fail "$REAL differs from $SET"
 [ "$(encode <"$REAL/$AUTO")" = "$WANTED" ] || fail "$REAL/$AUTO is not as written"
 say "$ID" >"$DONE.new" && sync "$DONE.new" && mv "$DONE.new" "$DONE" && sync "$REAL" || exit 1
 echo "changed=$CHANGED"
@@ -188,4 +189,5 @@ umask 077
 # The signal first: a node that is started in between comes up read-only.
 exists "$REAL/standby.signal" || : >"$REAL/standby.signal" || exit 1
 sync "$REAL/standby.signal" && put_auto "$3" && rm -f "$REAL/recovery.signal" && sync "$REAL" || exit 1
+[ "$(encode <"$REAL/$AUTO")" = "$3" ] && exists "$REAL/standby.signal" && ! exists "$REAL/recovery.signal" || fail "the replication settings in $REAL are not as they were written"
 `;

@@ -25,7 +25,7 @@ if [ "$IS_SERVICE" = yes ] && [ "$HOW" != absent ]; then
   export BIN DATA; quietly 10 sh -c "$STOP"
   [ -z "$PIDS" ] || HOW=stop
 fi
-if [ -n "$PIDS" ] && ! await_none 1; then
+if [ -n "$PIDS" ] && { [ "$IS_SERVICE" = no ] || ! await_none 1; }; then
   # A server ends its processes by SIGKILL itself, 5 s after an immediate stop (postmaster.c, SIGKILL_CHILDREN_AFTER_SECS).
   if postmaster_runs; then HOW=immediate; quietly 7 "$BIN/pg_ctl" -D "$REAL" -m immediate -t 6 stop; else HOW=orphans-killed; end; fi
 fi
