@@ -93,31 +93,32 @@ export class BringUp {
 
   private async plan(): Promise<FollowPlan> {
     const { node, primary, isStartAllowed } = this.input;
-    await this.look();
-    const { configuration, facts } = this.observation;
     // What this run has stopped itself it may start.
     const isAsked = isStartAllowed || this.rebuild.hasStopped;
-    const plan = planFollow(configuration, facts, {
-      node,
-      primary,
-      isStartAllowed: isAsked,
-      hasLostWal: this.hasLostWal,
-    });
+    const planOn = ({ configuration, facts }: Observation): FollowPlan =>
+      planFollow(configuration, facts, { node, primary, isStartAllowed: isAsked, hasLostWal: this.hasLostWal });
+    await this.look();
+    let plan = planOn(this.observation);
+    if (plan.rung === 'rebuild') {
+      // Data is replaced only while nobody but the primary accepts writes.
+      await this.look(null);
+      plan = planOn(this.observation);
+    }
+    const { configuration } = this.observation;
     this.steps.note('Plan', plan.line);
     if (plan.rung !== 'rebuild' || isAsked || configuration.policy.rejoin === 'automatic') return plan;
     const line = `${plan.line}; policy.rejoin is manual: pgpool-runbook rejoin ${String(node)}`;
     return { rung: 'refuse', reason: 'rejoin-manual', line };
   }
 
-  /** Nobody is suspected: a host is looked at only where PostgreSQL does not answer. */
-  protected async look(): Promise<void> {
-    const { cluster, node, primary } = this.input;
+  /** Nobody is suspected: a host is looked at only where PostgreSQL does not answer. @param only null: every node */
+  protected async look(only: readonly number[] | null = [this.input.node, this.input.primary]): Promise<void> {
+    const { cluster, node } = this.input;
+    const who = only ? `${this.name} and its primary` : 'every node';
     this.observation = await this.steps.run(
-      `Observe ${this.name} and its primary`,
+      `Observe ${who}`,
       () =>
-        observe.executeWithOptions({ summary: `measure ${this.name} and its primary` }, [
-          { cluster, suspect: null, only: [node, primary] },
-        ]),
+        observe.executeWithOptions({ summary: `measure ${who}` }, [{ cluster, suspect: null, ...(only && { only }) }]),
       (seen) => factsOf(seen.facts, node)?.sqlSeen ?? 'not configured',
     );
   }

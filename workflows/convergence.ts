@@ -38,7 +38,10 @@ export class Convergence {
    * @returns whether this run served another one
    */
   servePrimary(primary: number, attachNotBefore: number): boolean {
-    if (this.primary === primary) return false;
+    if (this.primary === primary) {
+      this.followers.delayAttach(attachNotBefore);
+      return false;
+    }
     const wasServing = this.primary !== null;
     this.primary = primary;
     this.followers.forgetPrimary(attachNotBefore);

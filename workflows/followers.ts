@@ -62,6 +62,11 @@ export class Followers {
     this.missing.forgetFollowers();
   }
 
+  /** For follows that start from now on: the same node may have been promoted once more. */
+  delayAttach(attachNotBefore: number): void {
+    this.attachNotBefore = Math.max(this.attachNotBefore, attachNotBefore);
+  }
+
   /** Nodes whose attachment must be looked at once more; each is told once. */
   takeDoubted(): number[] {
     const nodes = [...this.doubted].filter((node) => this.byNode.get(node)?.outcome === 'completed');

@@ -45,7 +45,7 @@ export interface IncidentTiming {
   readonly settleMs: number;
   /**
    * Between a promotion and the first request to attach a node. pgpool's main process sleeps for a second after its failover and
-   * then restarts its health check; a request that was queued in that second collides with it on pgpool's follow lock, and as
+   * then restarts its streaming replication check; a request that was queued in that second collides with it on pgpool's follow lock, and as
    * long as that is so pgpool ends every session and starts no child: 2-3 s without service (pgpool 4.3.5, failover() and
    * pool_acquire_follow_primary_lock in pgpool_main.c, pool_virtual_main_db_node_id; measured in 5 of 55 failovers).
    */

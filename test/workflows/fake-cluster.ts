@@ -140,7 +140,11 @@ export function worldChanged(message: string, type = 'WorldChanged'): Error {
 
 function fakesOf(cluster: FakeCluster, signal: (node: number, eventId: string) => Promise<void>): Fakes {
   return {
-    observe: () => Promise.resolve({ configuration: cluster.configuration, facts: cluster.facts }),
+    observe: ({ only }) => {
+      const { configuration, facts } = cluster;
+      const nodes = only ? facts.nodes.filter(({ node }) => only.includes(node)) : facts.nodes;
+      return Promise.resolve({ configuration, facts: { ...facts, nodes } });
+    },
     awaitRecovery: ({ node }) => Promise.resolve({ line: `node ${String(node)} after 3000 ms: starting up` }),
     fence: ({ node }) => {
       cluster.set(deadNode(node));

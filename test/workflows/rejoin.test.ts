@@ -21,7 +21,8 @@ beforeEach(() => {
 const rejoin = (node: number) => bench.send(cluster, { kind: 'rejoin', node, mainNode: null, oldPrimary: null });
 const finish = async ({ incident }: { incident: IncidentHandle }): Promise<IncidentReport> => await incident.result();
 
-const beforeCopy = ['observe', 'inspectData 0', 'saveConfiguration 0', 'saveDivergedWal 0'];
+// Once the node and its primary, then everybody: data is replaced only beside one primary.
+const beforeCopy = ['observe', 'observe', 'inspectData 0', 'saveConfiguration 0', 'saveDivergedWal 0'];
 const copy = ['baseBackup 0', 'verifyBackup 0'];
 const placing = [
   'setDataAside 0',
@@ -89,10 +90,27 @@ describe('a person wants the crashed former primary back', () => {
     const sent = await rejoin(0);
     const step = await bench.untilParked(sent.incident, 'node0.plan-rebuild');
     expect(step.choices).toEqual(['retry', 'abort']);
-    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'inspectData 0']);
+    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'observe', 'inspectData 0']);
     cluster.data = dataFacts();
     await bench.decide(sent.incident, 'node0.plan-rebuild', 'retry');
     expect(await finish(sent)).toMatchObject({ outcome: 'completed' });
+  });
+
+  it('while a third node accepts writes, too, nothing is touched', async () => {
+    const { observe } = cluster.fakes;
+    cluster.fakes.observe = (input) => {
+      // The incident has not seen it yet.
+      if (input.only) cluster.set(primaryNode(2, 1));
+      return observe(input);
+    };
+    const sent = await rejoin(0);
+    const step = await bench.untilParked(sent.incident, 'node0.plan-rebuild');
+    expect(step.problem).toContain('nodes 1 and 2 accept writes');
+    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'observe', 'inspectData 0']);
+    cluster.fakes.observe = observe;
+    cluster.set(standbyNode(2, 1, 2));
+    await bench.decide(sent.incident, 'node0.plan-rebuild', 'retry');
+    expect(await finish(sent)).toMatchObject({ outcome: 'completed', follows: [{ reason: 'rebuilt' }] });
   });
 
   it('after its successor died during the copy it is rebuilt from the next primary', async () => {
