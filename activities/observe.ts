@@ -72,14 +72,16 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     configuration,
     suspectPrimary(configuration, direct, { oldPrimary: input.suspect, failedNode: input.suspect, fencedNode: null }),
   );
+  // What was asked early is older than an answer that came late: it counts only beside a silence that lasted.
+  const isSilent = suspect && factsOf(direct, suspect.id)?.sql === 'silent';
   const probe = (node: NodeConfiguration): Promise<ProbeFacts[]> =>
-    (node === suspect && early.probes) || probeFromOthers(tools, configuration, node);
+    (isSilent && node === suspect && early.probes) || probeFromOthers(tools, configuration, node);
   // A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time.
   if (writableNodes(direct).length > 0 || (about && isProvenDead(direct, about.id)))
     return { configuration, facts: direct };
   const [probes, pgpools] = await Promise.all([
     about && needsProbes(direct, about.id) ? probe(about) : [],
-    early.pgpools ?? readPgpools(configuration),
+    (isSilent && early.pgpools) || readPgpools(configuration),
   ]);
   return { configuration, facts: { ...direct, probes, pgpools } };
 }

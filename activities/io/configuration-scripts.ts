@@ -44,8 +44,12 @@ list_entries() (
     [ -f "$name" ] || [ -d "$name" ] || [ -L "$name" ] || continue
     if [ ! -L "$name" ] && [ ! -r "$name" ]; then say "left $name (unreadable)"; else set -- "$@" "./$name"; fi
   done
-  # What was removed meanwhile is not listed. -l: a second link to a file is an entry, too.
-  [ $# = 0 ] || du -skl -- "$@" 2>/dev/null | while IFS=$TAB read -r size name; do
+  # -l: a second link to a file is an entry, too. What was removed meanwhile is not listed, and status 1; more is no listing.
+  [ $# -gt 0 ] || exit 0
+  SIZES=$(du -skl -- "$@" 2>/dev/null)
+  [ $? -le 1 ] || fail "du failed in $PWD"
+  say "$SIZES" | while IFS=$TAB read -r size name; do
+    [ -n "$name" ] || continue
     if [ "$size" -gt ${String(largestKilobytes)} ]; then say "left \${name#./} (larger than 16 MiB)"; else say "keep \${name#./}"; fi
   done
 )
@@ -171,7 +175,7 @@ if [ -n "$SET" ]; then
 fi
 [ -f "$REAL/$AUTO" ] && [ "$(encode <"$REAL/$AUTO")" = "$WANTED" ] || { CHANGED=yes; put_auto "$WANTED" || exit 1; }
 sync "$REAL" || exit 1
-ENTRIES=$(list_entries "$REAL")
+ENTRIES=$(list_entries "$REAL") || exit 1
 print_left
 [ -z "$SET" ] || [ "$(kept | others | fingerprint "$REAL")" = "$WANTED_FILES" ] || fail "$REAL differs from $SET"
 [ "$(encode <"$REAL/$AUTO")" = "$WANTED" ] || fail "$REAL/$AUTO is not as written"

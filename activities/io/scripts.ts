@@ -110,7 +110,7 @@ ${endFunctions}
 CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>/dev/null)
 # It must not be taken for a process of the data directory, which may be this user's home.
 names() { cd / && NAMES=$("$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; }
-names 9>&- &
+{ names; } 9>&- &
 read_processes "$REAL"; HOW=already-stopped
 [ "$PIDS" != unreadable ] || { echo "$UNREADABLE"; exit 3; }
 if postmaster_runs; then
@@ -120,13 +120,13 @@ if postmaster_runs; then
   await_none 1 || { HOW=killed; end; }
 elif [ -n "$PIDS" ]; then HOW=orphans-killed; end
 elif [ "$ALWAYS" = yes ]; then export BIN DATA; quietly 3 sh -c "$STOP"; fi
-# They may have changed until it was stopped; the last line counts.
-[ "$HOW" = already-stopped ] || { wait; names 9>&- & }
 # If anything starts this node again, it must come up read-only. Written before the last look: what starts in between
 # has either read it or is seen.
 # A node that was once up beside its successor stays marked so.
 read_mark "$REAL"; [ "$MARK" = after-return ] || MARK=$NEW_MARK
 echo "$MARK" > "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
+# The names may have changed until it was stopped; the last line counts.
+[ "$HOW" = already-stopped ] || { wait; { names; } 9>&- & }
 [ -z "$(postgres_processes "$REAL")" ] || { HOW=killed; end; } || { echo "seen=processes survive SIGKILL"; exit 3; }
 { sync "$REAL/standby.signal" || echo "unsynced=yes"; } 9>&- &
 control_file

@@ -49,6 +49,7 @@ LOG=\${LOCK%.lock}.log
 [ "$IS_SERVICE" = yes ] || ! ( : >>"\${REAL%/*}/postgresql.log" ) 2>/dev/null || LOG=\${REAL%/*}/postgresql.log
 : >>"$LOG"; SIZE=$(wc -c <"$LOG")
 read_processes "$REAL"; STATE=running
+[ "$PIDS" != unreadable ] || { echo "$UNREADABLE"; exit 3; }
 if [ -z "$PIDS" ]; then
   [ -e "$REAL/standby.signal" ] || exit 4
   export BIN DATA LOG

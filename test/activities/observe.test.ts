@@ -1,5 +1,6 @@
 // observe against a real cluster in every state that a night brings: what is seen, what it is judged as, and how long it takes.
 import { readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import type { Observation } from '../../activities/observe';
 import { type Facts, factsOf, judgePrimary, type NodeFacts, type PrimaryState } from '../../domain/witness';
 import { startPgpool, type TestPgpool } from './io/pgpool';
@@ -147,6 +148,24 @@ describe('when the primary is in trouble', () => {
     // That pgpool has two nodes only: the third is a sentence, not a failure.
     expect(facts.pgpools[0]!.seen).toMatch(/node info of node 2 at pgpool test/);
     expect(judge({ ...facts, pgpools: [] })).toBe('hung');
+  });
+
+  it('takes no answer for life that is older than the death it has seen itself', async () => {
+    const { host, port } = bed.node(0);
+    const query = bed.tools.sql.query.bind(bed.tools.sql);
+    // The other hosts are asked while the worker's own question hangs, and the server dies before that is answered.
+    const slow = jest.spyOn(bed.tools.sql, 'query').mockImplementation(async (target, text, options) => {
+      if (target.host === host && target.port === port) {
+        await setTimeout(500);
+        await bed.lab.killPostgres(0);
+      }
+      return await query(target, text, options);
+    });
+    const facts = await observe();
+    slow.mockRestore();
+    expect(own(facts)).toMatchObject({ sql: 'refused', host: { processes: 'running' } });
+    expect(facts.probes.map(({ answer }) => answer)).toEqual(['refused', 'refused']);
+    expect(judge(facts)).toBe('hung');
   });
 
   it('sees a frozen host as unreachable from everywhere', async () => {

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseHostFacts } from '../../../activities/io/host-facts';
 import { fenceScript, lookScript } from '../../../activities/io/scripts';
-import { stopScript } from '../../../activities/io/service-scripts';
+import { saveScript } from '../../../activities/io/configuration-scripts';
+import { startScript, stopScript } from '../../../activities/io/service-scripts';
 
 const programs = ['date', 'id', 'sed', 'cat', 'readlink', 'flock', 'sync', 'mkdir', 'sleep', 'timeout', 'sh', 'kill'];
 let directory: string;
@@ -17,7 +18,7 @@ beforeAll(() => {
   data = join(directory, 'data');
   mkdirSync(join(data, 'global'), { recursive: true });
   writeFileSync(join(data, 'PG_VERSION'), '15\n');
-  writeFileSync(join(data, 'global', 'pg_control'), '');
+  for (const name of ['global/pg_control', 'postmaster.opts', 'postgresql.conf']) writeFileSync(join(data, name), '');
 });
 afterAll(() => {
   rmSync(directory, { recursive: true });
@@ -58,4 +59,35 @@ test('without find nothing counts as stopped', () => {
   const { exitCode, output } = run(stopScript, [...acting(), data, '/none', 'true', 'no', 'no'], programs);
   expect(exitCode).toBe(3);
   expect(output).not.toContain('how=');
+});
+
+test('without find nothing is started', () => {
+  const { exitCode, output } = run(startScript, [...acting(), data, '/none', 'true', 'no'], programs);
+  expect({ exitCode, output }).toEqual({ exitCode: 3, output: expect.stringContaining('findutils') as string });
+});
+
+test('without du there is no set of configuration files, and with it there is one', () => {
+  const needed = [
+    'find',
+    'head',
+    'ls',
+    'grep',
+    'sort',
+    'tail',
+    'stat',
+    'sha256sum',
+    'cp',
+    'mv',
+    'rm',
+    'chmod',
+    'wc',
+    'cut',
+  ];
+  const save = (names: readonly string[]) =>
+    run(saveScript, [...acting(), data, join(directory, 'saved'), join(directory, 'jobs')], names);
+  const without = save([...programs, ...needed]);
+  expect(without.exitCode).toBe(1);
+  expect(without.output).not.toMatch(/^(set|saved)=/m);
+  const saved = save([...programs, ...needed, 'du']);
+  expect(saved).toMatchObject({ exitCode: 0, output: expect.stringMatching(/^saved=1$/m) as string });
 });
