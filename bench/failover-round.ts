@@ -46,8 +46,8 @@ export interface FailoverRound {
 const table = 'bench_writes';
 const writers = 4;
 const usualPauseMs = 2;
-/** Of some hundred milliseconds. */
-const watchEveryMs = 5;
+/** A promotion takes some ten milliseconds, a follow some hundred. */
+const watchEveryMs = { writable: 1, followed: 5 } as const;
 const settled = { writes: 300, withinMs: 20_000 } as const;
 /** A gap that is still open when the window closes. */
 const stillOutMs = 1000;
@@ -65,7 +65,7 @@ export async function runFailoverRound(bed: Bed, options: FailoverOptions): Prom
   });
   await load.start();
   const others = lab.layout.nodes.map(({ id }) => id).filter((id) => id !== node);
-  const watch = options.watch ? await NodeWatch.open(bed, others, watchEveryMs) : null;
+  const watch = options.watch ? await NodeWatch.open(bed, others, watchEveryMs[options.watch.until]) : null;
   try {
     await load.untilAcknowledged(settled.writes, settled.withinMs);
     const logStart = pgpoolLogSize(lab);
@@ -115,7 +115,7 @@ async function watchChange(
 }
 
 async function findPrimary(bed: Bed, nodes: readonly number[]): Promise<number> {
-  const watch = await NodeWatch.open(bed, nodes, watchEveryMs);
+  const watch = await NodeWatch.open(bed, nodes, watchEveryMs.followed);
   try {
     return (await watch.untilWritable(AbortSignal.timeout(5000))).node;
   } finally {

@@ -16,6 +16,8 @@ import { type Beds, plans } from './rows';
 
 /** A table of 1 GB, or what a quick run has time for. */
 const largeBytes = { usual: 1024 ** 3, quick: 64 * 1024 ** 2 } as const;
+/** Set by a signal: no round begins after it. */
+const interrupted = new AbortController();
 /** A run beside another one, such as a test's, puts its own words in front. */
 const labPrefix = process.env['PGPOOL_RUNBOOK_BENCH_LAB'] ?? '';
 const labNames: Readonly<Record<keyof Beds, string>> = { three: `${labPrefix}bench`, seven: `${labPrefix}bench-seven` };
@@ -56,10 +58,11 @@ async function bench(options: BenchOptions): Promise<number> {
       continue;
     }
     try {
-      const row = await measurePlan(plan, beds, options.rounds, say);
+      const row = await measurePlan(plan, beds, options.rounds, say, interrupted.signal);
       rows.push(row);
       isComplete &&= row.failures.length === 0;
     } catch (error) {
+      interrupted.signal.throwIfAborted();
       isComplete = false;
       say(`${plan.name}: not measured: ${messageOf(error)}`);
     }
@@ -68,6 +71,7 @@ async function bench(options: BenchOptions): Promise<number> {
   try {
     if (options.only.includes(profileName)) await profile(beds, options, profiles);
   } catch (error) {
+    interrupted.signal.throwIfAborted();
     isComplete = false;
     say(`${profileName}: not measured: ${messageOf(error)}`);
   }
@@ -132,7 +136,9 @@ async function interruption(): Promise<never> {
   return await new Promise((_, reject) => {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.once(name, () => {
-        reject(new Interruption(`interrupted by ${name}`));
+        const interruption = new Interruption(`interrupted by ${name}`);
+        interrupted.abort(interruption);
+        reject(interruption);
       });
     }
   });

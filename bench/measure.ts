@@ -4,8 +4,14 @@ import { messageOf } from '../activities/io/failures';
 import { ratioOf, type Row, summarize } from './figures';
 import type { Beds, Measured, Plan } from './rows';
 
-/** A round that fails is told and left out. @throws when ours gave no figure at all */
-export async function measurePlan(plan: Plan, beds: Beds, rounds: number, say: (line: string) => void): Promise<Row> {
+/** A round that fails is told and left out. @throws when ours gave no figure at all; the signal's reason */
+export async function measurePlan(
+  plan: Plan,
+  beds: Beds,
+  rounds: number,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<Row> {
   const count = Math.min(plan.rounds ?? rounds, rounds);
   const values = { ours: [] as Measured[], other: [] as Measured[] };
   const failures: string[] = [];
@@ -20,6 +26,8 @@ export async function measurePlan(plan: Plan, beds: Beds, rounds: number, say: (
         measured.lost === undefined || measured.lost === 0 ? '' : `, ${String(measured.lost)} acknowledged writes lost`;
       say(`${plan.name}, round ${String(round + 1)}, ${who}: ${measured.value.toFixed(0)} ${plan.unit}${lost}`);
     } catch (error) {
+      // What was taken down on purpose has not failed.
+      signal.throwIfAborted();
       failures.push(`round ${String(round + 1)}, ${who}: ${messageOf(error)}`);
       say(`${plan.name}, round ${String(round + 1)}, ${who}: no figure: ${messageOf(error)}`);
     }
@@ -27,7 +35,10 @@ export async function measurePlan(plan: Plan, beds: Beds, rounds: number, say: (
   for (let round = 0; round < count; round++) {
     // Who is first changes, so that what a round leaves warm helps both.
     const order = round % 2 === 0 ? (['ours', 'other'] as const) : (['other', 'ours'] as const);
-    for (const side of order) await run(side, round);
+    for (const side of order) {
+      signal.throwIfAborted();
+      await run(side, round);
+    }
   }
   return toRow(plan, values, failures);
 }

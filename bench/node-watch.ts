@@ -1,5 +1,5 @@
-// Watches nodes from outside: when does one accept writes, when does another stream from it? Every side is watched in the same
-// way, and no more often than its time asks for: a look every millisecond keeps half a core busy, the server's and ours.
+// Watches nodes from outside: when does one accept writes, when does another stream from it? Both sides of a row
+// are watched in the same way, and no more often than its time asks for: a look every millisecond keeps half a core busy, the server's and ours.
 
 import type { Client } from 'pg';
 import type { Bed } from './bed';

@@ -19,7 +19,7 @@ export async function runHookToWritableRound(bed: Bed): Promise<number> {
   return writableAt - pgpool.calledAt;
 }
 
-/** pg_promote on a standby whose primary was stopped, and a look every 2 ms until it is out of recovery. */
+/** pg_promote on a standby whose primary was stopped, and a look every millisecond until it is out of recovery. */
 export async function runBarePromoteRound(bed: Bed): Promise<number> {
   await bed.begin(ours, 'small');
   await bed.lab.stopPgpool();

@@ -109,7 +109,7 @@ export const plans: readonly Plan[] = [
   },
   {
     name: 'follow',
-    title: 'from a writable primary until the other standby streams from it; 1 GB, under load',
+    title: 'from a writable primary until the other standby streams from it; 1 GB, 200 writes a second',
     against: "the article's scripts with -c fast",
     ...{ unit: 'ms', aim: '≤ 0.1', isHeld: ratioWithin(0.1), obstacle: null },
     ours: (beds) => follow(beds.three(), ours, 'large', 20_000),
@@ -141,7 +141,7 @@ export const plans: readonly Plan[] = [
   },
   {
     name: 'rejoin-old-primary',
-    title: 'the former primary is copied anew until it streams; 1 GB, under load',
+    title: 'the former primary is copied anew until it streams; 1 GB, 200 writes a second',
     against: "the article's script with -c fast",
     ...{ unit: 'ms', aim: '≤ 1.3', isHeld: ratioWithin(1.3), obstacle: null },
     ours: async (beds) => ({ value: await runRejoinRound(await beds.three(), 'ours') }),

@@ -6,7 +6,7 @@ import { restoreHost, startHost, thaw } from './faults';
 import { makeDirectoryFor } from './files';
 import type { Layout, NodeLayout } from './layout';
 import { stopPostgres, waitForStandbys } from './postgres';
-import { findPostgresProcesses, killAll, runOrFail } from './processes';
+import { findPostgresProcesses, killAll, labVariable, runOrFail } from './processes';
 import { readState } from './state';
 
 /** Where keepData has put this node's data. */
@@ -67,7 +67,8 @@ async function startAll(layout: Layout): Promise<void> {
 }
 
 async function copy(layout: Layout, from: string, to: string): Promise<void> {
-  await runOrFail('cp', ['-a', '--reflink=auto', from, to], { user: layout.user });
+  const environment = { [labVariable]: layout.directory };
+  await runOrFail('cp', ['-a', '--reflink=auto', from, to], { user: layout.user, environment });
 }
 
 function remove(file: string): void {

@@ -40,13 +40,14 @@ function makePlan(script: Script, changes: Partial<Plan> = {}): { plan: Plan; ca
 
 const measured = (...values: number[]): Measured[] => values.map((value) => ({ value }));
 const silent = (): void => undefined;
+const calm = new AbortController().signal;
 
 test('makes a row of the rounds', async () => {
   const { plan } = makePlan(
     { ours: measured(110, 90, 100), other: measured(400, 380, 500) },
     { isHeld: (ours, other) => ours.median === 100 && other?.median === 400 },
   );
-  expect(await measurePlan(plan, beds, 3, silent)).toEqual({
+  expect(await measurePlan(plan, beds, 3, silent, calm)).toEqual({
     ...{ name: 'kill', title: 'clients cannot write', against: 'the scripts', unit: 'ms', aim: '≤ 0.5' },
     ours: { min: 90, median: 100, max: 110, rounds: 3 },
     other: { min: 380, median: 400, max: 500, rounds: 3 },
@@ -59,7 +60,7 @@ test('makes a row of the rounds', async () => {
 
 test('who is first changes with every round', async () => {
   const { plan, calls } = makePlan({ ours: measured(1, 1, 1), other: measured(2, 2, 2) });
-  await measurePlan(plan, beds, 3, silent);
+  await measurePlan(plan, beds, 3, silent, calm);
   expect(calls).toEqual(['ours', 'other', 'other', 'ours', 'ours', 'other']);
 });
 
@@ -73,12 +74,12 @@ test('one side is measured at a time', async () => {
     return { value };
   };
   const { plan } = makePlan({ ours: [], other: [] }, { ours: measure, other: measure });
-  expect(await measurePlan(plan, beds, 2, silent)).toMatchObject({ ours: { max: 1 }, other: { max: 1 } });
+  expect(await measurePlan(plan, beds, 2, silent, calm)).toMatchObject({ ours: { max: 1 }, other: { max: 1 } });
 });
 
 test('a row that stands alone has no other, and nothing to compare with', async () => {
   const { plan, calls } = makePlan({ ours: measured(80, 82), other: null }, { against: null, unit: 'MB' });
-  const row = await measurePlan(plan, beds, 2, silent);
+  const row = await measurePlan(plan, beds, 2, silent, calm);
   expect(row).toMatchObject({ against: null, other: null, ratio: null, isHeld: null, unit: 'MB', failures: [] });
   expect(calls).toEqual(['ours', 'ours']);
 });
@@ -88,7 +89,7 @@ test('a round that fails is told, and the others still count', async () => {
     ours: [{ value: 10 }, new Error('nobody followed'), { value: 30 }],
     other: [new Error('no space left'), { value: 200 }, { value: 100 }],
   });
-  const row = await measurePlan(plan, beds, 3, silent);
+  const row = await measurePlan(plan, beds, 3, silent, calm);
   expect(row.failures).toEqual(['round 1, the scripts: no space left', 'round 2, ours: nobody followed']);
   expect(row.ours).toEqual({ min: 10, median: 20, max: 30, rounds: 2 });
   expect(row.other).toEqual({ min: 100, median: 150, max: 200, rounds: 2 });
@@ -100,7 +101,7 @@ test('without a figure of ours there is no row, only what went wrong', async () 
     ours: [new Error('nobody followed'), new Error('no space left')],
     other: measured(200, 100),
   });
-  await expect(measurePlan(plan, beds, 2, silent)).rejects.toThrow(
+  await expect(measurePlan(plan, beds, 2, silent, calm)).rejects.toThrow(
     /^kill: round 1, ours: nobody followed; round 2, ours: no space left$/,
   );
 });
@@ -112,7 +113,7 @@ test('an other without a figure leaves a row without a comparison', async () => 
     return null;
   };
   const { plan } = makePlan({ ours: measured(10), other: [new Error('it hangs')] }, { isHeld });
-  const row = await measurePlan(plan, beds, 1, silent);
+  const row = await measurePlan(plan, beds, 1, silent, calm);
   expect(row).toMatchObject({ against: 'the scripts', other: null, ratio: null, isHeld: null });
   expect(row.failures).toEqual(['round 1, the scripts: it hangs']);
   expect(asked).toEqual([null]);
@@ -123,7 +124,7 @@ test('what was lost is summed on each side, over the rounds that counted it', as
     ours: [{ value: 1, lost: 2 }, { value: 1 }, { value: 1, lost: 3 }],
     other: [{ value: 1, lost: 40 }, new Error('it hangs'), { value: 1, lost: 1 }],
   });
-  expect(await measurePlan(plan, beds, 3, silent)).toMatchObject({ lost: { ours: 5, other: 41 } });
+  expect(await measurePlan(plan, beds, 3, silent, calm)).toMatchObject({ lost: { ours: 5, other: 41 } });
 });
 
 test.each([
@@ -131,7 +132,10 @@ test.each([
   [9, 3, 3],
 ])('a plan of %d rounds in a run of %d has %d', async (own, usual, expected) => {
   const { plan, calls } = makePlan({ ours: measured(1, 1, 1, 1, 1, 1, 1, 1, 1), other: null }, { rounds: own });
-  expect(await measurePlan(plan, beds, usual, silent)).toMatchObject({ ours: { rounds: expected }, failures: [] });
+  expect(await measurePlan(plan, beds, usual, silent, calm)).toMatchObject({
+    ours: { rounds: expected },
+    failures: [],
+  });
   expect(calls).toHaveLength(expected);
 });
 
@@ -141,11 +145,26 @@ test('says every round as it ends', async () => {
     ours: [{ value: 12.4, lost: 3 }, new Error('nobody followed')],
     other: [{ value: 99.6, lost: 0 }, { value: 7 }],
   });
-  await measurePlan(plan, beds, 2, (line) => said.push(line));
+  await measurePlan(plan, beds, 2, (line) => said.push(line), calm);
   expect(said).toEqual([
     'kill, round 1, ours: 12 ms, 3 acknowledged writes lost',
     'kill, round 1, the scripts: 100 ms',
     'kill, round 2, the scripts: 7 ms',
     'kill, round 2, ours: no figure: nobody followed',
   ]);
+});
+
+test('after an interruption no round begins, and none is told as failed', async () => {
+  const interruption = new AbortController();
+  const said: string[] = [];
+  const { plan, calls } = makePlan({ ours: measured(1, 1), other: [new Error('taken down'), { value: 1 }] });
+  const ours = async (given: Beds): Promise<Measured> => {
+    const value = await plan.ours(given);
+    interruption.abort(new Error('interrupted by SIGINT'));
+    return value;
+  };
+  const run = measurePlan({ ...plan, ours }, beds, 2, (line) => said.push(line), interruption.signal);
+  await expect(run).rejects.toThrow('interrupted by SIGINT');
+  expect(calls).toEqual(['ours']);
+  expect(said).toEqual(['kill, round 1, ours: 1 ms']);
 });
