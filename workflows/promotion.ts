@@ -57,6 +57,8 @@ export async function attemptPromotion(
     fencedNode: fenced?.outcome === 'confirmed' ? former : request.fencedNode,
     formerSynchronousStandbyNames: fenced?.synchronousStandbyNames ?? request.formerSynchronousStandbyNames,
   };
+  // Of an earlier round, only a proven one is remembered.
+  const outcome = fenced?.outcome ?? (former !== null && request.fencedNode === former ? 'confirmed' : null);
   const plan = planFailover(configuration, merged.facts, { ...request, ...settled, hasWaited: true });
   if (plan.action !== 'promote') {
     // The next round sees the same and concludes, or waits and fences as this one may not.
@@ -68,19 +70,19 @@ export async function attemptPromotion(
   try {
     const timeline = await promoteCandidate(steps, merged, plan);
     memory.doubtful.delete(plan.candidate);
-    return promoted(merged, plan, timeline, fenced);
+    return promoted(merged, plan, timeline, outcome);
   } catch (error) {
     if (isCancellation(error)) throw error;
     // Whoever decides next must find this cleared up.
     return await CancellationScope.nonCancellable(() =>
-      clearUp(steps, merged, plan, request, { settled, fenced, memory, error }),
+      clearUp(steps, merged, plan, request, { settled, outcome, memory, error }),
     );
   }
 }
 
 interface Failed {
   readonly settled: Partial<FailoverRequest>;
-  readonly fenced: FenceResult | null;
+  readonly outcome: FenceResult['outcome'] | null;
   readonly memory: Memory;
   readonly error: unknown;
 }
@@ -104,7 +106,7 @@ async function clearUp(
     own.position &&
     own.position.timeline > before.timeline
   ) {
-    return promoted(look, plan, own.position.timeline, failed.fenced);
+    return promoted(look, plan, own.position.timeline, failed.outcome);
   }
   if (failureTypeOf(failed.error) === 'WorldChanged') return settled;
   memory.doubtful.add(candidate);
@@ -198,10 +200,10 @@ function promoted(
   observation: Observation,
   plan: Promotion,
   timeline: number,
-  fenced: FenceResult | null,
+  outcome: FenceResult['outcome'] | null,
 ): FailoverResult {
   const former = plan.formerPrimary;
-  const fence = fenced ? `, node ${String(former)} fenced (${fenced.outcome})` : '';
+  const fence = outcome ? `, node ${String(former)} fenced (${outcome})` : '';
   const line = `promoted node ${String(plan.candidate)} to timeline ${String(timeline)}${fence}; ${plan.line}`;
   return {
     verdict: { outcome: 'completed', reason: 'promoted', line },

@@ -217,6 +217,7 @@ describe('when an act fails', () => {
     cluster.fail('promote 1', worldChanged('node 2 holds more WAL'));
     const { report, incident } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted' });
+    expect(report.line).toContain(', node 0 fenced (confirmed); ');
     expect(cluster.callsOf('incident')).toEqual([
       ...['observe', 'fence 0', 'promote 1', 'observe'],
       ...['observe', 'promote 1', 'confirmPrimary 1'],
