@@ -33,7 +33,7 @@ module.exports = {
   // More than the cores: half of their time these tests wait for servers, timers and each other.
   maxWorkers: 3,
   // Real servers start and fail over in these tests, on machines with two busy cores. Not per project: Jest ignores it there.
-  testTimeout: 120_000,
+  testTimeout: 240_000,
   projects: [
     { ...common, displayName: 'tidy', testMatch: ['<rootDir>/test/tidy.test.ts', '<rootDir>/test/tidy/**/*.test.ts'] },
     {

@@ -24,7 +24,8 @@ export interface StandInActivities {
 const { baseBackup } = proxyActivities<StandInActivities>({
   startToCloseTimeout: '2m',
   heartbeatTimeout: '10s',
-  retry: { initialInterval: '1s' },
+  // So long that a look sees the failure before the next attempt, on any machine.
+  retry: { initialInterval: '5s' },
 });
 
 export async function incident(cluster: string): Promise<{ events: (Verdict & { eventId: string })[] }> {

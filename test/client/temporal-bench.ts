@@ -117,7 +117,8 @@ export class TemporalBench {
       }
     });
     const listen = async (at: number): Promise<number> => {
-      server.listen(at, '127.0.0.1');
+      // An address of its own: while the proxy is closed, nobody else may take the port.
+      server.listen(at, '127.0.0.2');
       await once(server, 'listening');
       return (server.address() as AddressInfo).port;
     };
@@ -129,7 +130,7 @@ export class TemporalBench {
       await closed;
     };
     return {
-      address: `127.0.0.1:${String(ownPort)}`,
+      address: `127.0.0.2:${String(ownPort)}`,
       close,
       reopen: async () => {
         await listen(ownPort);

@@ -13,7 +13,7 @@ import { waitFor } from '../../lab/wait';
 import { compileLab } from './compile';
 
 // A cluster is built in most tests, on machines whose cores others use, too.
-jest.setTimeout(90_000);
+jest.setTimeout(240_000);
 
 const run = promisify(execFile);
 const isRoot = process.getuid?.() === 0;
@@ -302,7 +302,7 @@ describe('a lab that is interrupted while it is built', () => {
     const ended = new Promise((resolve) => child.once('close', resolve));
     await waitFor(() => existsSync(path.join(labDirectory(name), sign)), {
       what: sign,
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
       intervalMs: 2,
     });
     const place = placeOf(name);
@@ -323,7 +323,7 @@ describe('a lab that is interrupted while it is built', () => {
     ]);
     const ended = new Promise((resolve) => child.once('close', resolve));
     const sign = path.join(labDirectory(name), 'node1', 'data');
-    await waitFor(() => existsSync(sign), { what: 'the base backup', timeoutMs: 20_000, intervalMs: 2 });
+    await waitFor(() => existsSync(sign), { what: 'the base backup', timeoutMs: 60_000, intervalMs: 2 });
     await expect(takeDown(name)).rejects.toThrow(/is being started by process/);
     child.kill('SIGKILL');
     await ended;

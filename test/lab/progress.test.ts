@@ -35,8 +35,12 @@ test('shows what is parked, and how to decide', async () => {
   await run('rejoin', '2', '--config', cluster.file, '--no-wait');
   const parked =
     /^parked: node2\.base-backup \(Base backup\), since \S+Z: node 2: no space left; choices: retry, abort; decide with: (.+)$/;
-  await waitUntil('the step is parked', async () => parked.test((await read(cluster)).join('\n')));
-  expect(parked.exec((await read(cluster)).join('\n'))?.[1]).toBe(
+  let command: string | undefined;
+  await waitUntil('the step is parked', async () => {
+    command = parked.exec((await read(cluster)).join('\n'))?.[1];
+    return command !== undefined;
+  });
+  expect(command).toBe(
     `client/pgpool-runbook.js decide ${cluster.incident} node2.base-backup retry --reason "..." --config ${cluster.file}`,
   );
   await bench.handle(cluster).terminate('the test is over');

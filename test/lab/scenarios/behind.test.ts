@@ -7,6 +7,7 @@ import {
   expectOneWritable,
   expectServed,
   finishedIncident,
+  until,
   useScenario,
 } from './support';
 
@@ -19,6 +20,9 @@ test('the lowest standby is behind and is not chosen; it then follows the one th
   // Without a primary_conninfo a standby receives nothing more.
   await client.query(`alter system set primary_conninfo = ''`);
   await client.query('select pg_reload_conf()');
+  await until('node 1 receives nothing', async () => {
+    return (await client.query('select 1 from pg_stat_wal_receiver')).rowCount === 0;
+  });
   await client.end();
   await workload.untilAcknowledged(200, 20_000);
   await lab.stopImmediate(0);

@@ -1,7 +1,16 @@
 // The primary hangs for five seconds and then goes on as if nothing had happened: the classic way to two primaries.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { expectHonestLoss, expectOneWritable, expectServed, finishedIncident, useScenario, verdictOf } from './support';
+import {
+  expectHonestLoss,
+  expectOneWritable,
+  expectServed,
+  finishedIncident,
+  pgpoolLog,
+  until,
+  useScenario,
+  verdictOf,
+} from './support';
 
 const scenario = useScenario('frozen-primary');
 
@@ -10,6 +19,9 @@ test('a primary frozen for 5 s and thawed leaves one writable node and a served 
   await lab.freeze(0);
   // The five seconds are the scenario itself, not a wait for something else.
   await delay(5000);
+  await until('pgpool has noticed', () =>
+    Promise.resolve(/execute command: .* failover 0 /.test(pgpoolLog(scenario()))),
+  );
   lab.thaw(0);
   const report = await finishedIncident(scenario());
   const verdict = verdictOf(report, 'failover');

@@ -36,6 +36,8 @@ if (isRoot) {
       'the returned node accepts no writes',
       async () => {
         const { nodes } = await lab.report();
+        const [returned] = nodes;
+        if (returned!.isRunning && returned!.isInRecovery === null) return false;
         return nodes.filter((node) => node.isInRecovery === false).length === 1;
       },
       60_000,

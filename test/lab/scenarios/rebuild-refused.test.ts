@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client, type ClientConfig } from 'pg';
+import { Client, type ClientConfig, DatabaseError } from 'pg';
 import { getNode } from '../../../domain/cluster';
 import { readProgress } from '../../../lab/progress';
 import {
@@ -40,7 +40,7 @@ test('a copy that pg_hba.conf refuses parks before the node is touched; mended a
   const before = fingerprintData(scenario(), 0);
 
   const rejoined = rejoin(scenario(), 0);
-  const step = await untilParked(scenario(), 'node0.base-backup');
+  const step = await untilParked(scenario(), 'node0.base-backup', 120_000);
   expect(step.problem).toContain('no pg_hba.conf entry for replication connection');
   expect(step.problem).toContain(
     `add a line for database "replication" and this user and host to pg_hba.conf of node ${String(primary)}`,
@@ -63,7 +63,7 @@ test('a copy that pg_hba.conf refuses parks before the node is touched; mended a
   expect(`${progress}${out}`).toContain('completed (rebuilt)');
   await expectRebuilt(0);
   // Five attempts come before the step parks.
-}, 180_000);
+}, 300_000);
 
 test('a copy that finds no free WAL sender says so, and completes by itself when one is free', async () => {
   const { lab } = scenario();
@@ -109,8 +109,10 @@ async function openSender({ lab }: Scenario, node: number): Promise<Client | nul
   try {
     await client.connect();
     return client;
-  } catch {
-    return null;
+  } catch (error) {
+    // 28000: no entry in pg_hba.conf; 53300: max_wal_senders. Anything else is no answer to the question.
+    if (error instanceof DatabaseError && (error.code === '28000' || error.code === '53300')) return null;
+    throw error;
   }
 }
 

@@ -24,7 +24,7 @@ test('an event that could not be delivered is delivered later, and the failover 
     Promise.resolve(spooled(lab.hookSpool).some((name) => name.startsWith('failover'))),
   );
   await until('the hook has returned', () =>
-    Promise.resolve(/find_primary_node_repeatedly/.test(pgpoolLog(scenario()))),
+    Promise.resolve(/execute command: [^]*find_primary_node_repeatedly/.test(pgpoolLog(scenario()))),
   );
   await lab.startTemporal();
   await until('the spool is empty', () => Promise.resolve(spooled(lab.hookSpool).length === 0), 60_000);

@@ -99,8 +99,14 @@ export function thirdOf(...two: readonly [number, number]): number {
 }
 
 export async function expectOneWritable({ lab }: Scenario, node: number): Promise<void> {
-  const report = await lab.report();
-  expect(report.nodes.filter((entry) => entry.isInRecovery === false).map((entry) => entry.id)).toEqual([node]);
+  let writable: number[] = [];
+  // A node that does not answer in time is not one that is read-only: only silence is asked again, two are two.
+  await until('a node accepts writes', async () => {
+    const { nodes } = await lab.report();
+    writable = nodes.filter((entry) => entry.isInRecovery === false).map((entry) => entry.id);
+    return writable.length > 0;
+  });
+  expect(writable).toEqual([node]);
 }
 
 export async function expectFollowing({ lab }: Scenario, node: number, primary: number): Promise<void> {
@@ -216,7 +222,7 @@ export interface CommandSaid {
 /** What `pgpool-runbook rejoin NODE` does and says. */
 export async function rejoin(scenario: Scenario, node: number): Promise<CommandSaid> {
   // Without an end it would outlive a test that fails.
-  return await command(scenario, ['rejoin', String(node), '--timeout', '110']);
+  return await command(scenario, ['rejoin', String(node), '--timeout', '230']);
 }
 
 export async function decide(scenario: Scenario, stepId: string, choice: Choice): Promise<CommandSaid> {
@@ -254,8 +260,9 @@ export async function untilParked(
   return found!;
 }
 
-export function outageMs({ workload }: Scenario): number {
-  return longestGapMs(workload.journal);
+/** The longest time without an acknowledged write from `since` on, by performance.now(). */
+export function outageMs({ workload }: Scenario, since: number): number {
+  return longestGapMs(workload.journal, since);
 }
 
 export function pgpoolLog({ lab }: Scenario): string {
