@@ -51,8 +51,11 @@ const withPolicy = (policy: PolicyConfiguration['baseBackup']): ClusterConfigura
   ...bed.configuration,
   policy: { ...bed.configuration.policy, baseBackup: policy },
 });
-/** So slow that something can happen meanwhile. */
-const slowly = (): ClusterConfiguration => withPolicy({ maximumRateKilobytes: 2048, compression: 'none' });
+/** So slow, about 8 s, that something can happen meanwhile. */
+const slowly = (maximumRateKilobytes = 1024): ClusterConfiguration =>
+  withPolicy({ maximumRateKilobytes, compression: 'none' });
+/** For a copy that is never to end by itself. */
+const verySlowly = (): ClusterConfiguration => slowly(512);
 
 /** The pg_basebackup processes of this bed. */
 function copying(): string[] {
@@ -179,7 +182,7 @@ it('keeps a copy that was finished although its job’s result is lost', async (
 
 it('is cancelled without a trace', async () => {
   const environment = createEnvironment();
-  const running = failureOf(baseBackup({ configuration: slowly() }, environment));
+  const running = failureOf(baseBackup({ configuration: verySlowly() }, environment));
   await halfWay(environment);
   environment.cancel();
   expect(await running).toMatchObject({ name: 'CancelledFailure' });
@@ -188,7 +191,7 @@ it('is cancelled without a trace', async () => {
 
 it('ends an older rebuild’s copy and replaces it; the older one cannot come back', async () => {
   const older = planOf(data(), { rebuildId: '20261122T101530Z-ffffffff' });
-  await dieDuring(bed.lab.clusterFile, 'baseBackup', inputFor({ configuration: slowly(), rebuild: older }), {
+  await dieDuring(bed.lab.clusterFile, 'baseBackup', inputFor({ configuration: verySlowly(), rebuild: older }), {
     saying: ' % (',
   });
   expect(await baseBackup()).toMatchObject({ changed: true });
@@ -244,7 +247,7 @@ it('says that no WAL sender is free', async () => {
 
 it('says that the primary stopped during the copy', async () => {
   const environment = createEnvironment();
-  const running = failureOf(baseBackup({ configuration: slowly() }, environment));
+  const running = failureOf(baseBackup({ configuration: verySlowly() }, environment));
   await halfWay(environment);
   await bed.stop(0, 'immediate');
   const failure = await running;
@@ -331,7 +334,7 @@ describe('into the directory itself (removeFirst)', () => {
 
   it('leaves the directory empty when it is cancelled', async () => {
     const environment = createEnvironment();
-    const running = failureOf(baseBackup({ configuration: slowly(), rebuild: plan() }, environment));
+    const running = failureOf(baseBackup({ configuration: verySlowly(), rebuild: plan() }, environment));
     await halfWay(environment);
     environment.cancel();
     expect(await running).toMatchObject({ name: 'CancelledFailure' });

@@ -1,8 +1,8 @@
 // confirmPrimary against a real pgpool: already so, given up by pgpool, promoted behind pgpool's back, and a pgpool that is away.
 import { Client } from 'pg';
-import { readNodeInfo, requestDetach } from '../../activities/io/pcp';
+import { type PcpNodeInfo, readNodeInfo } from '../../activities/io/pcp';
 import type { ClusterConfiguration } from '../../domain/cluster';
-import { startPgpool, type TestPgpool } from './io/pgpool';
+import { detachNode, startPgpool, type TestPgpool } from './io/pgpool';
 import { createTools, dieDuring, failureOf, perform, waitFor } from './support';
 
 let pgpool: TestPgpool;
@@ -31,7 +31,7 @@ const expectPrimary = (node: number): Promise<void> =>
   waitFor(async () => (await readInfo(node)).role === 'primary', { what: 'role primary', timeoutMs: 5000 });
 
 async function loseFromPgpool(node: number): Promise<void> {
-  await requestDetach(pgpool.target, node, { timeoutMs: 2000 });
+  await detachNode(pgpool, node);
   await waitFor(async () => (await readInfo(node)).status === 'down', { what: 'pgpool to give up', timeoutMs: 10_000 });
 }
 
@@ -60,7 +60,9 @@ it('makes pgpool take a node for the primary that was promoted while it did not 
   await client.connect();
   await client.query('select pg_promote(true)');
   await client.end();
-  expect((await readInfo(1)).role).toBe('standby');
+  let info: PcpNodeInfo | undefined;
+  await waitFor(async () => !!(info = await readInfo(1)), { what: 'an answer of PCP', timeoutMs: 5000 });
+  expect(info!.role).toBe('standby');
   const startedAt = Date.now();
   expect(await confirm(1)).toEqual({ changed: true, line: 'pgpool test shows node 1 as its primary' });
   // pgpool's own search is given its time first: our request would change pgpool's view while it looks.

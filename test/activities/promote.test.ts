@@ -168,7 +168,7 @@ describe('with the primary gone', () => {
     expect(failure.message).toMatch(/^node 1 \(.*node1\.lock is held by rebuild of somebody; it is retried$/);
     await expectStandby(1);
     expect(bed.isPromoteRequested(1)).toBe(false);
-    setTimeout(release, 1500);
+    setTimeout(release, 1000);
     expect((await promote()).changed).toBe(true);
   });
 

@@ -201,10 +201,10 @@ it.each([
   ['while the node stops', { beat: true } as const, false],
   ['after the act and before its result', { afterScript: 'WAS_STANDBY' } as const, false],
 ])('is completed by another worker when the first is killed %s', async (_, moment, changed) => {
-  const input = inputFor(
-    'beat' in moment ? { configuration: withCommand('sleep 3; "$BIN/pg_ctl" -D "$DATA" -m fast stop') } : {},
-  );
-  await dieDuring(bed.lab.clusterFile, 'stop', input, moment);
+  const command = ': >"$DATA/../begun"; sleep 3; "$BIN/pg_ctl" -D "$DATA" -m fast stop';
+  const input = inputFor('beat' in moment ? { configuration: withCommand(command) } : {});
+  const once = path.join(path.dirname(directory()), 'begun');
+  await dieDuring(bed.lab.clusterFile, 'stop', input, 'beat' in moment ? { ...moment, once } : moment);
   if (!('afterScript' in moment)) expect(bed.processes(1)).not.toEqual([]);
   const elsewhere = createTools(bed.lab.clusterFile);
   try {

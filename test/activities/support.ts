@@ -312,13 +312,13 @@ async function startNodes(layout: Layout): Promise<void> {
 
 /**
  * When the worker dies: at its nth heartbeat with details (verbs send them only between act and proof), at the first one whose
- * details hold a text, at its first regular one (500 ms after the start), just before it would send a query or a script that holds this text, or when such a
- * script has ended and before its result is known.
+ * details hold a text, at its first regular one (every 500 ms; the first after the file `once` exists), just before it would send a query or a
+ * script that holds this text, or when such a script has ended and before its result is known.
  */
 export type Moment =
   | { readonly proving: number }
   | { readonly saying: string }
-  | { readonly beat: true }
+  | { readonly beat: true; readonly once?: string }
   | { readonly beforeQuery: string }
   | { readonly beforeScript: string }
   | { readonly afterScript: string };
@@ -370,7 +370,7 @@ export async function workUntilDeath({ clusterFile, verb, input, moment }: Job):
   const environment = createEnvironment();
   let proofs = 0;
   environment.on('heartbeat', (details: unknown) => {
-    if ('beat' in moment) die();
+    if ('beat' in moment && (!moment.once || existsSync(moment.once))) die();
     if ('saying' in moment && JSON.stringify(details ?? null).includes(moment.saying)) die();
     if ('proving' in moment && details !== undefined && ++proofs === moment.proving) die();
   });

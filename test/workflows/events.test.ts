@@ -2,7 +2,7 @@
 
 import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { deadNode, type FakeCluster, primaryNode, standbyNode } from './fake-cluster';
-import { Bench, eventually } from './support';
+import { Bench, eventually, quick } from './support';
 
 let bench: Bench;
 let cluster: FakeCluster;
@@ -98,7 +98,8 @@ describe('an event', () => {
 
   it('that waits with others of its kind shares one look and one answer with them', async () => {
     const observe = cluster.hold('observe', { isCancellable: false });
-    const first = await bench.send(cluster, { kind: 'follow', node: 2 });
+    // Preempted, the look would not be shared.
+    const first = await bench.send(cluster, { kind: 'follow', node: 2 }, { ...quick, preemptMs: 10_000 });
     await observe.reached;
     const [second, third] = [
       await bench.send(cluster, { kind: 'failover', node: 2 }),

@@ -68,7 +68,10 @@ describe('a step of a child', () => {
     cluster.fail('attach 2', refusal('pgpool0 does not show node 2 up'));
     const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
     await bench.untilParked(incident, 'node2.attach.pgpool0');
-    expect((await timersOf(await bench.followOf(incident, 2))).startedMs).toEqual([60_000]);
+    // The child tells the incident first: its pause begins a workflow task later.
+    const child = await bench.followOf(incident, 2);
+    await eventually('its pause began', async () => (await timersOf(child)).startedMs.length > 0);
+    expect((await timersOf(child)).startedMs).toEqual([60_000]);
     await bench.decide(incident, 'node2.attach.pgpool0', 'retry');
     await expect(incident.result()).resolves.toMatchObject({ outcome: 'completed' });
     await bench.stopAwaiting(cluster, 0);

@@ -61,7 +61,7 @@ describe('while a follow runs, a newer failover event', () => {
     cluster.resize(4);
     cluster.set(deadNode(0));
     cluster.fail('repoint 2', worldChanged('node 2 does not stream'));
-    cluster.fail('readReturn 2', ...Array.from({ length: 20 }, () => notYet('answers but does not stream')));
+    cluster.fail('readReturn 2', ...Array.from({ length: 100 }, () => notYet('answers but does not stream')));
     const repoint = cluster.hold('attach 3', { isCancellable: true });
     const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
     await repoint.reached;

@@ -1,6 +1,7 @@
 // readNodeFacts against real nodes: positions, timelines and streams as other queries see them, and silence as a fact.
 import { readNodeFacts } from '../../../activities/io/node-facts';
 import type { NodeFacts } from '../../../domain/witness';
+import { lookAtRest } from '../at-rest';
 import { type Bed, startBed, waitFor } from '../support';
 
 let bed: Bed;
@@ -14,8 +15,9 @@ const read = (node: number, timeoutMs = 5000): Promise<NodeFacts> =>
   readNodeFacts(bed.tools.sql, bed.configuration, bed.node(node), timeoutMs);
 
 it('reads a primary and its standby on the first timeline', async () => {
-  const { lsn } = await bed.ask(0, 'select pg_current_wal_flush_lsn()::text as lsn');
-  expect(await read(0)).toMatchObject({
+  const { lsn, seen } = await lookAtRest(bed, async () => [await read(0), await read(1)] as const);
+  const [primary, standby] = seen;
+  expect(primary).toMatchObject({
     sqlSeen: 'answers, accepts writes',
     position: { timeline: 1, lsn },
     history: [],
@@ -23,7 +25,6 @@ it('reads a primary and its standby on the first timeline', async () => {
     isReplayPaused: null,
     synchronousStandbyNames: '',
   });
-  const standby = await read(1);
   expect(standby).toMatchObject({ sqlSeen: 'answers, in recovery', position: { timeline: 1, lsn }, history: [] });
   expect(standby.walReceiver!.lastMessageAgeMs).toBeGreaterThanOrEqual(0);
 });
@@ -32,7 +33,11 @@ it('counts what a standby received, although replay is paused', async () => {
   await bed.ask(1, 'select pg_wal_replay_pause()');
   await bed.ask(0, 'create table unreplayed (id int)');
   const { lsn } = await bed.ask(0, 'select pg_current_wal_flush_lsn()::text as lsn');
-  await waitFor(async () => (await read(1)).position?.lsn === lsn, { what: 'the WAL to arrive', timeoutMs: 5000 });
+  const hasArrived = async (): Promise<boolean> => {
+    const now = await bed.ask(0, 'select pg_current_wal_flush_lsn()::text as lsn');
+    return (await read(1)).position?.lsn === now['lsn'];
+  };
+  await waitFor(hasArrived, { what: 'the WAL to arrive', timeoutMs: 5000 });
   const { behind } = await bed.ask(1, `select pg_last_wal_replay_lsn() < '${String(lsn)}' as behind`);
   expect([(await read(1)).isReplayPaused, behind]).toEqual([true, true]);
   await bed.ask(1, 'select pg_wal_replay_resume()');

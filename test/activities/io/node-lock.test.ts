@@ -1,6 +1,7 @@
 // withNodeLock over a real sshd: acts over SQL and acts over ssh exclude each other, and no lock outlives its worker.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFile } from 'node:fs/promises';
 import { actOnNode } from '../../../activities/io/act';
 import { holdScript, type NodeLock, withNodeLock } from '../../../activities/io/node-lock';
 import { actPreamble } from '../../../activities/io/scripts';
@@ -79,19 +80,22 @@ it('lets go when the act fails, with the act’s own failure', async () => {
 });
 
 it('excludes acts over ssh, and is excluded by them', async () => {
-  const order: string[] = [];
-  const begun = sshd.file('begun');
+  const [begun, order] = [sshd.file('begun'), sshd.file('order')];
+  writeFileSync(order, '');
+  chownSync(order, sshd.user.uid, sshd.user.gid);
   let waiting: Promise<unknown> = Promise.resolve();
   await locked(async () => {
-    waiting = act(': > "$1"; sleep 0.3', begun).then(() => order.push('ssh'));
+    waiting = act(': > "$1"; sleep 0.3; echo ssh >>"$2"', begun, order);
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(existsSync(begun)).toBe(false);
-    order.push('sql');
+    await appendFile(order, 'sql\n');
   });
   await waitUntil('the act over ssh begins', () => existsSync(begun));
-  await locked(() => Promise.resolve(order.push('sql')));
+  await locked(async () => {
+    await appendFile(order, 'sql\n');
+  });
   await waiting;
-  expect(order).toEqual(['sql', 'ssh', 'sql']);
+  expect(readFileSync(order, 'utf8')).toBe('sql\nssh\nsql\n');
 });
 
 it.each([true, false])('fails while another act holds the node (required: %s)', async (isRequired) => {
@@ -107,7 +111,7 @@ it.each([true, false])('fails while another act holds the node (required: %s)', 
 it('takes the lock as soon as the other act lets go', async () => {
   const release = await holdLock(lockFile());
   setTimeout(release, 400);
-  expect(await locked(({ waitedMs }) => Promise.resolve(waitedMs))).toBeGreaterThan(350);
+  expect(await locked(({ waitedMs }) => Promise.resolve(waitedMs))).toBeGreaterThan(200);
 });
 
 it('is held no longer than its deadline by a worker that neither dies nor goes on', async () => {

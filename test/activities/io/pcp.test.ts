@@ -75,7 +75,10 @@ describe('a real pgpool', () => {
 
   test('counts the nodes and describes each', async () => {
     expect(await readNodeCount(target, options)).toBe(2);
-    const standby = await pollInfo(target, 1, (info) => info.replicationState !== '');
+    // Each second pgpool's check clears these two before it fills them.
+    const isChecked = (info: PcpNodeInfo): boolean =>
+      info.replicationState === 'streaming' && info.replicationDelay === '0';
+    const standby = await pollInfo(target, 1, isChecked);
     const shared = { status: 'waiting', isQuarantined: false, pgStatus: 'up', replicationDelay: '0' };
     expect(standby).toMatchObject({ ...pgpool.nodes[1], ...shared, role: 'standby', pgRole: 'standby', weight: 0.25 });
     expect(standby).toMatchObject({ replicationState: 'streaming', replicationSyncState: 'async' });
@@ -87,9 +90,17 @@ describe('a real pgpool', () => {
   test('says what its own pcp_node_info prints', async () => {
     const args = ['-w', '-h', target.host, '-p', String(target.pcpPort), '-U', target.pcpUser, '-n', '1'];
     const env = { ...process.env, PCPPASSFILE: target.passFile };
-    const { stdout } = await promisify(execFile)('pcp_node_info', args, { env, timeout: 5000 });
-    const info = await readNodeInfo(target, 1, options);
-    const [host, port, , weight, status, pgStatus, role, pgRole, delay, state, syncState] = stdout.trim().split(' ');
+    let words: string[] = [];
+    let info!: PcpNodeInfo;
+    const isChecked = async (): Promise<boolean> => {
+      const { stdout } = await promisify(execFile)('pcp_node_info', args, { env, timeout: 5000 });
+      words = stdout.trim().split(' ');
+      info = await readNodeInfo(target, 1, options);
+      return [words[9], info.replicationState].every((state) => state !== '' && state !== 'none');
+    };
+    // Each second pgpool's check clears the state before it fills it.
+    await until(isChecked, () => words.join(' '));
+    const [host, port, , weight, status, pgStatus, role, pgRole, delay, state, syncState] = words;
     expect([host, Number(port), status, pgStatus, role]).toEqual([
       info.host,
       info.port,
@@ -135,6 +146,7 @@ describe('a real pgpool', () => {
   test('detaches a node and attaches it again; a second detach is rejected', async () => {
     await requestDetach(target, 1, options);
     await pollInfo(target, 1, (info) => info.status === 'down');
+    await restartOfPcp(1);
     expect((await failureOf(requestDetach(target, 1, options))).kind).toBe('rejected');
     await requestAttach(target, 1, options);
     const attached = await pollInfo(target, 1, (info) => info.status !== 'down');

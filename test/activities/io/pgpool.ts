@@ -7,7 +7,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { PcpTarget } from '../../../activities/io/pcp';
+import { type PcpFailure, type PcpTarget, requestDetach } from '../../../activities/io/pcp';
 
 const bin = '/usr/lib/postgresql/15/bin';
 const addresses = ['127.88.0.10', '127.88.0.11'] as const;
@@ -173,5 +173,19 @@ export async function startPgpool(): Promise<TestPgpool> {
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** pgpool restarts PCP a second after each change of a node, which may cut the call: it is made again, and may have been heard before. */
+export async function detachNode({ target }: TestPgpool, node: number): Promise<void> {
+  for (let calls = 1; ; calls++) {
+    try {
+      await requestDetach(target, node, { timeoutMs: 2000 });
+      return;
+    } catch (error) {
+      const { kind } = error as PcpFailure;
+      if (kind === 'rejected' && calls > 1) return;
+      if (kind !== 'lost' || calls === 5) throw error;
+    }
   }
 }

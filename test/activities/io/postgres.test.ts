@@ -2,6 +2,7 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
+import type { Client } from 'pg';
 import { quoteLiteral, SqlConnections, SqlFailure, type SqlTarget } from '../../../activities/io/postgres';
 import { sqlTarget } from '../../../activities/io/tools';
 import { type Bed, startBed, waitFor } from '../support';
@@ -75,9 +76,12 @@ it('keeps the connection after an error of the statement', async () => {
 
 it('runs the statement again when a warm connection is found cut', async () => {
   const [row] = await ask('select pg_backend_pid() as pid');
+  const pid = String(row!['pid']);
+  // Not before the statement runs, which on that connection would take longer than it may.
+  const cut = `select pg_terminate_backend(pid) as cut from pg_stat_activity where pid = ${pid} and wait_event = 'PgSleep'`;
   const [again] = await Promise.all([
-    ask('select pg_backend_pid() as pid from pg_sleep(0.3)'),
-    bed.ask(0, `select pg_terminate_backend(${String(row!['pid'])}) from pg_sleep(0.1)`),
+    ask(`select pg_backend_pid() as pid from pg_sleep(case when pg_backend_pid() = ${pid} then 30 else 0 end)`, 15_000),
+    waitFor(async () => (await bed.ask(0, cut))['cut'] === true, { what: 'the statement', timeoutMs: 10_000 }),
   ]);
   expect(again[0]!['pid']).not.toBe(row!['pid']);
 });
@@ -146,7 +150,10 @@ it('is rejected for want of connections, and says so', async () => {
   await bed.ask(0, 'alter system set max_connections = 5');
   await bed.stop(0);
   await bed.lab.start(0);
-  const held = await Promise.all(Array.from({ length: 5 }, () => bed.connect(0)));
+  const held: Client[] = [];
+  // The one that has seen the start may still be there.
+  const isFull = async (): Promise<boolean> => held.push(await bed.connect(0)) === 5;
+  await waitFor(isFull, { what: 'every connection', timeoutMs: 10_000 });
   expect(await failureOf(ask('select 1'))).toMatchObject({ kind: 'rejected', sqlState: '53300' });
   await Promise.all(held.map((client) => client.end()));
   await waitFor(() => ask('select 1').then(() => true), { what: 'a free connection', timeoutMs: 5000 });

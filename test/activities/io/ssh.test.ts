@@ -4,7 +4,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { homedir } from 'node:os';
 import { relative } from 'node:path';
 import { SshConnections, SshFailure, type SshTarget } from '../../../activities/io/ssh';
-import { startSshd, waitUntil, type TestSshd } from './sshd';
+import { medianMs, startSshd, waitUntil, type TestSshd } from './sshd';
 
 const timeoutMs = 15_000;
 
@@ -96,8 +96,7 @@ describe('a script', () => {
   });
 
   test('is not eaten by a command that reads stdin', async () => {
-    const result = await connections.run(sshd.target, 'cat\necho after', { timeoutMs });
-    expect(result.stdout).toBe('after\n');
+    expect((await connections.run(sshd.target, 'cat\necho after', { timeoutMs })).stdout).toBe('after\n');
   });
 
   test('that is cut off does nothing at all', async () => {
@@ -125,9 +124,10 @@ describe('connections', () => {
     const directory = newPath();
     mkdirSync(directory);
     chownSync(directory, sshd.user.uid, sshd.user.gid);
+    await waitUntil('earlier connections are gone', () => sshd.sessionPids.length === 0);
     await connections.run(sshd.target, 'true', { timeoutMs });
     const shared = sshd.sessionPids;
-    const script = 'mkdir "$1/$$"; ls "$1" | wc -l; sleep 0.1; rmdir "$1/$$"';
+    const script = 'mkdir "$1/$$"; ls "$1" | wc -l; sleep 0.5; rmdir "$1/$$"';
     const run = () => connections.run(sshd.target, script, { args: [directory], timeoutMs });
     const results = await Promise.all(Array.from({ length: 20 }, run));
     expect(results.map((result) => result.exitCode)).toEqual(Array(20).fill(0));
@@ -145,14 +145,11 @@ describe('connections', () => {
 
   test('make a warm run fast: Nagle would cost 40 ms each', async () => {
     await connections.warm(sshd.target);
-    const means: number[] = [];
-    // Several rounds, because a busy machine makes any one slow; the mean, because Nagle makes most but not all runs slow.
-    while (means.length < 5 && !means.some((mean) => mean < 25)) {
-      const startedAt = performance.now();
-      for (let count = 0; count < 50; count++) await connections.run(sshd.target, 'true', { timeoutMs });
-      means.push((performance.now() - startedAt) / 50);
-    }
-    expect(Math.min(...means)).toBeLessThan(25);
+    let median = Infinity;
+    // Several rounds, because a busy machine makes any one slow; the median, because Nagle makes most but not all runs slow.
+    for (let round = 0; round < 20 && median >= 25; round++)
+      median = await medianMs(50, () => connections.run(sshd.target, 'true', { timeoutMs }));
+    expect(median).toBeLessThan(25);
   });
 
   test('survive a restart of sshd without a failed run', async () => {
@@ -184,10 +181,11 @@ describe('connections', () => {
     const noisy = await startSshd((directory) => ['MaxSessions 1', `SetEnv BASH_ENV=${directory}/noise`]);
     try {
       writeFileSync(noisy.file('noise'), 'echo welcome; printf "no newline"\n');
+      await connections.warm(noisy.target);
       const [first, second, third] = await Promise.allSettled([
-        connections.run(noisy.target, 'sleep 1; echo first', { timeoutMs }),
+        connections.run(noisy.target, 'sleep 4; echo first', { timeoutMs }),
         connections.run(noisy.target, 'echo second', { timeoutMs }),
-        failureOf(connections.run(noisy.target, 'echo third', { timeoutMs: 500 })),
+        failureOf(connections.run(noisy.target, 'echo third', { timeoutMs: 2000 })),
       ]);
       expect(first).toMatchObject({ value: { stdout: 'first\n' } });
       expect(second).toMatchObject({ value: { stdout: 'second\n' } });
@@ -210,8 +208,7 @@ describe('a run that cannot start', () => {
   });
 
   test('names a host that does not resolve', async () => {
-    const failure = await tryTarget({ host: 'no-such-host.invalid' });
-    expect(failure.kind).toBe('unknown-host');
+    expect((await tryTarget({ host: 'no-such-host.invalid' })).kind).toBe('unknown-host');
   });
 
   test('is silent, within its time, when sshd is frozen before the connection', async () => {
@@ -225,7 +222,7 @@ describe('a run that cannot start', () => {
       /within 500 ms: the TCP connection was accepted but the SSH handshake did not finish/,
     );
     expect(tookMs).toBeGreaterThan(490);
-    expect(tookMs).toBeLessThan(900);
+    expect(tookMs).toBeLessThan(3000);
   });
 
   test('is silent, within its time, when a warm connection freezes; the next run works', async () => {
@@ -237,7 +234,7 @@ describe('a run that cannot start', () => {
     sshd.thaw();
     expect(failure.kind).toBe('silent');
     expect(failure.message).toMatch(/the connection was open but sshd did not answer/);
-    expect(tookMs).toBeLessThan(900);
+    expect(tookMs).toBeLessThan(3000);
     expect((await connections.run(sshd.target, 'echo back', { timeoutMs })).stdout).toBe('back\n');
   });
 
@@ -315,8 +312,8 @@ describe('a host key', () => {
 
   test('of which only the RSA one is known is asked for as RSA', async () => {
     const knownHostsFile = writeKnownHosts(`${sshd.knownHostName} ${sshd.readPublicKey('host_rsa')}`);
-    const result = await connections.run({ ...sshd.target, knownHostsFile }, 'echo ok', { timeoutMs });
-    expect(result.stdout).toBe('ok\n');
+    const target = { ...sshd.target, knownHostsFile };
+    expect((await connections.run(target, 'echo ok', { timeoutMs })).stdout).toBe('ok\n');
   });
 
   test('is read from the home directory when the path begins with ~/', async () => {
@@ -328,12 +325,15 @@ describe('a host key', () => {
 });
 
 describe('a command that does not end', () => {
+  // Its time includes the handshake.
+  beforeEach(() => connections.warm(sshd.target));
+
   test('is unknown after its time, keeps its output so far, and its process group is ended', async () => {
     const path = newPath();
     const script = `trap 'touch "$1.term"; exit' TERM; echo started; ${longScript}`;
-    const result = await connections.run(sshd.target, script, { args: [path], timeoutMs: 1000 });
+    const result = await connections.run(sshd.target, script, { args: [path], timeoutMs: 3000 });
     expect(result).toMatchObject({ exitCode: null, signal: null, stdout: 'started\n' });
-    expect(result.stderr).toMatch(/no exit status within 1000 ms/);
+    expect(result.stderr).toMatch(/no exit status within 3000 ms/);
     const pid = await readPid(path);
     await waitUntil('the remote child has ended', () => !isRunning(pid));
     await waitUntil('the script has heard TERM', () => existsSync(`${path}.term`));
@@ -342,7 +342,7 @@ describe('a command that does not end', () => {
   test('and ignores TERM is killed', async () => {
     const path = newPath();
     const script = `trap '' TERM; ${longScript}`;
-    const run = connections.run(sshd.target, script, { args: [path], timeoutMs: 1000 });
+    const run = connections.run(sshd.target, script, { args: [path], timeoutMs: 3000 });
     const pid = await readPid(path);
     expect((await run).exitCode).toBeNull();
     expect(isRunning(pid)).toBe(true);
@@ -351,7 +351,7 @@ describe('a command that does not end', () => {
 
   test('gives its place back, also if 8 run out of time at once', async () => {
     const paths = Array.from({ length: 8 }, newPath);
-    const runs = paths.map((path) => connections.run(sshd.target, longScript, { args: [path], timeoutMs: 1000 }));
+    const runs = paths.map((path) => connections.run(sshd.target, longScript, { args: [path], timeoutMs: 3000 }));
     const pids = await Promise.all(paths.map(readPid));
     expect((await Promise.all(runs)).map((result) => result.exitCode)).toEqual(Array(8).fill(null));
     const next = Array.from({ length: 8 }, () => connections.run(sshd.target, 'echo next', { timeoutMs }));
@@ -386,14 +386,14 @@ describe('a command that does not end', () => {
 
   test('is unknown a few seconds after its host froze, long before its time is over', async () => {
     const path = newPath();
-    const startedAt = performance.now();
     const run = connections.run(sshd.target, longScript, { args: [path], timeoutMs: 25_000 });
     const pid = await readPid(path);
     sshd.freeze();
+    const frozenAt = performance.now();
     const result = await run;
     sshd.thaw();
     expect(result.exitCode).toBeNull();
-    expect(performance.now() - startedAt).toBeLessThan(8000);
+    expect(performance.now() - frozenAt).toBeLessThan(15_000);
     process.kill(pid, 'SIGKILL');
   });
 });

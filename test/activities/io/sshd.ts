@@ -257,3 +257,14 @@ export function nodeBehind(
   const node = { id: 0, host: sshd.host, port: 5432, ssh: target };
   return { configuration: configuration as ClusterConfiguration, node: node as NodeConfiguration };
 }
+
+/** How long one of that many runs takes, one after the other. */
+export async function medianMs(count: number, run: () => Promise<unknown>): Promise<number> {
+  const tookMs: number[] = [];
+  while (tookMs.length < count) {
+    const startedAt = performance.now();
+    await run();
+    tookMs.push(performance.now() - startedAt);
+  }
+  return tookMs.sort((one, other) => one - other)[Math.floor(count / 2)]!;
+}
