@@ -6,7 +6,7 @@ const { isExecutable, programDirectories, readFirstLine, run, tail } = require('
 const { minimum, wrapperModule, isAtLeast } = require('./versions.js');
 const { createProgress } = require('./progress.js');
 
-/** { path, version } of a Go that can build the wrapper module (its `tool` lines), or { problem }. */
+/** { path, version } of a Go that can build the wrapper module, or { problem, isTooOld }. */
 function findGo(environment, otherFolders = ['/usr/local/go/bin']) {
   const problems = [];
   for (const folder of [...programDirectories(environment), ...otherFolders]) {
@@ -16,7 +16,7 @@ function findGo(environment, otherFolders = ['/usr/local/go/bin']) {
     if (isAtLeast(version, minimum.go)) return { path: file, version };
     problems.push(`${file} is Go ${version || 'of unknown version'}, older than ${minimum.go}`);
   }
-  return { problem: problems[0] ?? 'no go in PATH or /usr/local/go/bin' };
+  return { problem: problems[0] ?? 'no go in PATH or /usr/local/go/bin', isTooOld: problems.length > 0 };
 }
 
 /** Compiles `programs` ({ file name: package }) into `folder`; null, or what went wrong. */

@@ -51,7 +51,7 @@ function clonePath(root, name) {
 }
 
 /** npm gives the cause first and pages of its own usage last. */
-function explain(output) {
+function explainNpm(output) {
   const lines = output.split('\n').filter((line) => /^npm (error|ERR!) \S/.test(line));
   return lines.length > 0
     ? lines
@@ -68,7 +68,7 @@ async function install(root, voice) {
   const { code, output } = await run(file, args, { cwd: root });
   if (code !== 0) {
     throw new SetupError(
-      `npm ci failed in ${root} (exit ${code}); npm said:\n${explain(output)}\nMend that and run the command again.`,
+      `npm ci failed in ${root} (exit ${code}); npm said:\n${explainNpm(output)}\nMend that and run the command again.`,
     );
   }
   const still = findStalePackages(root);
@@ -92,4 +92,4 @@ async function ensurePackages(root, voice) {
   );
 }
 
-module.exports = { ensurePackages, findStalePackages, clonePath };
+module.exports = { ensurePackages, findStalePackages, clonePath, npmCommand, explainNpm };

@@ -8,7 +8,12 @@ import { join, resolve } from 'node:path';
 export const clone = resolve(__dirname, '..', '..', '..');
 
 type Environment = Record<string, string | undefined>;
-type Found = { readonly path?: string; readonly version?: string; readonly problem?: string };
+type Found = {
+  readonly path?: string;
+  readonly version?: string;
+  readonly problem?: string;
+  readonly isTooOld?: boolean;
+};
 
 export interface Voice {
   readonly say: (line: string) => void;
@@ -23,6 +28,7 @@ interface Need {
 
 interface Modules {
   'versions.js': {
+    minimum: { go: string };
     pinned: { temporal: string; server: string };
     wrapperModule: string;
     isAtLeast: (version: string, minimum: string) => boolean;
@@ -45,6 +51,7 @@ interface Modules {
     findTemporalServer: (environment: Environment) => { server: string; sqlTool: string } | null;
     ensureTemporalServer: (environment: Environment, voice: Voice) => Promise<void>;
   };
+  'locks.js': { checkLocks: (options: object) => Promise<string[]> };
   'apt.js': { installPackages: (packages: string[], options: object) => Promise<void> };
   'lock.js': {
     withLock: <T>(directory: string, work: () => T | Promise<T>, onWait?: (pid: string) => void) => Promise<T>;

@@ -6,7 +6,7 @@ import { createListener, load, modulePath, runProgram, useFolder, writeProgram }
 
 const { findTemporal, ensureTemporal, cachedFile } = load('temporal.js');
 const { findGo } = load('go.js');
-const { pinned, wrapperModule } = load('versions.js');
+const { minimum, pinned, wrapperModule } = load('versions.js');
 const { createProgress } = load('progress.js');
 const folder = useFolder();
 const bin = (): string => join(folder(), 'bin');
@@ -76,14 +76,17 @@ describe('finding', () => {
 
 describe('Go', () => {
   it('is taken from the other folder when PATH’s is too old', () => {
-    const path = writeProgram(join(folder(), 'go/bin'), 'go', 'echo go1.24');
+    const path = writeProgram(join(folder(), 'go/bin'), 'go', 'echo go1.99.1');
     writeProgram(bin(), 'go', 'echo go1.19.8');
-    expect(findGo({ PATH: bin() }, [join(folder(), 'go/bin')])).toEqual({ path, version: '1.24' });
+    expect(findGo({ PATH: bin() }, [join(folder(), 'go/bin')])).toEqual({ path, version: '1.99.1' });
   });
 
   it('is refused by name when too old', () => {
     const path = writeProgram(bin(), 'go', 'echo go1.19.8');
-    expect(findGo({ PATH: bin() }, [])).toEqual({ problem: `${path} is Go 1.19.8, older than 1.24` });
+    expect(findGo({ PATH: bin() }, [])).toEqual({
+      problem: `${path} is Go 1.19.8, older than ${minimum.go}`,
+      isTooOld: true,
+    });
   });
 });
 
