@@ -48,6 +48,10 @@ export interface NodeFacts {
   readonly systemIdentifier: string | null;
   /** Timeline and last byte of WAL: written by a primary, received or replayed by a standby. */
   readonly position: WalPosition | null;
+  /** How far a standby has replayed; null = nothing yet, or no standby. */
+  readonly replayedLsn: string | null;
+  /** What a standby's receiver has received since its server started; null = it has not asked anybody since then, or no standby. */
+  readonly receivedLsn: string | null;
   readonly history: readonly TimelineEnd[];
   /** Since this timeline's history file appeared here, that is since the last promotion; null on timeline 1. */
   readonly timelineAgeMs: number | null;

@@ -12,7 +12,8 @@ import { sqlTarget } from './tools';
 const query = `
 select r.is_in_recovery,
   (select system_identifier::text from pg_control_system()) as system_identifier,
-  t.timeline, l.lsn,
+  t.timeline, greatest(l.received, l.reached)::text as lsn,
+  case when r.is_in_recovery then l.reached end::text as replayed, l.received::text as received,
   pg_read_file(h.path, 0, 1048576, true) as history,
   extract(epoch from clock_timestamp() - (pg_stat_file(h.path, true)).modification) * 1000 as timeline_age_ms,
   case when r.is_in_recovery then pg_is_wal_replay_paused() end as is_replay_paused,
@@ -20,8 +21,8 @@ select r.is_in_recovery,
   w.status as receiver_status, w.sender_host, w.sender_port, w.received_tli,
   extract(epoch from clock_timestamp() - w.last_msg_receipt_time) * 1000 as last_message_age_ms
 from (select pg_is_in_recovery() as is_in_recovery) r
-cross join lateral (select case when r.is_in_recovery
-  then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) else pg_current_wal_flush_lsn() end::text as lsn offset 0) l
+cross join lateral (select case when r.is_in_recovery then pg_last_wal_receive_lsn() end as received,
+  case when r.is_in_recovery then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end as reached offset 0) l
 left join pg_stat_wal_receiver w on true
 cross join lateral (select case when r.is_in_recovery
   then greatest(w.received_tli, (select timeline_id from pg_control_checkpoint()),
@@ -35,6 +36,8 @@ interface Row {
   system_identifier: string;
   timeline: number;
   lsn: string | null;
+  replayed: string | null;
+  received: string | null;
   history: string | null;
   timeline_age_ms: string | null;
   is_replay_paused: boolean | null;
@@ -82,6 +85,8 @@ function toFacts(node: number, row: Row): NodeFacts {
     isInRecovery: row.is_in_recovery,
     systemIdentifier: row.system_identifier,
     position: row.lsn === null ? null : { timeline: row.timeline, lsn: row.lsn },
+    replayedLsn: row.replayed,
+    receivedLsn: row.received,
     history: (row.history === null ? [] : parseTimelineHistory(row.history)) ?? [],
     timelineAgeMs: numberOrNull(row.timeline_age_ms),
     isReplayPaused: row.is_replay_paused,
@@ -108,6 +113,8 @@ export function silentNode(node: number, sql: SqlAnswer, sqlSeen: string): NodeF
     isInRecovery: null,
     systemIdentifier: null,
     position: null,
+    replayedLsn: null,
+    receivedLsn: null,
     history: [],
     timelineAgeMs: null,
     isReplayPaused: null,

@@ -72,6 +72,8 @@ describe('while nothing is changed', () => {
         sql: 'answered',
         isInRecovery: true,
         position: { timeline: 1, lsn },
+        replayedLsn: lsn,
+        receivedLsn: lsn,
         isReplayPaused: false,
         systemIdentifier: own(facts).systemIdentifier,
         walReceiver: { isStreaming: true, host, port, timeline: 1 },

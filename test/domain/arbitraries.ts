@@ -90,6 +90,8 @@ function nodeFacts(node: number): fc.Arbitrary<NodeFacts> {
       synchronousStandbyNames: setting,
       walReceiver: fc.option(receiver),
       host: fc.option(host),
+      replayedLsn: often<string | null>(lsn, fc.constant(null)),
+      receivedLsn: often<string | null>(lsn, fc.constant(null)),
     })
     .map(({ answer, branch: { position: at, history }, hasPosition, ...rest }) => ({
       node,

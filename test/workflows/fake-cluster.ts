@@ -188,6 +188,8 @@ function node(id: number, facts: Partial<NodeFacts>): NodeFacts {
     isInRecovery: null,
     systemIdentifier,
     position: null,
+    replayedLsn: null,
+    receivedLsn: null,
     history: [],
     timelineAgeMs: null,
     isReplayPaused: null,
@@ -211,6 +213,8 @@ export function standbyNode(id: number, upstream: number, timeline = 1, position
     sqlSeen: 'standby',
     isInRecovery: true,
     position: { timeline, lsn: position },
+    replayedLsn: position,
+    receivedLsn: position,
     history: ends(timeline),
     walReceiver: { isStreaming: true, host: hostOf(upstream), port: 5432, timeline, lastMessageAgeMs: null },
   });
