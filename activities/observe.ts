@@ -1,8 +1,10 @@
 // Measures every node and every pgpool at once, within one bound. A silent node is a fact, not an error.
 
 import { type ClusterConfiguration, findNode, type NodeConfiguration } from '../domain/cluster';
+import { findHeir } from '../domain/rival-primaries';
 import { suspectPrimary } from '../domain/suspect';
 import {
+  answeringStandbys,
   factsOf,
   type Facts,
   type NodeFacts,
@@ -13,7 +15,7 @@ import {
 import { messageOf } from './io/failures';
 import { probeFrom, readHostFacts } from './io/host-facts';
 import { readNodeFacts } from './io/node-facts';
-import { readNodeInfo } from './io/pcp';
+import { PcpFailure, readNodeInfo } from './io/pcp';
 import type { Tools } from './io/tools';
 
 export interface ObserveInput {
@@ -76,14 +78,35 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
   const isSilent = suspect && factsOf(direct, suspect.id)?.sql === 'silent';
   const probe = (node: NodeConfiguration): Promise<ProbeFacts[]> =>
     (isSilent && node === suspect && early.probes) || probeFromOthers(tools, configuration, node);
+  const isSettled = writableNodes(direct).length > 0 || (about !== undefined && isProvenDead(direct, about.id));
   // A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time.
-  if (writableNodes(direct).length > 0 || (about && isProvenDead(direct, about.id)))
-    return { configuration, facts: direct };
+  if (isSettled && !isClaimed(direct))
+    return { configuration, facts: await explainPauses(direct, configuration, lookAt) };
   const [probes, pgpools] = await Promise.all([
-    about && needsProbes(direct, about.id) ? probe(about) : [],
+    !isSettled && about && needsProbes(direct, about.id) ? probe(about) : [],
     (isSilent && early.pgpools) || readPgpools(configuration),
   ]);
-  return { configuration, facts: { ...direct, probes, pgpools } };
+  return { configuration, facts: await explainPauses({ ...direct, probes, pgpools }, configuration, lookAt) };
+}
+
+/** More than one node may be the primary: who is served tells them apart. */
+function isClaimed(facts: Facts): boolean {
+  const writable = writableNodes(facts);
+  return writable.length > 1 || writable.some((entry) => findHeir(entry, answeringStandbys(facts)) !== undefined);
+}
+
+/** Whether PostgreSQL paused the replay of a possible candidate by itself, and why, is written in that node's control file only. */
+async function explainPauses(
+  facts: Facts,
+  { nodes }: ClusterConfiguration,
+  lookAt: (node: NodeConfiguration) => ReturnType<typeof readHostFacts>,
+): Promise<Facts> {
+  if (writableNodes(facts).length > 0 || !facts.nodes.some(({ isReplayPaused }) => isReplayPaused)) return facts;
+  const explained = facts.nodes.map(async (entry) => {
+    const node = entry.isReplayPaused ? nodes.find(({ id }) => id === entry.node) : undefined;
+    return node ? { ...entry, host: await lookAt(node) } : entry;
+  });
+  return { ...facts, nodes: await Promise.all(explained) };
 }
 
 function isProvenDead(facts: Facts, node: number): boolean {
@@ -106,23 +129,29 @@ async function probeFromOthers(
   return await Promise.all(others.map((from) => probeFrom(tools, configuration, from, about, boundMs)));
 }
 
+/** What a pgpool itself, or its host, has said. */
+const answers: readonly string[] = ['refused', 'authentication', 'rejected', 'protocol'];
+
 async function readPgpools(configuration: ClusterConfiguration): Promise<PgpoolFacts[]> {
   return await Promise.all(
     configuration.pgpool.map(async (pgpool): Promise<PgpoolFacts> => {
       const seen: string[] = [];
+      let isReached = false;
       const nodes = await Promise.all(
         // Asked one by one: with one dead host "all nodes" takes 10 s (measured), a single one 20 ms.
         configuration.nodes.map(async ({ id }) => {
           try {
             const info = await readNodeInfo(pgpool, id, { timeoutMs: boundMs });
+            isReached = true;
             return [{ node: id, status: info.status, role: info.role, liveStatus: info.pgStatus }];
           } catch (error) {
             seen.push(messageOf(error));
+            isReached ||= error instanceof PcpFailure && answers.includes(error.kind);
             return [];
           }
         }),
       );
-      return { pgpool: pgpool.name, nodes: nodes.flat(), seen: [...new Set(seen)].join('; ') };
+      return { pgpool: pgpool.name, nodes: nodes.flat(), isReached, seen: [...new Set(seen)].join('; ') };
     }),
   );
 }

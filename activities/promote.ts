@@ -1,12 +1,15 @@
 // Ends recovery on the candidate: look again, act, prove. Success = out of recovery and on a newer timeline.
 
-import { heartbeat } from '@temporalio/activity';
+import { activityInfo, CancelledFailure } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
-import { comparePosition, type WalPosition } from '../domain/wal';
+import { comparePosition, type TimelineEnd, type WalPosition } from '../domain/wal';
 import type { NodeFacts } from '../domain/witness';
-import { failure, messageOf } from './io/failures';
+import { confirmPromotion } from './io/confirm-promotion';
+import { failure, withDetails } from './io/failures';
 import { readNodeFacts } from './io/node-facts';
 import { type NodeLock, withNodeLock } from './io/node-lock';
+import { quoteLiteral } from './io/postgres';
+import type { HoldUpKind } from './io/promotion-progress';
 import { alterSystem } from './io/settings';
 import { sqlTarget, type Tools } from './io/tools';
 
@@ -18,8 +21,24 @@ export interface PromoteInput {
   readonly systemIdentifier: string;
   /** Written before the promotion, so that the first commit does not wait for a standby that is gone. */
   readonly synchronousStandbyNames: string;
-  /** Fenced with proof, or known to be unreachable: not asked again. */
+  /** Fenced with proof, or silent: not asked again. */
   readonly formerPrimary: number | null;
+  /** Nodes that hold more WAL than the candidate: the plan knew that. */
+  readonly passedOver: readonly number[];
+  /** Timelines of branches that the candidate does not know: their numbers are not given a second time. */
+  readonly reserved: readonly { readonly timeline: number; readonly history: readonly TimelineEnd[] }[];
+  /** Whether a paused replay may be resumed: not where PostgreSQL paused it, because that would end the server. */
+  readonly mayResume: boolean;
+  /** Nobody else could be promoted: queries on it that block its replay may be ended. */
+  readonly isOnlyCandidate: boolean;
+}
+
+/** In the failure's details. */
+export interface PromoteFailure {
+  /** pg_promote was sent, or may have been, by an attempt that died. */
+  readonly isTold: boolean;
+  /** Why a candidate that was told is not out of recovery; null = nothing shows it. */
+  readonly holdUp: HoldUpKind | null;
 }
 
 export interface PromoteResult {
@@ -34,11 +53,10 @@ const actMs = 2000;
 /** What holds the lock longer is no follow that has just been cancelled: the plan is made anew. */
 const lockMs = 3000;
 const promotionMs = 20_000;
-/** A candidate that says nothing for so long while it promotes is given up for the next one. */
-const silenceMs = 3000;
 
 /**
- * Under the candidate's lock if its host answers over ssh.
+ * Under the candidate's lock if its host answers over ssh. Every failure has a PromoteFailure in its details; one that came before pg_promote was sent is not
+ * retried: the plan is made anew.
  * @throws WorldChanged when another node accepts writes or holds more WAL; Unproven when the promotion is not seen in time;
  * Unreachable when the candidate does not answer or another act holds it
  */
@@ -48,11 +66,24 @@ export async function promote(tools: Tools, input: PromoteInput): Promise<Promot
   const deadline = Date.now() + promotionMs;
   const look = (): Promise<World> => readWorld(tools, input, deadline);
   const looking = look();
-  return await withNodeLock(
-    tools,
-    { configuration, node, waitMs: lockMs, timeoutMs: promotionMs, isRequired: false },
-    async (lock) => promoteLocked(tools, input, lock, await (lock.waitedMs < readMs ? looking : look())),
-  );
+  // An attempt before this one may have died after it had sent it.
+  const order: Order = { isTold: activityInfo().attempt > 1, holdUp: null };
+  try {
+    return await withNodeLock(
+      tools,
+      { configuration, node, waitMs: lockMs, timeoutMs: promotionMs, isRequired: false },
+      async (lock) => promoteLocked(tools, input, lock, await (lock.waitedMs < readMs ? looking : look()), order),
+    );
+  } catch (error) {
+    if (error instanceof CancelledFailure) throw error;
+    throw withDetails(error, { isTold: order.isTold, holdUp: order.holdUp } satisfies PromoteFailure, !order.isTold);
+  }
+}
+
+/** What has become of the order to promote. */
+interface Order {
+  isTold: boolean;
+  holdUp: HoldUpKind | null;
 }
 
 interface World {
@@ -77,6 +108,7 @@ async function promoteLocked(
   input: PromoteInput,
   lock: NodeLock,
   { nodes, deadline, candidateDeadline }: World,
+  order: Order,
 ): Promise<PromoteResult> {
   const { candidate } = input;
   const own = nodes.find((entry) => entry.node === candidate);
@@ -93,16 +125,31 @@ async function promoteLocked(
   }
   await prepare(tools, input, lock, own);
   lock.confirm();
+  await sendPromote(tools, input, candidateDeadline, order);
+  const confirmed = await confirmPromotion(tools, input, {
+    oldTimeline: own.position.timeline,
+    deadline,
+    onHoldUp: (holdUp) => {
+      order.holdUp = holdUp.kind;
+    },
+  });
+  return { changed: true, ...confirmed };
+}
+
+async function sendPromote(tools: Tools, input: PromoteInput, candidateDeadline: number, order: Order): Promise<void> {
+  const wasTold = order.isTold;
+  // Also if no answer comes: it may have been sent.
+  order.isTold = true;
   // The node's own clock decides, in the statement that acts: an attempt that slept must not promote.
-  const rows = await run<{ promoted: boolean }>(
+  const [row] = await run<{ promoted: boolean | null }>(
     tools,
     input,
     `select case when clock_timestamp() < to_timestamp($1) then pg_promote(false) end as promoted`,
     [candidateDeadline],
   );
-  if (rows[0]?.promoted !== true)
-    throw failure('unproven', `pg_promote on node ${String(candidate)} did not start the promotion`);
-  return await confirmPromotion(tools, input, own.position.timeline, deadline);
+  if (row?.promoted === true) return;
+  if (row?.promoted === null) order.isTold = wasTold;
+  throw failure('unproven', `pg_promote on node ${input.candidate} did not start the promotion`);
 }
 
 function refuseChangedWorld(input: PromoteInput, own: NodeFacts, nodes: readonly NodeFacts[]): void {
@@ -115,6 +162,7 @@ function refuseChangedWorld(input: PromoteInput, own: NodeFacts, nodes: readonly
       throw failure('worldChanged', `node ${String(other.node)} accepts writes: ${name} is not promoted`);
     if (
       own.isInRecovery &&
+      !input.passedOver.includes(other.node) &&
       other.position &&
       own.position &&
       other.systemIdentifier === own.systemIdentifier &&
@@ -136,53 +184,38 @@ function refuseChangedWorld(input: PromoteInput, own: NodeFacts, nodes: readonly
 async function prepare(tools: Tools, input: PromoteInput, { confirm }: NodeLock, own: NodeFacts): Promise<void> {
   const { configuration, candidate, synchronousStandbyNames: value } = input;
   confirm();
+  if (own.isReplayPaused && !input.mayResume) {
+    throw failure(
+      'unreachable',
+      `replay of node ${candidate} is paused and its host cannot say why: unless a setting of it is too small, resume it (select pg_wal_replay_resume())`,
+    );
+  }
   if (own.isReplayPaused) await run(tools, input, 'select pg_wal_replay_resume()');
+  for (const reserved of input.reserved) await reserveTimeline(tools, input, reserved);
   if (own.synchronousStandbyNames === value) return;
   const target = sqlTarget(configuration, getNode(configuration, candidate));
   await alterSystem(tools, target, { name: 'synchronous_standby_names', value }, { timeoutMs: actMs, confirm });
 }
 
-async function confirmPromotion(
+/**
+ * PostgreSQL gives a promotion the first number after its own for which it finds no history file (timeline.c, findNewestTimeLine). With the other branch's file in its
+ * pg_wal the number is not used twice; a file of a branch that is not its own future changes nothing else (xlogrecovery.c, rescanLatestTimeLine).
+ */
+async function reserveTimeline(
   tools: Tools,
   input: PromoteInput,
-  oldTimeline: number,
-  deadline: number,
-): Promise<PromoteResult> {
-  const { candidate } = input;
-  let seen = 'still in recovery';
-  let lastAnswer = Date.now();
-  let giveUpAt = deadline;
-  let replayed: string | null = null;
-  while (Date.now() < giveUpAt && Date.now() - lastAnswer < silenceMs) {
-    heartbeat(seen);
-    try {
-      const [row] = await run<{ timeline: number | null; replayed: string | null }>(
-        tools,
-        input,
-        `select case when not pg_is_in_recovery() then ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline,
-           pg_last_wal_replay_lsn()::text as replayed`,
-      );
-      lastAnswer = Date.now();
-      // What it received is replayed first, which may take minutes: no reason to throw it away while it advances.
-      if (row?.replayed !== replayed) giveUpAt = Math.max(deadline, lastAnswer + promotionMs);
-      replayed = row?.replayed ?? null;
-      const timeline = row?.timeline ?? null;
-      if (timeline !== null && timeline > oldTimeline) {
-        return {
-          changed: true,
-          timeline,
-          line: `node ${String(candidate)} accepts writes on timeline ${String(timeline)}`,
-        };
-      }
-    } catch (error) {
-      seen = messageOf(error);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  throw failure(
-    'unproven',
-    `node ${String(candidate)} was told to promote but is not proven to accept writes on a newer timeline: ${seen}`,
+  { timeline, history }: PromoteInput['reserved'][number],
+): Promise<void> {
+  const path = `pg_wal/${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`;
+  const [row] = await run<{ is_there: boolean; directory: string }>(
+    tools,
+    input,
+    `select pg_stat_file($1, true) is not null as is_there, current_setting('data_directory') as directory`,
+    [path],
   );
+  if (!row || row.is_there || history.length === 0) return;
+  const lines = history.map((end) => `(${end.timeline}, ${quoteLiteral(end.endLsn)}, 'another branch')`);
+  await run(tools, input, `copy (values ${lines.join(', ')}) to ${quoteLiteral(`${row.directory}/${path}`)}`);
 }
 
 async function readDeadline(tools: Tools, input: PromoteInput, deadline: number): Promise<number> {

@@ -1,12 +1,15 @@
 // Tells the cluster's incident that a node answers again; opens one if none is open.
 
 import { Context } from '@temporalio/activity';
+import type { OpenedTimeline } from '../domain/wal';
 import type { Tools } from './io/tools';
 
 export interface SignalIncidentInput {
   readonly cluster: string;
   readonly node: number;
   readonly eventId: string;
+  /** See ClusterEvent. */
+  readonly opened: readonly OpenedTimeline[];
 }
 
 /** The event's id comes from the workflow's run, so a second attempt is the same event. */
@@ -20,5 +23,6 @@ export async function signalIncident(tools: Tools, input: SignalIncidentInput): 
     mainNode: null,
     oldPrimary: null,
     at,
+    opened: input.opened,
   });
 }

@@ -1,5 +1,7 @@
 // What pgpool's hooks, people and await tell an incident. Everything in an event is a hint: facts decide.
 
+import type { OpenedTimeline } from './wal';
+
 export type EventKind = 'failover' | 'follow' | 'returned' | 'rejoin';
 
 export interface ClusterEvent {
@@ -14,6 +16,8 @@ export interface ClusterEvent {
   readonly oldPrimary: number | null;
   /** ISO time at the sender. */
   readonly at: string;
+  /** Of a node that returned: the promotions of ours that it missed. No hint but our own word, passed on by the one who waited for it. */
+  readonly opened?: readonly OpenedTimeline[];
 }
 
 /** A failed parse says what was wrong; nothing is ever thrown. */
@@ -47,10 +51,24 @@ export function parseEvent(value: unknown): ParsedEvent {
     }
   }
   const { node, mainNode, oldPrimary } = fields as Record<string, number | null>;
-  return {
-    event: { eventId, kind, node: node ?? null, mainNode: mainNode ?? null, oldPrimary: oldPrimary ?? null, at },
-  };
+  const { opened } = fields;
+  if (opened !== undefined && !isOpened(opened))
+    return { error: `event.opened must be a list of {node, timeline}, not ${printable(opened)}` };
+  const numbers = { node: node ?? null, mainNode: mainNode ?? null, oldPrimary: oldPrimary ?? null };
+  return { event: { eventId, kind, ...numbers, at, ...(opened && { opened }) } };
 }
+
+function isOpened(value: unknown): value is OpenedTimeline[] {
+  const isEntry = (entry: unknown): boolean => {
+    const { node, timeline } = (entry ?? {}) as Partial<OpenedTimeline>;
+    return (
+      node !== null && isNodeId(node) && typeof timeline === 'number' && Number.isInteger(timeline) && timeline > 0
+    );
+  };
+  return Array.isArray(value) && value.length <= mostOpened && value.every(isEntry);
+}
+
+const mostOpened = 100;
 
 function isNodeId(value: unknown): boolean {
   return (

@@ -1,24 +1,34 @@
 // From facts to the decision of an incident: pure, no clock, no I/O. The event's numbers are hints; evidence decides.
 
 import { type ClusterConfiguration, findNode, getNode } from './cluster';
-import { chooseCandidate } from './candidate';
+import { type Candidate, chooseCandidate, type NotTold } from './candidate';
 import { type ReasonCode } from './outcome';
 import { planWithTwoPrimaries, refuseStalePrimary } from './rival-primaries';
+import { planInsteadOfPromotion } from './lost-primary';
+import { describeCutOff } from './reach';
 import { suspectPrimary } from './suspect';
-import type { WalPosition } from './wal';
-import { factsOf, type Facts, judgePrimary, type PrimaryJudgement, type PrimaryState, writableNodes } from './witness';
+import type { OpenedTimeline, WalPosition } from './wal';
+import { judgePrimary, type PrimaryJudgement, type PrimaryState } from './primary-state';
+import { answeringStandbys, factsOf, type Facts, writableNodes } from './witness';
 
 export interface FailoverRequest {
   /** pgpool's %d, or the node that returned. */
   readonly failedNode: number | null;
   /** pgpool's %P. */
   readonly oldPrimary: number | null;
-  /** Candidates that were tried and fenced in this incident. */
+  /** The node that a person wants back: nobody else is stopped for it. */
+  readonly rejoin: number | null;
+  /** Candidates that were told to promote, failed and are stopped. */
   readonly excluded: readonly number[];
+  readonly notTold: readonly NotTold[];
+  /** Told to promote and not known to be stopped since: believed before any other. */
+  readonly told: readonly number[];
   /** The recovering primary has had crashRecoveryMs already. */
   readonly hasWaited: boolean;
   /** The witnesses contradicted each other in this decision already. */
   readonly hasLookedAgain: boolean;
+  /** Its port was closed, and its host could not be looked at, some seconds ago already. */
+  readonly hasBeenClosed: boolean;
   readonly sinceEventMs: number;
   /** Set after the fence: the set in force on the old primary, read from its files; null when unreadable. */
   readonly formerSynchronousStandbyNames: string | null;
@@ -28,17 +38,23 @@ export interface FailoverRequest {
   readonly fenceTried: number | null;
   /** WAL that failed candidates held. */
   readonly known: readonly WalPosition[];
+  readonly opened: readonly OpenedTimeline[];
 }
 
 export type FailoverPlan =
   | {
       readonly action: 'promote';
       readonly candidate: number;
+      readonly position: WalPosition;
       /** The node to fence first; null when no node was ever known as the primary. */
       readonly formerPrimary: number | null;
       readonly state: PrimaryState;
+      /** Without a proven fence nobody may be promoted. */
+      readonly needsFence: boolean;
       /** Behind the most that anybody reachable holds; null = unknown. */
       readonly lagBytes: number | null;
+      readonly passedOver: Candidate['passedOver'];
+      readonly reserved: Candidate['reserved'];
       readonly line: string;
     }
   | {
@@ -50,7 +66,7 @@ export type FailoverPlan =
     }
   | { readonly action: 'wait'; readonly node: number; readonly line: string }
   /** One look lasts up to two seconds, in which a frozen node may thaw or a network heal: the next look is of one mind. */
-  | { readonly action: 'look-again'; readonly node: number; readonly line: string }
+  | { readonly action: 'look-again'; readonly node: number; readonly afterMs: number; readonly line: string }
   /** A former primary that came back writable beside its successor: every write that it takes will be lost. */
   | { readonly action: 'fence'; readonly node: number; readonly line: string }
   | { readonly action: 'refuse'; readonly reason: ReasonCode; readonly line: string };
@@ -70,17 +86,14 @@ export function planFailover(
     }
   }
   const writable = writableNodes(facts);
-  if (writable.length > 1) return planWithTwoPrimaries(writable, request);
+  if (writable.length > 1) return planWithTwoPrimaries(configuration, facts, writable, request);
   const [living] = writable;
-  if (living) return refuseStalePrimary(facts, living, request) ?? planWithLivingPrimary(facts, living.node, request);
-
-  const suspect = suspectPrimary(configuration, facts, request);
-  if (suspect === null) {
-    return refuse(
-      'primary-unknown',
-      'no node accepts writes and no evidence names the former primary: start the right node by hand',
-    );
+  if (living) {
+    const stale = refuseStalePrimary(configuration, facts, living, request);
+    return stale ?? planWithLivingPrimary(facts, living.node, request);
   }
+  const suspect = suspectPrimary(configuration, facts, request);
+  if (suspect === null) return planWithStandbysOnly(configuration, facts, request);
   const { host, port } = getNode(configuration, suspect);
   const judgement = judgePrimary(facts, suspect, { host, port }, request.sinceEventMs);
   return planWithoutPrimary(configuration, facts, request, suspect, judgement);
@@ -115,6 +128,40 @@ function planWithLivingPrimary(facts: Facts, primary: number, request: FailoverR
   return { action: 'keep', primary, reason: 'primary-working', line: `node ${String(primary)} works as the primary` };
 }
 
+/**
+ * Every configured node answers as a standby. If a fence of ours made one so, the failover behind it did not end, and nothing is lost by promoting the one with the
+ * most WAL, the former primary included. A cluster that follows another one has no primary of its own.
+ */
+function planWithStandbysOnly(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+): FailoverPlan {
+  const standbys = answeringStandbys(facts);
+  const abroad = standbys.find(({ upstream, walReceiver }) =>
+    [upstream, walReceiver].some((address) => isAbroad(configuration, address)),
+  );
+  const fenced = standbys.find(({ fenceMark }) => fenceMark === 'before-promotion' || fenceMark === 'after-return');
+  if (standbys.length < configuration.nodes.length || abroad || !fenced) {
+    const why = abroad
+      ? `node ${abroad.node} follows a host outside the cluster file`
+      : 'no evidence names the former primary';
+    return refuse('primary-unknown', `no node accepts writes and ${why}: start the right node by hand`);
+  }
+  const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: null });
+  if ('refusal' in choice) return refuse(choice.refusal, choice.line);
+  const line = `every node is a standby and node ${fenced.node} was fenced: ${choice.line}`;
+  return { action: 'promote', ...choice, formerPrimary: null, state: 'dead', needsFence: false, line };
+}
+
+function isAbroad(
+  { nodes }: ClusterConfiguration,
+  address: { readonly host: string | null; readonly port: number | null } | null,
+): boolean {
+  if (!address?.host) return false;
+  return !nodes.some(({ host, port }) => host === address.host && port === (address.port ?? port));
+}
+
 function planWithoutPrimary(
   configuration: ClusterConfiguration,
   facts: Facts,
@@ -127,78 +174,10 @@ function planWithoutPrimary(
   if (instead) return instead;
   const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: suspect });
   if ('refusal' in choice) return refuse(choice.refusal, choice.line);
-  return {
-    action: 'promote',
-    candidate: choice.candidate,
-    formerPrimary: suspect,
-    state: isFenced ? 'dead' : judgement.state,
-    lagBytes: choice.lagBytes,
-    line: choice.line,
-  };
-}
-
-/** What the state of a primary that is not fenced forbids, or asks for first; null when it must be replaced. */
-function planInsteadOfPromotion(
-  configuration: ClusterConfiguration,
-  facts: Facts,
-  request: FailoverRequest,
-  suspect: number,
-  { state, witnesses }: PrimaryJudgement,
-): FailoverPlan | null {
-  const name = `node ${String(suspect)}`;
-  switch (state) {
-    case 'working': {
-      // A probe from a standby's host got an answer that the worker did not: our own path is at fault.
-      const line = `${name} answers queries from another host: kept`;
-      return { action: 'keep', primary: suspect, reason: 'primary-kept', line };
-    }
-    case 'recovering': {
-      if (request.hasWaited) return null;
-      const line = `${name} is starting, stopping or in crash recovery: given ${String(configuration.policy.crashRecoveryMs)} ms`;
-      return { action: 'wait', node: suspect, line };
-    }
-    case 'rejecting':
-      return refuse(
-        'primary-rejects-queries',
-        `${name} answers but rejects queries (${factsOf(facts, suspect)?.sqlSeen ?? 'no detail'}): mend that, nothing is promoted`,
-      );
-    case 'unknown': {
-      const alive = witnesses.filter((witness) => witness.answer === 'alive');
-      const heard = alive.map((witness) => `${witness.from} (${witness.seen})`).join(' and ');
-      const others = heard ? `but ${heard} heard from it` : 'and nobody else could ask';
-      const seen = `${name} does not answer the worker, ${others}`;
-      if (heard && !request.hasLookedAgain)
-        return { action: 'look-again', node: suspect, line: `${seen}: looked at again at once` };
-      return refuse('primary-unreachable', `${seen}, which is no proof that it is dead: check its network`);
-    }
-    case 'unreachable':
-      return refuseUnreachable(configuration, facts, name);
-    case 'hung':
-    case 'dead':
-      return null;
-  }
-}
-
-function refuseUnreachable(configuration: ClusterConfiguration, facts: Facts, name: string): FailoverPlan | null {
-  if (configuration.policy.unreachableHost === 'park') {
-    return refuse(
-      'primary-unreachable',
-      `${name} is unreachable from two hosts and policy.unreachableHost is park: a person decides`,
-    );
-  }
-  if (isTooSoon(configuration, facts)) {
-    return refuse(
-      'too-soon',
-      `${name} is only unreachable, not proven dead, and the last promotion was less than ${String(configuration.policy.minimumIntervalMs)} ms ago`,
-    );
-  }
-  return null;
-}
-
-function isTooSoon(configuration: ClusterConfiguration, facts: Facts): boolean {
-  return facts.nodes.some(
-    (entry) => entry.timelineAgeMs !== null && entry.timelineAgeMs < configuration.policy.minimumIntervalMs,
-  );
+  const isSilent = judgement.state === 'unreachable' || judgement.state === 'closed';
+  const needsFence = !isFenced && isSilent && describeCutOff(configuration, facts, suspect) !== null;
+  const state = isFenced ? 'dead' : judgement.state;
+  return { action: 'promote', ...choice, formerPrimary: suspect, state, needsFence };
 }
 
 function refuse(reason: ReasonCode, line: string): FailoverPlan {

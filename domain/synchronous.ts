@@ -31,27 +31,43 @@ function splitNames(text: string): string[] | null {
   return names;
 }
 
+export interface CommitQuestion {
+  /** synchronous_standby_names of the former primary; null = unreadable. */
+  readonly inForce: string | null;
+  /** The standbys' own values of it: not in force there, and perhaps old. */
+  readonly copies: readonly { readonly node: number; readonly names: string }[];
+  /** Standbys that answer and are not ahead of the candidate. */
+  readonly reachable: readonly number[];
+  readonly formerPrimary: number | null;
+}
+
 /**
- * Do `reachable` standbys, none of them ahead of the candidate, hold the last acknowledged commit for certain? Null = yes, else the sentence that says why not.
- * The set in force is the former primary's own if readable, and the cluster file's; the stricter wins.
+ * Do the reachable standbys hold the last acknowledged commit for certain? Null = yes, else the sentence that says why not. Where the set in force is
+ * unknown, the policy's and every copy must be satisfied.
  */
 export function hasLastCommit(
   configuration: ClusterConfiguration,
-  formerSetting: string | null,
-  reachable: readonly number[],
-  formerPrimary: number | null,
+  { inForce, copies, reachable, formerPrimary }: CommitQuestion,
 ): string | null {
   const standbys = configuration.nodes.filter((node) => node.id !== formerPrimary);
   const allNames = standbys.map((node) => node.applicationName);
   const formerName = configuration.nodes.find((node) => node.id === formerPrimary)?.applicationName.toLowerCase();
-  const sets: { set: SynchronousSet; source: string }[] = [
-    { set: { required: configuration.policy.synchronous.standbys, names: allNames }, source: 'policy.synchronous' },
-  ];
-  if (formerSetting !== null) {
-    const set = parseSynchronousStandbyNames(formerSetting);
-    // Unreadable text must not pass as "asynchronous".
-    sets.push({ set: set ?? { required: 1, names: allNames }, source: `synchronous_standby_names '${formerSetting}'` });
-  }
+  // Unreadable text must not pass as "asynchronous".
+  const parse = (text: string): SynchronousSet =>
+    parseSynchronousStandbyNames(text) ?? { required: 1, names: allNames };
+  const sets =
+    inForce !== null
+      ? [{ set: parse(inForce), source: `synchronous_standby_names '${inForce}'` }]
+      : [
+          {
+            set: { required: configuration.policy.synchronous.standbys, names: allNames },
+            source: 'policy.synchronous',
+          },
+          ...copies.map(({ node, names }) => ({
+            set: parse(names),
+            source: `synchronous_standby_names '${names}' (node ${node}'s copy)`,
+          })),
+        ];
   for (const { set, source } of sets) {
     // PostgreSQL compares names without case (syncrep.c, SyncRepGetStandbyPriority); a primary never confirms to itself,
     // and a listed standby that the cluster file does not know may hold a commit as well.
@@ -61,7 +77,7 @@ export function hasLastCommit(
       (node) => reachable.includes(node.id) && members.has(node.applicationName.toLowerCase()),
     ).length;
     if (set.required > 0 && members.size > 0 && asked + set.required <= members.size) {
-      return `${String(asked)} of the ${String(members.size)} standbys of ${source} answer without being ahead of the candidate: the last acknowledged commit may be on another one; bring it back`;
+      return `${asked} of the ${members.size} standbys of ${source} answer without being ahead of the candidate: the last acknowledged commit may be on another one; bring it back`;
     }
   }
   return null;

@@ -56,6 +56,12 @@ export function parseTimelineHistory(text: string): TimelineEnd[] | null {
   return ends;
 }
 
+/** A timeline that a promotion of ours opened. */
+export interface OpenedTimeline {
+  readonly node: number;
+  readonly timeline: number;
+}
+
 /** A timeline, and those that it came from, oldest first. */
 export interface Ancestry {
   readonly timeline: number;

@@ -1,5 +1,4 @@
-// Facts: what was measured, at a time, including "unknown"; and what the witnesses among them say about a primary.
-// A silent node is a fact, not an error.
+// Facts: what was measured, at a time, including "unknown". A silent node is a fact, not an error.
 
 import type { FenceMark } from './rebuild';
 import type { TimelineEnd, WalPosition } from './wal';
@@ -23,12 +22,24 @@ export interface HostFacts {
   readonly hasDataDirectory: boolean | null;
   readonly hasStandbySignal: boolean | null;
   readonly fenceMark: FenceMark | null;
+  /** The newest timeline of which pg_wal holds a segment: the control file may name an older one until a checkpoint has ended. */
+  readonly walTimeline: number | null;
+  /** From its files while processes of it are there; null when unreadable or not asked. */
+  readonly synchronousStandbyNames: string | null;
+  /** While it runs as a standby: what its control file says that the primary has set, by setting. */
+  readonly neededSettings: Readonly<Record<string, number>> | null;
   /** From pg_controldata while no process runs. */
   readonly controlFile: {
     readonly state: string;
     readonly systemIdentifier: string;
     readonly checkpoint: WalPosition;
   } | null;
+}
+
+/** Of a node's PostgreSQL. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
 }
 
 export interface WalReceiverFacts {
@@ -56,8 +67,19 @@ export interface NodeFacts {
   /** Since this timeline's history file appeared here, that is since the last promotion; null on timeline 1. */
   readonly timelineAgeMs: number | null;
   readonly isReplayPaused: boolean | null;
+  /** A standby's recovery_min_apply_delay; null = no standby. */
+  readonly applyDelayMs: number | null;
+  /** While replay is paused: its own values of the settings that must be at least the primary's, by setting. */
+  readonly ownSettings: Readonly<Record<string, number>> | null;
+  /** What a fence of ours left in standby.signal; null = no standby, or unreadable. */
+  readonly fenceMark: FenceMark | null;
   readonly synchronousStandbyNames: string | null;
   readonly walReceiver: WalReceiverFacts | null;
+  /** Where a standby's primary_conninfo leads; null = nowhere, or no standby. */
+  readonly upstream: Address | null;
+  /** Who uses a node that accepts writes: sessions of clients but ours, and standbys that stream from it; null = no primary. */
+  readonly clients: number | null;
+  readonly followers: number | null;
   /** Null when there was no need to look: SQL had answered. */
   readonly host: HostFacts | null;
 }
@@ -67,6 +89,8 @@ export interface ProbeFacts {
   readonly from: number;
   readonly about: number;
   readonly answer: SqlAnswer | 'unknown';
+  /** Of a node that answered; else null. */
+  readonly isInRecovery: boolean | null;
   readonly seen: string;
 }
 
@@ -81,6 +105,8 @@ export interface PgpoolNodeFacts {
 export interface PgpoolFacts {
   readonly pgpool: string;
   readonly nodes: readonly PgpoolNodeFacts[];
+  /** It gave any answer over PCP, be it an error. */
+  readonly isReached: boolean;
   /** Empty when every node was answered for. */
   readonly seen: string;
 }
@@ -90,28 +116,6 @@ export interface Facts {
   readonly nodes: readonly NodeFacts[];
   readonly probes: readonly ProbeFacts[];
   readonly pgpools: readonly PgpoolFacts[];
-}
-
-export type WitnessAnswer = 'alive' | 'dead' | 'unknown';
-
-export interface Witness {
-  readonly from: string;
-  readonly answer: WitnessAnswer;
-  readonly seen: string;
-}
-
-/** working: leave it alone; recovering: give it time; hung and dead: fence; the rest: no evidence either way. */
-export type PrimaryState = 'working' | 'recovering' | 'hung' | 'dead' | 'unreachable' | 'rejecting' | 'unknown';
-
-export interface PrimaryJudgement {
-  readonly state: PrimaryState;
-  readonly witnesses: readonly Witness[];
-}
-
-/** Of a node's PostgreSQL. */
-interface Address {
-  readonly host: string;
-  readonly port: number;
 }
 
 export function factsOf(facts: Facts, node: number): NodeFacts | undefined {
@@ -131,92 +135,4 @@ export function writableNodes({ nodes }: Pick<Facts, 'nodes'>): NodeFacts[] {
 /** Nodes that answered a query and are in recovery. */
 export function answeringStandbys(facts: Facts): NodeFacts[] {
   return facts.nodes.filter((entry) => entry.sql === 'answered' && entry.isInRecovery === true);
-}
-
-/**
- * Is this node still working as the primary? Alive = a read-only query answered now, from anywhere.
- * @param sinceEventMs age of the event: only a WAL message younger than that is a sign of life
- */
-export function judgePrimary(facts: Facts, node: number, address: Address, sinceEventMs: number): PrimaryJudgement {
-  const own = factsOf(facts, node);
-  const probes = facts.probes.filter((probe) => probe.about === node);
-  const receivers = facts.nodes.filter((entry) => receivesFrom(entry, address));
-  const witnesses: Witness[] = [
-    {
-      from: 'worker, SQL',
-      answer: sqlWitness(own?.sql ?? 'silent', isHostAnswering(own)),
-      seen: own?.sqlSeen ?? 'not asked',
-    },
-    ...(own?.host
-      ? [
-          {
-            from: 'worker, ssh',
-            answer: processWitness(own.host),
-            seen: `${own.host.seen}; processes: ${own.host.processes}`,
-          },
-        ]
-      : []),
-    ...probes.map((probe) => ({
-      from: `node ${String(probe.from)}, SQL`,
-      answer: probe.answer === 'unknown' ? ('unknown' as const) : sqlWitness(probe.answer, probe.answer === 'refused'),
-      seen: probe.seen,
-    })),
-    ...receivers.map((entry) => {
-      const age = entry.walReceiver?.lastMessageAgeMs ?? null;
-      const isFresh = age !== null && age < sinceEventMs;
-      return {
-        from: `node ${String(entry.node)}, WAL receiver`,
-        answer: isFresh ? ('alive' as const) : ('unknown' as const),
-        seen: age === null ? 'no message' : `last message ${String(Math.round(age))} ms ago`,
-      };
-    }),
-    ...pgpoolWitnesses(facts, node),
-  ];
-  return { state: judgeState(own, probes, witnesses), witnesses };
-}
-
-/** pgpool connects to the node when PCP asks it (pcp_worker.c, inform_node_info); its "down" is why we were called. */
-function pgpoolWitnesses(facts: Facts, node: number): Witness[] {
-  return facts.pgpools.flatMap((pgpool) =>
-    pgpool.nodes
-      .filter((entry) => entry.node === node)
-      .map((entry) => ({
-        from: `pgpool ${pgpool.pgpool}`,
-        answer: entry.liveStatus === 'up' ? 'alive' : 'unknown',
-        seen: `live status ${entry.liveStatus}`,
-      })),
-  );
-}
-
-function judgeState(
-  own: NodeFacts | undefined,
-  probes: readonly ProbeFacts[],
-  witnesses: readonly Witness[],
-): PrimaryState {
-  const answers = [own?.sql ?? 'silent', ...probes.map((probe) => probe.answer)];
-  const processes = own?.host?.processes ?? 'unknown';
-  if (answers.includes('answered')) return 'working';
-  if (answers.includes('recovering')) return 'recovering';
-  if (answers.includes('rejected')) return 'rejecting';
-  if (processes === 'none' || processes === 'orphans') return 'dead';
-  // pgpool or a WAL receiver heard from it after the event: silence or a reset is then our network, not its death.
-  if (witnesses.some((witness) => witness.answer === 'alive')) return 'unknown';
-  if (answers.includes('refused') && processes === 'unknown') return 'dead';
-  if (processes === 'running') return 'hung';
-  const silentHosts = 1 + probes.filter((probe) => probe.answer === 'silent').length;
-  return silentHosts >= 2 ? 'unreachable' : 'unknown';
-}
-
-/** ssh, or a TCP reset, proves that the host itself is there. */
-function isHostAnswering(own: NodeFacts | undefined): boolean {
-  return own?.sql === 'refused' || own?.host?.ssh === 'answered' || own?.host?.ssh === 'refused';
-}
-
-function sqlWitness(answer: SqlAnswer, hostAnswers: boolean): WitnessAnswer {
-  if (answer === 'answered') return 'alive';
-  return answer === 'refused' && hostAnswers ? 'dead' : 'unknown';
-}
-
-function processWitness(host: HostFacts): WitnessAnswer {
-  return host.processes === 'none' || host.processes === 'orphans' ? 'dead' : 'unknown';
 }

@@ -22,8 +22,8 @@ const decide: ActivityOptions = {
   retry: { initialInterval: '100ms', maximumAttempts: 2 },
 };
 
-/** Two attempts as well; it gives up by itself 20 s after the candidate's replay last advanced, and a dead worker is noticed by its heartbeat. */
-const end: ActivityOptions = { ...decide, startToCloseTimeout: '15m' };
+/** Two attempts as well; it waits as long as anything shows that the candidate is on its way, and a dead worker is noticed by its heartbeat. */
+const end: ActivityOptions = { ...decide, startToCloseTimeout: '1 day' };
 
 /** Off the critical path: a node or pgpool may need some seconds more; a few minutes of trying, then `incomplete`. */
 const settle: ActivityOptions = {

@@ -14,7 +14,7 @@ export async function awaitNode(input: AwaitInput): Promise<string> {
   ]);
   const eventId = `returned-${String(node)}-${workflowInfo().runId}`;
   await signalIncident.executeWithOptions({ summary: `tell the incident: ${line}`.slice(0, 200) }, [
-    { cluster, node, eventId },
+    { cluster, node, eventId, opened: input.opened },
   ]);
   return line;
 }

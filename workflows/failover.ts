@@ -2,14 +2,18 @@
 
 import type { ClusterConfiguration } from '../domain/cluster';
 import { type FailoverPlan, type FailoverRequest, planFailover } from '../domain/failover-plan';
+import { sleep } from '@temporalio/workflow';
 import { awaitRecovery } from './activity-options';
-import { attemptPromotion, fenceNode, type FailoverResult, lookAround, type Memory, refuse } from './promotion';
+import { fenceNode, type FailoverResult, lookAround, type Memory, refuse } from './decision-steps';
+import { attemptPromotion } from './promotion';
 import type { Steps } from './step';
 
 export interface FailoverInput {
   readonly cluster: string;
   readonly failedNode: number | null;
   readonly oldPrimary: number | null;
+  /** The node that a person wants back. */
+  readonly rejoin: number | null;
   /** When the oldest event that is being settled came in, by Temporal's clock: the sender's may be wrong. */
   readonly receivedAt: number;
   readonly memory: Memory;
@@ -42,7 +46,12 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
         request = { ...request, hasWaited: true, oldPrimary: plan.node };
         break;
       case 'look-again':
-        request = { ...request, hasLookedAgain: true, oldPrimary: plan.node };
+        if (plan.afterMs > 0) await sleep(plan.afterMs, { summary: plan.line });
+        request = {
+          ...request,
+          oldPrimary: plan.node,
+          ...(plan.afterMs > 0 ? { hasBeenClosed: true } : { hasLookedAgain: true }),
+        };
         break;
       case 'fence':
         input.memory.stopped.add(plan.node);
@@ -75,17 +84,22 @@ async function giveTimeToRecover(
   );
 }
 
-function newRequest({ failedNode, oldPrimary, memory }: FailoverInput): FailoverRequest {
+function newRequest({ failedNode, oldPrimary, rejoin, memory }: FailoverInput): FailoverRequest {
   return {
     failedNode,
     oldPrimary,
+    rejoin,
     excluded: [],
+    notTold: [],
+    told: [...memory.told.keys()],
     hasWaited: false,
     hasLookedAgain: false,
+    hasBeenClosed: false,
     sinceEventMs: 0,
     formerSynchronousStandbyNames: null,
     fencedNode: null,
     fenceTried: null,
     known: memory.known,
+    opened: memory.opened,
   };
 }

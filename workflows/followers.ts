@@ -11,6 +11,7 @@ import {
 } from '@temporalio/workflow';
 import { followWorkflowId, workflowTypes } from '../domain/names';
 import type { FollowReport, ReasonCode } from '../domain/outcome';
+import type { OpenedTimeline } from '../domain/wal';
 import type { AwaitInput, FollowInput } from './messages';
 import { MissingNodes } from './missing-nodes';
 import type { Parking } from './parking';
@@ -35,6 +36,8 @@ export class Followers {
   private readonly doubted = new Set<number>();
   /** Asked for while a follow that must not start a stopped node was running. */
   private readonly askedAgain = new Set<number>();
+  /** By the decisions of this run. */
+  readonly opened: OpenedTimeline[] = [];
   private childCounter = 0;
   private attachNotBefore = 0;
 
@@ -174,7 +177,13 @@ export class Followers {
 
   /** Starts the await workflow of a missing node unless it runs already. */
   async awaitReturn(node: number, until: AwaitInput['until'], delayMs = 0): Promise<void> {
-    const isNew = await this.missing.awaitReturn({ cluster: this.cluster, node, until, delayMs });
+    const isNew = await this.missing.awaitReturn({
+      cluster: this.cluster,
+      node,
+      until,
+      opened: this.opened,
+      delayMs,
+    });
     if (isNew) this.steps.note(`Await node ${String(node)}`, 'it will be looked after when it answers');
     // The one that told us of the return may be just about to end; another one waits as well as this would have.
     else if (this.missing.hasReturned(node)) {

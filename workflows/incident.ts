@@ -19,7 +19,7 @@ import { Followers } from './followers';
 import { Inbox, type ReceivedEvent } from './inbox';
 import { defaultTiming, type IncidentReport, type IncidentTiming } from './messages';
 import { Parking } from './parking';
-import type { FailoverResult, Memory } from './promotion';
+import type { FailoverResult, Memory } from './decision-steps';
 import { searchAttributes } from './search-attributes';
 import { messageOf, Steps } from './step';
 
@@ -57,7 +57,7 @@ export async function incident(cluster: string, timing: IncidentTiming = default
     undecided: [],
     looksLeft: timing.looks,
     refusal: '',
-    memory: { doubtful: new Set(), known: [], stopped: new Set() },
+    memory: { told: new Map(), known: [], stopped: new Set(), opened: followers.opened },
   };
 
   for (let isFinished = false; ;) {
@@ -122,6 +122,7 @@ async function settleNext(run: Run, known: Known): Promise<void> {
     return;
   }
   if (event.kind === 'returned' && event.node !== null) followers.stopAwaiting(event.node);
+  known.memory.opened.push(...events.flatMap((one) => one.opened ?? []));
   const result = await decide(run, events, known.memory);
   const verdict = 'verdict' in result ? result.verdict : result;
   const isRefused = verdict.outcome === 'refused' && verdict.reason !== 'node-not-configured';
@@ -151,7 +152,7 @@ async function decide(
 ): Promise<FailoverResult | Verdict> {
   const scope = new CancellationScope();
   let isDone = false;
-  const running = scope.run(() => failover(steps, { ...hintsOf(cluster, events), memory }));
+  const running = scope.run(() => failover(steps, { ...hintsOf(cluster, events, memory), memory }));
   // Nobody awaits this one: a cancelled incident must not fail its task over it.
   void CancellationScope.nonCancellable(() => preempt(scope, inbox, timing, () => isDone));
   try {
@@ -229,10 +230,21 @@ async function converge(
 }
 
 /** One look answers them all: the failed node that a pgpool took for the primary matters most. */
-function hintsOf(cluster: string, events: readonly ReceivedEvent[]): Omit<Parameters<typeof failover>[1], 'memory'> {
+function hintsOf(
+  cluster: string,
+  events: readonly ReceivedEvent[],
+  { opened }: Memory,
+): Omit<Parameters<typeof failover>[1], 'memory'> {
   const main = events.find((event) => event.node === event.oldPrimary) ?? events[0]!;
   const receivedAt = Math.min(...events.map((event) => event.receivedAt));
-  return { cluster, failedNode: main.kind === 'failover' ? main.node : null, oldPrimary: main.oldPrimary, receivedAt };
+  return {
+    cluster,
+    failedNode: main.kind === 'failover' ? main.node : null,
+    // An event that names nobody is about the primary that we made.
+    oldPrimary: main.oldPrimary ?? opened.at(-1)?.node ?? null,
+    rejoin: main.kind === 'rejoin' ? main.node : null,
+    receivedAt,
+  };
 }
 
 function describeEvent(event: ClusterEvent): string {

@@ -12,6 +12,7 @@ import {
   stepResumedSignalName,
 } from '../domain/names';
 import type { FollowReport, Verdict } from '../domain/outcome';
+import type { OpenedTimeline } from '../domain/wal';
 
 /** Payload: a ClusterEvent, parsed by the receiver because any HTTP client may have written it. */
 export const eventSignal = defineSignal<[unknown]>(eventSignalName);
@@ -86,6 +87,8 @@ export interface AwaitInput {
   readonly node: number;
   /** returns: it answers now and that is no news: it must be silent first. */
   readonly until: 'answers' | 'streams' | 'returns';
+  /** What our promotions have opened meanwhile: the node may come back writable without knowing of them. */
+  readonly opened: readonly OpenedTimeline[];
   /** Before the first look, where looking at once would only repeat what has just failed. */
   readonly delayMs: number;
 }

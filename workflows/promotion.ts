@@ -1,39 +1,15 @@
-// The acting half of the failover runbook: fence the former primary, plan again on what is left, promote, and clear up what failed.
+// The acting half of the failover runbook: fence the former primary, plan again on what is left, promote.
 
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
-import type { FenceInput, FenceResult } from '../activities/fence';
+import type { FenceResult } from '../activities/fence';
 import type { Observation } from '../activities/observe';
-import { type FailoverPlan, type FailoverRequest, planFailover } from '../domain/failover-plan';
-import type { ReasonCode, Verdict } from '../domain/outcome';
+import { type FailoverRequest, planFailover } from '../domain/failover-plan';
 import { formatSynchronousStandbyNames } from '../domain/synchronous';
-import type { WalPosition } from '../domain/wal';
 import { factsOf } from '../domain/witness';
-import { fence, observe, promote } from './activity-options';
-import { failureTypeOf, messageOf, type Steps } from './step';
-
-export interface FailoverResult {
-  readonly verdict: Verdict;
-  readonly observation: Observation;
-  /** The node that accepts writes now; null when none does. */
-  readonly primary: number | null;
-  /** Fenced in this run, and replaced. */
-  readonly formerPrimary: number | null;
-}
-
-/** What later looks of the same incident must not forget. */
-export interface Memory {
-  /** Told to promote, neither proven to have done so nor fenced: each may accept writes on the next timeline. */
-  readonly doubtful: Set<number>;
-  /** WAL that candidates held which do not answer any more: it still counts against the next candidate. */
-  readonly known: WalPosition[];
-  /** Up and writable beside their successor, and told to stop for that: it is for us to start them again, as standbys. */
-  readonly stopped: Set<number>;
-}
-
-export type Promotion = Extract<FailoverPlan, { action: 'promote' }>;
-
-/** A verdict, or what the next round has to know. */
-export type Attempt = FailoverResult | Partial<FailoverRequest>;
+import { promote } from './activity-options';
+import { type Attempt, fenceNode, type Memory, promoted, type Promotion, refuse } from './decision-steps';
+import { clearDoubts, clearUp, findRival } from './failed-promotion';
+import type { Steps } from './step';
 
 export async function attemptPromotion(
   steps: Steps,
@@ -47,6 +23,10 @@ export async function attemptPromotion(
   const fenced =
     former === null || request.fencedNode === former ? null : await fenceNode(steps, observation, former, first.line);
   const isAlive = first.state === 'hung' || first.state === 'recovering' || hasOrphans(observation, former);
+  if (fenced?.outcome === 'unconfirmed' && first.needsFence) {
+    const line = `node ${String(former)} is silent, the worker may be the one that is cut off, and no fence is proven (${fenced.seen}); nothing is promoted`;
+    return refuse(observation, 'cut-off', line);
+  }
   if (fenced?.outcome === 'unconfirmed' && isAlive) {
     const line = `node ${String(former)} has processes and could not be stopped (${fenced.seen}): stop it on its host; nothing is promoted`;
     return refuse(observation, 'fence-unconfirmed', line);
@@ -65,12 +45,12 @@ export async function attemptPromotion(
     steps.note('Plan again', plan.line);
     return settled;
   }
-  const doubt = await clearDoubts(steps, merged, plan.candidate, memory);
+  const doubt = await clearDoubts(steps, merged, plan, memory);
   if (doubt) return doubt;
+  const isOnly = findRival(merged, plan, { ...request, ...settled }) === null;
   try {
-    const timeline = await promoteCandidate(steps, merged, plan);
-    memory.doubtful.delete(plan.candidate);
-    return promoted(merged, plan, timeline, outcome);
+    const timeline = await promoteCandidate(steps, merged, plan, { isFenced: outcome === 'confirmed', isOnly });
+    return promoted(merged, plan, timeline, outcome, memory);
   } catch (error) {
     if (isCancellation(error)) throw error;
     // Whoever decides next must find this cleared up.
@@ -80,104 +60,26 @@ export async function attemptPromotion(
   }
 }
 
-interface Failed {
-  readonly settled: Partial<FailoverRequest>;
-  readonly outcome: FenceResult['outcome'] | null;
-  readonly memory: Memory;
-  readonly error: unknown;
-}
-
-/** Looks before it stops anything: a promotion whose proof was late has made a primary that clients already write to. */
-async function clearUp(
-  steps: Steps,
-  planned: Observation,
-  plan: Promotion,
-  request: FailoverRequest,
-  failed: Failed,
-): Promise<Attempt> {
-  const { candidate } = plan;
-  const { settled, memory } = failed;
-  const look = await lookAround(steps, planned.configuration.cluster, candidate);
-  const own = factsOf(look.facts, candidate);
-  const before = factsOf(planned.facts, candidate)!.position!;
-  if (
-    own?.sql === 'answered' &&
-    own.isInRecovery === false &&
-    own.position &&
-    own.position.timeline > before.timeline
-  ) {
-    return promoted(look, plan, own.position.timeline, failed.outcome);
-  }
-  if (failureTypeOf(failed.error) === 'WorldChanged') return settled;
-  memory.doubtful.add(candidate);
-  if (own?.sql === 'rejected') {
-    const line = `node ${String(candidate)} was told to promote and now rejects queries (${own.sqlSeen}): mend that, nothing is stopped`;
-    return refuse(look, 'primary-rejects-queries', line);
-  }
-  const result = await fenceNode(steps, look, candidate, `it failed to promote: ${messageOf(failed.error)}`);
-  if (result.outcome === 'unconfirmed') return refuse(look, 'fence-unconfirmed', doubtfulLine(candidate, result));
-  memory.doubtful.delete(candidate);
-  memory.known.push(before);
-  return { ...settled, excluded: [...request.excluded, candidate], known: memory.known };
-}
-
-/** Before somebody else is promoted, every node that may have been must be a standby again, or fenced with proof. */
-async function clearDoubts(
-  steps: Steps,
-  observation: Observation,
-  candidate: number,
-  memory: Memory,
-): Promise<FailoverResult | null> {
-  for (const node of [...memory.doubtful]) {
-    if (node === candidate) continue;
-    const own = factsOf(observation.facts, node);
-    const isStandby = own?.sql === 'answered' && own.isInRecovery === true;
-    const result = isStandby ? null : await fenceNode(steps, observation, node, 'it may have been promoted');
-    if (result?.outcome === 'unconfirmed') return refuse(observation, 'fence-unconfirmed', doubtfulLine(node, result));
-    memory.doubtful.delete(node);
-  }
-  return null;
-}
-
-function doubtfulLine(node: number, { seen }: FenceResult): string {
-  return `node ${String(node)} was told to promote, is not proven to have done so, and could not be stopped (${seen}): stop it, or bring it back`;
-}
-
-export async function lookAround(steps: Steps, cluster: string, suspect: number | null): Promise<Observation> {
-  return await steps.run(
-    'Observe every node',
-    () => observe.executeWithOptions({ summary: 'measure every node and pgpool' }, [{ cluster, suspect }]),
-    ({ facts }) => facts.nodes.map((entry) => `node ${String(entry.node)}: ${entry.sqlSeen}`).join('; '),
-  );
-}
-
-export async function fenceNode(
+async function promoteCandidate(
   steps: Steps,
   { configuration, facts }: Observation,
-  node: number,
-  why: string,
-  mark: FenceInput['mark'] = 'before-promotion',
-): Promise<FenceResult> {
-  const host = factsOf(facts, node)?.host ?? null;
-  return await steps.run(
-    `Fence node ${String(node)}`,
-    () =>
-      fence.executeWithOptions({ summary: `node ${String(node)} must accept no more writes: ${why}`.slice(0, 200) }, [
-        { configuration, node, mark, clockOffsetMs: host?.clockOffsetMs ?? null, isHostSilent: host?.ssh === 'silent' },
-      ]),
-    (result) => `${result.outcome}: ${result.seen}`,
-  );
-}
-
-async function promoteCandidate(steps: Steps, { configuration, facts }: Observation, plan: Promotion): Promise<number> {
-  const own = factsOf(facts, plan.candidate);
+  plan: Promotion,
+  { isFenced, isOnly }: { readonly isFenced: boolean; readonly isOnly: boolean },
+): Promise<number> {
+  const own = factsOf(facts, plan.candidate)!;
+  const former = plan.formerPrimary === null ? undefined : factsOf(facts, plan.formerPrimary);
   const input = {
     configuration,
     candidate: plan.candidate,
-    position: own!.position!,
-    systemIdentifier: own!.systemIdentifier!,
+    position: plan.position,
+    systemIdentifier: own.systemIdentifier!,
     synchronousStandbyNames: synchronousNamesAtPromotion({ configuration, facts }, plan.candidate),
-    formerPrimary: plan.formerPrimary,
+    // One that is not proven to be stopped, and that has given any answer, is asked once more.
+    formerPrimary: isFenced || former?.sql === 'silent' ? plan.formerPrimary : null,
+    passedOver: plan.passedOver,
+    reserved: plan.reserved,
+    mayResume: own.isReplayPaused !== true || own.host?.neededSettings != null,
+    isOnlyCandidate: isOnly,
   };
   const summary = `promote node ${String(plan.candidate)}: ${plan.line}`.slice(0, 200);
   const result = await steps.run(
@@ -194,32 +96,6 @@ function synchronousNamesAtPromotion({ configuration }: Observation, candidate: 
   if (configuration.policy.synchronous.whenNone === 'degrade') return '';
   const others = configuration.nodes.filter((node) => node.id !== candidate).map((node) => node.id);
   return formatSynchronousStandbyNames(configuration, others);
-}
-
-function promoted(
-  observation: Observation,
-  plan: Promotion,
-  timeline: number,
-  outcome: FenceResult['outcome'] | null,
-): FailoverResult {
-  const former = plan.formerPrimary;
-  const fence = outcome ? `, node ${String(former)} fenced (${outcome})` : '';
-  const line = `promoted node ${String(plan.candidate)} to timeline ${String(timeline)}${fence}; ${plan.line}`;
-  return {
-    verdict: { outcome: 'completed', reason: 'promoted', line },
-    observation,
-    primary: plan.candidate,
-    formerPrimary: former,
-  };
-}
-
-export function refuse(observation: Observation, reason: ReasonCode, line: string): FailoverResult {
-  return {
-    verdict: { outcome: 'refused', reason, line },
-    observation,
-    primary: null,
-    formerPrimary: null,
-  };
 }
 
 /** Backends without their postmaster go on committing. */

@@ -25,6 +25,17 @@ export function failure(type: keyof typeof failureTypes, message: string, cause?
   });
 }
 
+/** The same failure with what the workflow has to know of it; `isFinal` = it is not retried by itself. */
+export function withDetails(error: unknown, details: unknown, isFinal: boolean): ApplicationFailure {
+  const known = error instanceof ApplicationFailure ? error : failure('unreachable', messageOf(error));
+  return ApplicationFailure.create({
+    ...(known.type && { type: known.type }),
+    message: known.message,
+    nonRetryable: known.nonRetryable === true || isFinal,
+    details: [details],
+  });
+}
+
 /** "Not yet": retried quietly, because waiting is the activity's whole purpose. */
 export function notYet(message: string): ApplicationFailure {
   return ApplicationFailure.create({

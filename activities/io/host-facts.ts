@@ -21,6 +21,9 @@ export async function readHostFacts(
     hasDataDirectory: null,
     hasStandbySignal: null,
     fenceMark: null,
+    walTimeline: null,
+    synchronousStandbyNames: null,
+    neededSettings: null,
     controlFile: null,
   } as const;
   try {
@@ -59,6 +62,9 @@ export function parseHostFacts(output: string, now: number): HostFacts {
     hasDataDirectory: directory === undefined ? null : directory === 'yes',
     hasStandbySignal: signal === undefined ? null : signal === 'yes',
     fenceMark: parseFenceMark(values.get('fence_mark')),
+    walTimeline: parseTimeline(values.get('wal_timeline')),
+    synchronousStandbyNames: values.get('names') ?? null,
+    neededSettings: parseNeededSettings(values),
     controlFile:
       state && identifier && checkpoint && timeline
         ? { state, systemIdentifier: identifier, checkpoint: { timeline: Number(timeline), lsn: checkpoint } }
@@ -84,24 +90,45 @@ export async function probeFrom(
     });
     return { ...base, ...classifyProbe(result.stdout) };
   } catch (error) {
-    return { ...base, answer: 'unknown', seen: `no probe: ${messageOf(error)}` };
+    return { ...base, answer: 'unknown', isInRecovery: null, seen: `no probe: ${messageOf(error)}` };
   }
 }
 
-/** psql ran with LC_ALL=C, so libpq's own words are stable; the server's errors are told by SQLSTATE where psql shows one. */
-export function classifyProbe(output: string): Pick<ProbeFacts, 'answer' | 'seen'> {
+/** The probe's query answers t or f: is it in recovery? psql ran with LC_ALL=C, so libpq's own words are stable; the server's errors are told by SQLSTATE where psql shows one. */
+export function classifyProbe(output: string): Pick<ProbeFacts, 'answer' | 'isInRecovery' | 'seen'> {
   const lines = output.trim().split('\n');
   const exit = /^exit=([0-9]+)$/.exec(lines.at(-1) ?? '')?.[1];
   const seen = lines.slice(0, -1).join(' ').slice(0, 300);
-  if (exit === '0') return { answer: 'answered', seen: 'select 1 answered' };
-  if (exit === '124' || exit === '137') return { answer: 'silent', seen: 'no answer in time' };
-  if (/timeout expired|No route to host|Network is unreachable/.test(seen)) return { answer: 'silent', seen };
-  if (/Connection refused/.test(seen)) return { answer: 'refused', seen };
-  if (/the database system is|57P03/.test(seen)) return { answer: 'recovering', seen };
+  if (exit === '0') {
+    const isInRecovery = seen === 't' ? true : seen === 'f' ? false : null;
+    const role = isInRecovery === null ? '' : isInRecovery ? ', in recovery' : ', accepts writes';
+    return { answer: 'answered', isInRecovery, seen: `answers${role}` };
+  }
+  return { answer: classifyFailedProbe(exit, seen), isInRecovery: null, seen: seen || 'no answer in time' };
+}
+
+function classifyFailedProbe(exit: string | undefined, seen: string): ProbeFacts['answer'] {
+  if (exit === '124' || exit === '137') return 'silent';
+  // A name that no longer resolves is silence, too.
+  if (/timeout expired|No route to host|Network is unreachable|could not translate host name/.test(seen))
+    return 'silent';
+  if (/Connection refused/.test(seen)) return 'refused';
+  if (/the database system is|57P03/.test(seen)) return 'recovering';
   // psql itself could not be run, or could not find its password: that says nothing about the other node.
-  if (exit === undefined || exit === '126' || exit === '127' || !/FATAL|ERROR/.test(seen))
-    return { answer: 'unknown', seen };
-  return { answer: 'rejected', seen };
+  if (exit === undefined || exit === '126' || exit === '127' || !/FATAL|ERROR/.test(seen)) return 'unknown';
+  return 'rejected';
+}
+
+/** From the first 8 hexadecimal digits of a WAL segment's name. */
+function parseTimeline(text: string | undefined): number | null {
+  return text !== undefined && /^[0-9A-F]{8}$/.test(text) ? Number.parseInt(text, 16) : null;
+}
+
+function parseNeededSettings(values: ReadonlyMap<string, string>): Record<string, number> | null {
+  const needed = [...values].flatMap(([key, value]) =>
+    key.startsWith('needed_') && /^[0-9]+$/.test(value) ? [[key.slice('needed_'.length), Number(value)] as const] : [],
+  );
+  return needed.length > 0 ? Object.fromEntries(needed) : null;
 }
 
 /** Null when nothing was read. */

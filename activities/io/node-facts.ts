@@ -2,7 +2,9 @@
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/cluster';
 import { parseTimelineHistory } from '../../domain/wal';
-import type { NodeFacts, SqlAnswer } from '../../domain/witness';
+import { parseConninfo } from '../../domain/conninfo';
+import type { Address, NodeFacts, SqlAnswer } from '../../domain/witness';
+import { parseFenceMark } from './host-facts';
 import { SqlFailure, type SqlConnections } from './postgres';
 import { sqlTarget } from './tools';
 
@@ -17,6 +19,16 @@ select r.is_in_recovery,
   pg_read_file(h.path, 0, 1048576, true) as history,
   extract(epoch from clock_timestamp() - (pg_stat_file(h.path, true)).modification) * 1000 as timeline_age_ms,
   case when r.is_in_recovery then pg_is_wal_replay_paused() end as is_replay_paused,
+  case when r.is_in_recovery then (select setting::int from pg_settings where name = 'recovery_min_apply_delay') end as apply_delay_ms,
+  case when r.is_in_recovery and pg_is_wal_replay_paused() then (select json_object_agg(name, setting::int) from pg_settings
+    where name in ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction'))
+  end as own_settings,
+  case when r.is_in_recovery then pg_read_file('standby.signal', 0, 64, true) end as standby_signal,
+  case when r.is_in_recovery then current_setting('primary_conninfo') end as conninfo,
+  case when not r.is_in_recovery then (select count(*)::int from pg_stat_activity
+    where backend_type = 'client backend' and application_name <> 'pgpool-runbook') end as clients,
+  case when not r.is_in_recovery then (select count(*)::int from pg_stat_replication
+    where state = 'streaming' and application_name <> 'pg_basebackup') end as followers,
   current_setting('synchronous_standby_names') as synchronous_standby_names,
   w.status as receiver_status, w.sender_host, w.sender_port, w.received_tli,
   extract(epoch from clock_timestamp() - w.last_msg_receipt_time) * 1000 as last_message_age_ms
@@ -41,6 +53,12 @@ interface Row {
   history: string | null;
   timeline_age_ms: string | null;
   is_replay_paused: boolean | null;
+  apply_delay_ms: number | null;
+  own_settings: Record<string, number> | null;
+  standby_signal: string | null;
+  conninfo: string | null;
+  clients: number | null;
+  followers: number | null;
   synchronous_standby_names: string;
   receiver_status: string | null;
   sender_host: string | null;
@@ -90,7 +108,13 @@ function toFacts(node: number, row: Row): NodeFacts {
     history: (row.history === null ? [] : parseTimelineHistory(row.history)) ?? [],
     timelineAgeMs: numberOrNull(row.timeline_age_ms),
     isReplayPaused: row.is_replay_paused,
+    applyDelayMs: row.apply_delay_ms,
+    ownSettings: row.own_settings,
+    fenceMark: row.standby_signal === null ? null : (parseFenceMark(row.standby_signal.trim()) ?? 'none'),
     synchronousStandbyNames: row.synchronous_standby_names,
+    upstream: upstreamAddress(row.conninfo ?? ''),
+    clients: row.clients,
+    followers: row.followers,
     walReceiver:
       row.receiver_status === null
         ? null
@@ -118,10 +142,23 @@ export function silentNode(node: number, sql: SqlAnswer, sqlSeen: string): NodeF
     history: [],
     timelineAgeMs: null,
     isReplayPaused: null,
+    applyDelayMs: null,
+    ownSettings: null,
+    fenceMark: null,
     synchronousStandbyNames: null,
+    upstream: null,
+    clients: null,
+    followers: null,
     walReceiver: null,
     host: null,
   };
+}
+
+/** Only host and port: a conninfo may hold a password, and facts are kept in histories. */
+function upstreamAddress(conninfo: string): Address | null {
+  const values = parseConninfo(conninfo);
+  const host = values?.get('hostaddr') ?? values?.get('host');
+  return host ? { host, port: Number(values?.get('port') ?? '5432') } : null;
 }
 
 function numberOrNull(text: string | null): number | null {

@@ -44,10 +44,27 @@ read_mark() { MARK=; [ ! -e "$1/standby.signal" ] || { read -r MARK; } 2>/dev/nu
   case $MARK in before-promotion|after-return) ;; *) MARK=none;; esac; }
 `;
 
+/** What else its files say: functions `needed_settings`, `wal_timeline` and `names`, for $REAL; they print KEY=value lines. */
+const fileFunctions = `
+# What a standby needs at least of these settings (PostgreSQL documentation, 27.4.3 Administrator's Overview), as its control file has it
+# from the primary. The names there are not those of the settings.
+needed_settings() { LC_ALL=C "$BIN/pg_controldata" "$REAL" 2>/dev/null | sed -n \
+  -e 's/^max_connections setting: */needed_max_connections=/p;s/^max_worker_processes setting: */needed_max_worker_processes=/p' \
+  -e 's/^max_wal_senders setting: */needed_max_wal_senders=/p;s/^max_prepared_xacts setting: */needed_max_prepared_transactions=/p' \
+  -e 's/^max_locks_per_xact setting: */needed_max_locks_per_transaction=/p'; }
+# The newest timeline of which there is a WAL segment: their names sort by it. Without a program.
+wal_timeline() { set -- "$REAL"/pg_wal/????????????????????????; eval "NEWEST=\${$#}"; NEWEST=\${NEWEST##*/}
+  echo "wal_timeline=\${NEWEST%????????????????}"; }
+# Debian keeps postgresql.conf elsewhere; how the postmaster was started says where. It must not be taken for a process of the data
+# directory, which may be this user's home.
+names() { CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>/dev/null)
+  cd / && NAMES=$("$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; }
+`;
+
 /** Arguments: DATA BIN. Prints KEY=value lines; see host-facts.ts. */
 export const lookScript = `
 DATA=$1 BIN=$2
-${processFunctions}
+${processFunctions}${fileFunctions}
 echo "clock=$(date +%s%3N)"
 REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { data_directory "$DATA"; echo "processes=unknown"; echo "seen=no data directory at $DATA"; exit 0; }
 # Other users' processes cannot be looked into: without ownership "none" would prove nothing.
@@ -61,7 +78,10 @@ else echo "processes=orphans"; fi
 [ -e "$REAL/standby.signal" ] && echo "standby_signal=yes" || echo "standby_signal=no"
 read_mark "$REAL"; echo "fence_mark=$MARK"
 data_directory "$REAL"
-[ -n "$PIDS" ] || control_file
+wal_timeline
+if [ -z "$PIDS" ]; then control_file
+elif [ -e "$REAL/standby.signal" ]; then needed_settings
+else (names); fi
 `;
 
 /** Arguments: BIN HOST PORT USER DATABASE PASSFILE SECONDS. Asks another node from this one; exit status and stderr tell. */
@@ -69,7 +89,7 @@ export const probeScript = `
 ${homePathFunction}
 BIN=$1 HOST=$2 PORT=$3 PGUSER=$4 DATABASE=$5 PGPASSFILE=$(home_path "$6")
 export PGUSER PGPASSFILE PGCONNECT_TIMEOUT=2 LC_ALL=C PGOPTIONS='-c lc_messages=C'
-timeout -k 1 "$7" "$BIN/psql" -XAtwq -h "$HOST" -p "$PORT" -d "$DATABASE" -v VERBOSITY=sqlstate -c 'select 1' </dev/null 2>&1
+timeout -k 1 "$7" "$BIN/psql" -XAtwq -h "$HOST" -p "$PORT" -d "$DATABASE" -v VERBOSITY=sqlstate -c 'select pg_is_in_recovery()' </dev/null 2>&1
 echo "exit=$?"
 `;
 
@@ -101,15 +121,11 @@ quietly() { timeout -k 1 "$@" </dev/null >/dev/null 2>&1 9>&-; }
 export const fenceScript = `
 ${actPreamble}
 DATA=$1 BIN=$2 STOP=$3 ALWAYS=$4 NEW_MARK=$5
-${processFunctions}
+${processFunctions}${fileFunctions}
 REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "seen=no data directory at $DATA"; exit 3; }
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "seen=$DATA belongs to another user than $(id -un)"; exit 3; fi
 ${endFunctions}
 # What takes a while and needs nothing else runs in the background, without the lock. Every one prints whole lines at once.
-# Debian keeps postgresql.conf elsewhere; how the postmaster was started says where.
-CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>/dev/null)
-# It must not be taken for a process of the data directory, which may be this user's home.
-names() { cd / && NAMES=$("$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; }
 { names; } 9>&- &
 read_processes "$REAL"; HOW=already-stopped
 [ "$PIDS" != unreadable ] || { echo "$UNREADABLE"; exit 3; }
@@ -131,6 +147,7 @@ echo "$MARK" > "$REAL/standby.signal" || { echo "seen=cannot write standby.signa
 { sync "$REAL/standby.signal" || echo "unsynced=yes"; } 9>&- &
 control_file
 wait
+wal_timeline
 echo "how=$HOW"; echo "processes=none"; echo "standby_signal=yes"; echo "fence_mark=$MARK"
 data_directory "$REAL"
 exit 0

@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Observation } from '../../activities/observe';
-import { type Facts, factsOf, judgePrimary, type NodeFacts, type PrimaryState } from '../../domain/witness';
+import { judgePrimary, type PrimaryState } from '../../domain/primary-state';
+import { type Facts, factsOf, type NodeFacts } from '../../domain/witness';
 import { lookAtRest } from './at-rest';
 import { startPgpool, type TestPgpool } from './io/pgpool';
 import { type Bed, createTools, perform, startBed, type TestTools, waitFor } from './support';

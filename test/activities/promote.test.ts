@@ -33,6 +33,10 @@ async function inputFor(more: Partial<PromoteInput> = {}): Promise<PromoteInput>
     systemIdentifier,
     synchronousStandbyNames: '',
     formerPrimary: 0,
+    passedOver: [],
+    reserved: [],
+    mayResume: true,
+    isOnlyCandidate: false,
     ...more,
   };
 }

@@ -21,7 +21,7 @@ async function signal(attempt: number): Promise<{ events: ClusterEvent[]; cluste
     },
   } as unknown as Tools;
   const environment = new MockActivityEnvironment({ attempt, currentAttemptScheduledTimestampMs: 1_700_000_000_000 });
-  const input = { cluster: 'shop', node: 2, eventId: 'run-1.returned' };
+  const input = { cluster: 'shop', node: 2, eventId: 'run-1.returned', opened: [{ node: 1, timeline: 2 }] };
   await environment.run((given: typeof input) => signalIncident(tools, given), input);
   return { events, clusters };
 }
@@ -37,6 +37,7 @@ it('tells the cluster’s incident once, with an event that parses', async () =>
       mainNode: null,
       oldPrimary: null,
       at: '2023-11-14T22:13:20.000Z',
+      opened: [{ node: 1, timeline: 2 }],
     },
   ]);
   expect(parseEvent(JSON.parse(JSON.stringify(events[0])))).toEqual({ event: events[0] });

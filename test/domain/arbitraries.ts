@@ -49,6 +49,9 @@ const host: fc.Arbitrary<HostFacts> = fc.record({
   hasDataDirectory: flag,
   hasStandbySignal: flag,
   fenceMark: fc.constantFrom('before-promotion', 'after-return', 'none', null),
+  walTimeline: fc.option(fc.integer({ min: 1, max: 3 })),
+  synchronousStandbyNames: setting,
+  neededSettings: often<Record<string, number> | null>(fc.constant(null), fc.constant({ max_connections: 200 })),
   controlFile: fc.option(fc.record({ state: controlState, systemIdentifier: identifier, checkpoint: position })),
 });
 
@@ -90,13 +93,26 @@ function nodeFacts(node: number): fc.Arbitrary<NodeFacts> {
       synchronousStandbyNames: setting,
       walReceiver: fc.option(receiver),
       host: fc.option(host),
-      replayedLsn: often<string | null>(lsn, fc.constant(null)),
-      receivedLsn: often<string | null>(lsn, fc.constant(null)),
+      replayedLsn: often<string | null | undefined>(fc.constant(undefined), fc.option(lsn)),
+      receivedLsn: often<string | null | undefined>(fc.constant(undefined), fc.option(lsn)),
+      applyDelayMs: often<number | null>(fc.constantFrom(0, null), fc.constant(3_600_000)),
+      ownSettings: often<Record<string, number> | null>(fc.constant(null), fc.constant({ max_connections: 100 })),
+      fenceMark: often(
+        fc.constant<'none' | null>('none'),
+        fc.constantFrom('before-promotion' as const, 'after-return' as const),
+      ),
+      upstream: fc.option(
+        fc.record({ host: someNode.map((node) => `10.0.0.${String(10 + node)}`), port: fc.constant(5432) }),
+      ),
+      clients: fc.option(fc.integer({ min: 0, max: 3 })),
+      followers: fc.option(fc.integer({ min: 0, max: 3 })),
     })
-    .map(({ answer, branch: { position: at, history }, hasPosition, ...rest }) => ({
+    .map(({ answer, branch: { position: at, history }, hasPosition, replayedLsn, receivedLsn, ...rest }) => ({
       node,
       sqlSeen: answer.sql,
       position: hasPosition ? at : null,
+      replayedLsn: replayedLsn === undefined ? at.lsn : replayedLsn,
+      receivedLsn: receivedLsn === undefined ? at.lsn : receivedLsn,
       history,
       ...answer,
       ...rest,
@@ -108,6 +124,7 @@ const probes: fc.Arbitrary<ProbeFacts[]> = fc.array(
     from: someNode,
     about: someNode,
     answer: fc.constantFrom('answered', 'recovering', 'refused', 'rejected', 'silent', 'unknown'),
+    isInRecovery: flag,
     seen: fc.constant('probed'),
   }),
   { maxLength: 4 },
@@ -125,6 +142,7 @@ const pgpools: fc.Arbitrary<PgpoolFacts[]> = fc.array(
       }),
       { maxLength: 4 },
     ),
+    isReached: often(fc.constant(true), fc.constant(false)),
     seen: fc.constant(''),
   }),
   { maxLength: 2 },
@@ -136,6 +154,19 @@ function requests(count: number): fc.Arbitrary<FailoverRequest> {
   return fc.record({
     failedNode: hint,
     oldPrimary: hint,
+    rejoin: often<number | null>(fc.constant(null), known),
+    notTold: often(
+      fc.constant<FailoverRequest['notTold']>([]),
+      fc.array(fc.record({ node: known, times: fc.integer({ min: 1, max: 3 }), line: fc.constant('x') }), {
+        maxLength: 2,
+      }),
+    ),
+    told: often(fc.constant<number[]>([]), fc.array(known, { maxLength: 1 })),
+    hasBeenClosed: fc.boolean(),
+    opened: often(
+      fc.constant<FailoverRequest['opened']>([]),
+      fc.array(fc.record({ node: known, timeline: fc.integer({ min: 2, max: 3 }) }), { maxLength: 2 }),
+    ),
     excluded: often(fc.constant<number[]>([]), fc.array(known, { maxLength: 2 })),
     hasWaited: fc.boolean(),
     hasLookedAgain: fc.boolean(),

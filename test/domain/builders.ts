@@ -95,6 +95,9 @@ const hostIsWell: HostFacts = {
   hasDataDirectory: true,
   hasStandbySignal: false,
   fenceMark: 'none',
+  walTimeline: null,
+  synchronousStandbyNames: null,
+  neededSettings: null,
   controlFile: null,
 };
 
@@ -119,6 +122,12 @@ function makeNodeFacts(node: number, differences: DeepPartialNode = {}): NodeFac
     history: [],
     timelineAgeMs: null,
     isReplayPaused: isInRecovery ? false : null,
+    applyDelayMs: isInRecovery ? 0 : null,
+    ownSettings: null,
+    fenceMark: isInRecovery ? 'none' : null,
+    upstream: isInRecovery ? { host: makeNode(0).host, port: 5432 } : null,
+    clients: isInRecovery ? null : 3,
+    followers: isInRecovery ? null : 2,
     synchronousStandbyNames: '',
     walReceiver: walReceiver ? { ...receiverFrom(0), ...walReceiver } : walReceiver === null ? null : receiver,
     host: host ? { ...hostIsWell, ...host } : null,
@@ -138,7 +147,7 @@ export function pgpoolSees(
     role: node === primary ? 'primary' : 'standby',
     liveStatus: live[node] ?? 'up',
   }));
-  return { pgpool: 'pgpool0', nodes, seen: '' };
+  return { pgpool: 'pgpool0', nodes, isReached: true, seen: '' };
 }
 
 export function makeFacts(differences: Differences = {}, count = 3): Facts {
@@ -155,7 +164,12 @@ export function makeRequest(differences: Partial<FailoverRequest> = {}): Failove
   return deepFreeze({
     failedNode: 0,
     oldPrimary: 0,
+    rejoin: null,
     excluded: [],
+    notTold: [],
+    told: [],
+    hasBeenClosed: false,
+    opened: [],
     hasWaited: false,
     hasLookedAgain: false,
     sinceEventMs: 50,
@@ -175,8 +189,14 @@ const nothingOverSql = {
   receivedLsn: null,
   history: [],
   isReplayPaused: null,
+  applyDelayMs: null,
+  ownSettings: null,
+  fenceMark: null,
   synchronousStandbyNames: null,
   walReceiver: null,
+  upstream: null,
+  clients: null,
+  followers: null,
 } as const;
 
 /** Stopped: the port is closed and the host says that no process is left. */
@@ -246,5 +266,5 @@ export const onTimeline2: DeepPartialNode = {
 };
 
 export function probe(from: number, answer: ProbeFacts['answer'], about = 0): ProbeFacts {
-  return { from, about, answer, seen: `select 1: ${answer}` };
+  return { from, about, answer, isInRecovery: answer === 'answered' ? false : null, seen: `asked: ${answer}` };
 }

@@ -6,9 +6,10 @@ import { getNode } from '../../domain/cluster';
 import { planFailover, type FailoverPlan } from '../../domain/failover-plan';
 import { suspectPrimary } from '../../domain/suspect';
 import { reasonCodes } from '../../domain/outcome';
-import { judgePrimary, type PrimaryState } from '../../domain/witness';
+import { judgePrimary, type PrimaryState } from '../../domain/primary-state';
 import { makeConfiguration, makeFacts, makeRequest } from './builders';
 import { candidateStories } from './candidate-stories';
+import { cautionStories } from './caution-stories';
 import {
   fencedStories,
   livingPrimaryStories,
@@ -26,7 +27,7 @@ interface Told {
 
 function tell(story: FailoverStory): Told {
   const configuration = story.configuration ?? makeConfiguration();
-  const facts = makeFacts(story.facts);
+  const facts = makeFacts(story.facts, configuration.nodes.length);
   const request = makeRequest(story.request);
   const plan = planFailover(configuration, facts, request);
   if (plan.action === 'promote') return { plan, state: plan.state };
@@ -55,6 +56,7 @@ const stories: readonly FailoverStory[] = [
   ...suspectStories,
   ...refusalStories,
   ...twoPrimariesStories,
+  ...cautionStories,
 ];
 
 describe.each([
@@ -64,6 +66,7 @@ describe.each([
   ['who was the primary', suspectStories],
   ['nothing is done', refusalStories],
   ['two primaries', twoPrimariesStories],
+  ['better evidence first', cautionStories],
 ])('%s', (_, rows) => {
   test.each(rows)('$title [$topology]', (story) => {
     const { plan, state } = tell(story);
@@ -74,7 +77,7 @@ describe.each([
       node,
     });
     if (expectedState) expect(state).toBe(expectedState);
-    expect(plan.action === 'promote' ? plan.formerPrimary : undefined).toBe(formerPrimary);
+    expect(plan.action === 'promote' ? (plan.formerPrimary ?? undefined) : undefined).toBe(formerPrimary);
     expect(plan.line).toMatch(/^[^\n]{10,400}$/);
   });
 });
@@ -98,6 +101,7 @@ describe('the stories leave nothing out', () => {
       recovering: true,
       hung: true,
       dead: true,
+      closed: true,
       unreachable: true,
       rejecting: true,
       unknown: true,
@@ -107,7 +111,7 @@ describe('the stories leave nothing out', () => {
   });
 
   test('the reasons reached are exactly those that planFailover and chooseCandidate can give', () => {
-    const declared = declaredReasons('failover-plan.ts', 'candidate.ts', 'rival-primaries.ts');
+    const declared = declaredReasons('failover-plan.ts', 'lost-primary.ts', 'candidate.ts', 'rival-primaries.ts');
     expect(declared.length).toBeGreaterThan(12);
     expect(reasonCodes).toEqual(expect.arrayContaining(declared));
     const all = [
@@ -137,7 +141,9 @@ describe('the line tells a person what was seen', () => {
   });
   test('two primaries are named with their timelines', () => {
     const twice = twoPrimariesStories.find((story) => story.title.startsWith('the former primary accepts'))!;
-    expect(lineOf({ ...twice, request: twice.request ?? {} })).toMatch(/0 \(timeline 1\) and 1 \(timeline 2\)/);
+    expect(lineOf({ ...twice, request: twice.request ?? {} })).toMatch(
+      /node 0 \(timeline 1\), is no pgpool’s primary.*; node 1 \(timeline 2\), serves pgpool0, is followed by node 2/,
+    );
   });
   test('a rejected query is quoted', () => {
     const rejecting = refusalStories.find((story) => story.expected.reason === 'primary-rejects-queries')!;

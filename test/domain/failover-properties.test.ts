@@ -1,11 +1,14 @@
 // What planFailover and chooseCandidate never do, whatever was measured.
 
 import fc from 'fast-check';
+import { type Positioned, sortBranches } from '../../domain/branches';
 import { chooseCandidate } from '../../domain/candidate';
 import { getNode } from '../../domain/cluster';
 import { planFailover, type FailoverPlan } from '../../domain/failover-plan';
 import { planFollow } from '../../domain/follow-plan';
-import { comparePosition } from '../../domain/wal';
+import { describeCutOff } from '../../domain/reach';
+import { findInsufficientSettings, isDelayed } from '../../domain/readiness';
+import { compareLsn, comparePosition } from '../../domain/wal';
 import { answeringStandbys, factsOf, writableNodes } from '../../domain/witness';
 import { situations, type Situation } from './arbitraries';
 
@@ -17,7 +20,11 @@ function plan({ configuration, facts, request }: Situation): FailoverPlan {
   return planFailover(configuration, facts, request);
 }
 
-function checkPromotions(check: (promotion: Promotion, situation: Situation) => void, isBeforeFence = false): void {
+function checkPromotions(
+  check: (promotion: Promotion, situation: Situation) => void,
+  isBeforeFence = false,
+  least = 20,
+): void {
   let promotions = 0;
   const property = fc.property(situations, (situation) => {
     const result = plan(situation);
@@ -25,9 +32,10 @@ function checkPromotions(check: (promotion: Promotion, situation: Situation) => 
     promotions += 1;
     check(result, situation);
   });
-  fc.assert(property, runs);
+  // Before the fence few situations allow one.
+  fc.assert(property, isBeforeFence ? { numRuns: 3 * runs.numRuns } : runs);
   // A property about promotions proves nothing where none happen.
-  expect(promotions).toBeGreaterThan(20);
+  expect(promotions).toBeGreaterThan(least);
 }
 
 test('any facts give a plan with one readable line', () => {
@@ -73,32 +81,58 @@ test('the former primary, a fenced, an excluded node or one of priority 0 is nev
   });
 });
 
-test('the candidate is the greatest in (timeline, LSN) among those that may be promoted', () => {
-  checkPromotions(({ candidate, formerPrimary }, { configuration, facts, request }) => {
-    const chosen = factsOf(facts, candidate)!;
-    const rivals = facts.nodes.filter(
+/** The standbys of the candidate's system and branch. */
+function companionsOf({ candidate, formerPrimary }: Promotion, { configuration, facts }: Situation): Positioned[] {
+  const { systemIdentifier } = factsOf(facts, candidate)!;
+  const standbys = answeringStandbys(facts).filter(
+    (entry): entry is Positioned =>
+      entry.position !== null && entry.systemIdentifier === systemIdentifier && entry.node !== formerPrimary,
+  );
+  return [...sortBranches(configuration, facts, formerPrimary, standbys).own];
+}
+
+test('the candidate is the greatest in (timeline, LSN) among those of its branch that may be promoted and can be at once', () => {
+  checkPromotions((promotion, situation) => {
+    const { configuration, facts, request } = situation;
+    const chosen = factsOf(facts, promotion.candidate)!;
+    const rivals = companionsOf(promotion, situation).filter(
       (entry) =>
-        entry.sql === 'answered' &&
-        entry.isInRecovery === true &&
-        entry.position !== null &&
-        entry.systemIdentifier === chosen.systemIdentifier &&
-        entry.node !== formerPrimary &&
         !request.excluded.includes(entry.node) &&
+        !request.notTold.some(({ node }) => node === entry.node) &&
+        !isDelayed(entry) &&
+        findInsufficientSettings(entry) === null &&
         getNode(configuration, entry.node).priority > 0,
     );
-    for (const rival of rivals) expect(comparePosition(rival.position!, chosen.position!)).toBeLessThanOrEqual(0);
+    if (request.told.includes(promotion.candidate)) return;
+    for (const rival of rivals) expect(comparePosition(rival.position, chosen.position!)).toBeLessThanOrEqual(0);
   });
 });
 
-test('no answering standby of this cluster is left on a branch that the candidate does not continue', () => {
-  checkPromotions(({ candidate, formerPrimary }, { facts }) => {
-    const chosen = factsOf(facts, candidate)!;
+test('nobody is promoted whose branch parted before WAL that another one of the primary’s timeline holds', () => {
+  checkPromotions(({ candidate, formerPrimary, position }, { facts }) => {
+    const former = factsOf(facts, formerPrimary ?? -1)?.host?.controlFile?.checkpoint;
+    const fork = factsOf(facts, candidate)!.history.find((end) => end.timeline === former?.timeline)?.endLsn;
+    if (former && fork && position.timeline !== former.timeline)
+      expect(compareLsn(former.lsn, fork)).toBeLessThanOrEqual(0);
+  });
+});
+
+test('nobody is promoted on silence alone while most hosts are silent', () => {
+  checkPromotions(
+    ({ state, needsFence, formerPrimary }, { configuration, facts }) => {
+      if ((state !== 'unreachable' && state !== 'closed') || needsFence) return;
+      expect(describeCutOff(configuration, facts, formerPrimary!)).toBeNull();
+    },
+    true,
+    3,
+  );
+});
+
+test('no answering standby of this branch is left on a timeline that the candidate does not continue', () => {
+  checkPromotions((promotion, situation) => {
+    const chosen = factsOf(situation.facts, promotion.candidate)!;
     const lines = [chosen.position!.timeline, ...chosen.history.map((end) => end.timeline)];
-    for (const entry of facts.nodes) {
-      const isOurs = entry.systemIdentifier === chosen.systemIdentifier && entry.node !== formerPrimary;
-      if (isOurs && entry.isInRecovery === true && entry.sql === 'answered' && entry.position)
-        expect(lines).toContain(entry.position.timeline);
-    }
+    for (const entry of companionsOf(promotion, situation)) expect(lines).toContain(entry.position.timeline);
   });
 });
 

@@ -7,6 +7,7 @@ import {
   pgpoolSees,
   probe,
   promotedToTimeline2,
+  receiverFrom,
   receivesNothing,
   stopped,
   vanished,
@@ -117,34 +118,136 @@ export const refusalStories: readonly FailoverStory[] = [
 
 const foreign = '7999999999999999999';
 
+/** A former primary that nobody uses any more. */
+const unused = { clients: 0, followers: 0 };
+const servedTwo = { 1: promotedToTimeline2, 2: { ...onTimeline2, walReceiver: receiverFrom(1, 2) } };
+
 export const twoPrimariesStories: readonly FailoverStory[] = [
   {
-    title: 'the former primary came back by itself: its successor descends from it, so the former one is fenced',
-    topology: '0* timeline 1, 1* timeline 2 forked from 1; pgpool: 0/0',
-    facts: { nodes: { 1: promotedToTimeline2 } },
+    title: 'the former primary came back by itself, pgpool serves its successor, nobody is on it: it is fenced',
+    topology: '0* timeline 1, unused, 1* timeline 2 forked from 1, 2 follows 1; pgpool: 0/0',
+    facts: { nodes: { 0: unused, ...servedTwo }, pgpools: [pgpoolSees(1)] },
+    expected: { action: 'fence', node: 0 },
+  },
+  {
+    title:
+      'the former primary came back with clients on it, and a promotion of ours opened the newer timeline: it is fenced',
+    topology: '0* timeline 1, 3 clients, 1* timeline 2 by us; no pgpool answers',
+    facts: { nodes: servedTwo, pgpools: [] },
+    request: { opened: [{ node: 1, timeline: 2 }] },
+    expected: { action: 'fence', node: 0 },
+  },
+  {
+    title: 'our promotion was followed by another one: the newer timeline descends from ours',
+    topology: '0* timeline 1, 2* timeline 3 from 2, which we opened on node 1; pgpool: 0/0',
+    facts: {
+      nodes: {
+        1: stopped,
+        2: {
+          ...promotedToTimeline2,
+          position: { timeline: 3, lsn: '0/5000200' },
+          history: [
+            { timeline: 1, endLsn: '0/5000000' },
+            { timeline: 2, endLsn: '0/5000100' },
+          ],
+        },
+      },
+      pgpools: [],
+    },
+    request: { opened: [{ node: 1, timeline: 2 }] },
+    expected: { action: 'fence', node: 0 },
+  },
+  {
+    title: 'somebody promoted a standby by mistake while the primary serves: nothing is stopped',
+    topology: '0* timeline 1 serves and is followed by 1, 2* timeline 2; pgpool: 1/0, primary 0',
+    facts: { nodes: { 2: promotedToTimeline2 } },
+    request: { failedNode: 1 },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'a stray has the same timeline number as a promotion of ours on another node: nothing is stopped',
+    topology: '0* timeline 1 serves, 2* timeline 2, ours was on node 1',
+    facts: { nodes: { 2: promotedToTimeline2 } },
+    request: { opened: [{ node: 1, timeline: 2 }] },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'pgpool took up the stray, but a standby still follows the older one: nothing is stopped',
+    topology: '0* timeline 1 followed by 1, 2* timeline 2; pgpool: primary 2',
+    facts: { nodes: { 0: unused, 2: promotedToTimeline2 }, pgpools: [pgpoolSees(2)] },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'pgpool serves the newer one, but clients are on the older: nothing is stopped',
+    topology: '0* timeline 1 with one client, 1* timeline 2, 2 follows 1; pgpool: primary 1',
+    facts: { nodes: { 0: { clients: 1, followers: 0 }, ...servedTwo }, pgpools: [pgpoolSees(1)] },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'a standby outside of the cluster file follows the older one: nothing is stopped',
+    topology: '0* timeline 1 with one foreign follower, 1* timeline 2; pgpool: primary 1',
+    facts: { nodes: { 0: { clients: 0, followers: 1 }, ...servedTwo }, pgpools: [pgpoolSees(1)] },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'two pgpools disagree about two primaries: nothing is stopped',
+    topology: '0* timeline 1, unused, 1* timeline 2; pgpool0: primary 1, pgpool1: primary 0',
+    facts: {
+      nodes: { 0: unused, ...servedTwo },
+      pgpools: [pgpoolSees(1), { ...pgpoolSees(0), pgpool: 'pgpool1' }],
+    },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'a person wants the stray back: the primary is not stopped for it',
+    topology: '0* timeline 1, unused, 2* timeline 2; rejoin 2; pgpool: primary 2',
+    facts: { nodes: { 0: unused, 1: receivesNothing, 2: promotedToTimeline2 }, pgpools: [pgpoolSees(2)] },
+    request: { failedNode: null, oldPrimary: null, rejoin: 2 },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
+    title: 'a person wants the former primary back, which came up writable: it is fenced',
+    topology: '0* timeline 1, unused, 1* timeline 2; rejoin 0; pgpool: primary 1',
+    facts: { nodes: { 0: unused, ...servedTwo }, pgpools: [pgpoolSees(1)] },
+    request: { failedNode: null, oldPrimary: null, rejoin: 0 },
     expected: { action: 'fence', node: 0 },
   },
   {
     title: 'the former primary has the higher id and more WAL, and is fenced all the same',
-    topology: '0* timeline 2, 1* timeline 1 and ahead; pgpool: 2/1',
-    facts: { nodes: { 0: promotedToTimeline2, 1: { ...at('9/0'), isInRecovery: false }, 2: stopped } },
+    topology: '0* timeline 2, 1* timeline 1 and ahead, unused; pgpool: 2/1, primary 0',
+    facts: { nodes: { 0: promotedToTimeline2, 1: { ...at('9/0'), isInRecovery: false, ...unused }, 2: stopped } },
     request: { failedNode: 2, oldPrimary: 1 },
     expected: { action: 'fence', node: 1 },
   },
   {
     title: 'the former primary accepts writes although it was fenced: people are asked',
-    topology: '0* timeline 1, its stop was tried, 1* timeline 2; plan again',
-    facts: { nodes: { 1: promotedToTimeline2 } },
+    topology: '0* timeline 1, unused, its stop was tried, 1* timeline 2; plan again',
+    facts: { nodes: { 0: unused, ...servedTwo }, pgpools: [pgpoolSees(1)] },
     request: { fenceTried: 0 },
     expected: { action: 'refuse', reason: 'two-primaries' },
   },
   {
     title:
       'a former primary boots writable while its successor is down: the standbys hold more than it, so it is not served',
-    topology: '0* timeline 1, 1 stopped, 2 on timeline 2; pgpool: 1/1',
-    facts: { nodes: { 1: stopped, 2: onTimeline2 } },
+    topology: '0* timeline 1, 1 stopped, 2 on timeline 2; pgpool: 1/1, primary 1',
+    facts: { nodes: { 1: stopped, 2: { ...onTimeline2, walReceiver: null } }, pgpools: [pgpoolSees(1)] },
     request: { failedNode: 1, oldPrimary: 1 },
     expected: { action: 'refuse', reason: 'diverged-branches' },
+  },
+  {
+    title:
+      'pgpool serves the living primary: a standby that was promoted by mistake and turned back does not cut it off',
+    topology: '0* timeline 1, 1 follows, 2 on a stray timeline 2; returned 2; pgpool: primary 0',
+    facts: { nodes: { 2: { ...onTimeline2, walReceiver: null } } },
+    request: { failedNode: null, oldPrimary: null },
+    expected: { action: 'keep', reason: 'primary-working', node: 0 },
+  },
+  {
+    title: 'a standby follows the living primary: a stray on a newer timeline does not cut it off',
+    topology: '0* timeline 1, 1 follows, 2 on a stray timeline 2; no pgpool answers',
+    facts: { nodes: { 2: { ...onTimeline2, walReceiver: null } }, pgpools: [] },
+    request: { failedNode: null, oldPrimary: null },
+    expected: { action: 'keep', reason: 'primary-working', node: 0 },
   },
   {
     title: 'pgpool served the living primary until now: a standby on a stray newer timeline does not cut it off',

@@ -4,7 +4,7 @@
 import type { ClusterConfiguration } from '../../domain/cluster';
 import type { FailoverPlan, FailoverRequest } from '../../domain/failover-plan';
 import type { ReasonCode } from '../../domain/outcome';
-import type { PrimaryState } from '../../domain/witness';
+import type { PrimaryState } from '../../domain/primary-state';
 import {
   frozen,
   makeConfiguration,
@@ -169,21 +169,6 @@ export const lostPrimaryStories: readonly FailoverStory[] = [
     expected: { action: 'promote', state: 'dead', node: 1, formerPrimary: 0 },
   },
   {
-    title: 'the port is closed and ssh is rejected: a refused connection on an answering host is enough',
-    topology: '0* refuses, ssh rejected; pgpool: 0/0',
-    facts: {
-      nodes: { 0: { ...stopped, host: { ssh: 'rejected', processes: 'unknown' } }, ...withoutReceivers },
-      pgpools: pgpoolLost,
-    },
-    expected: { action: 'promote', state: 'dead', node: 1, formerPrimary: 0 },
-  },
-  {
-    title: 'only a standby’s host gets a reset from the primary’s host: it is dead',
-    topology: '0* silent to the worker, refuses node 1; pgpool: 0/0',
-    facts: { nodes: { 0: vanished, ...withoutReceivers }, probes: [probe(1, 'refused')], pgpools: pgpoolLost },
-    expected: { action: 'promote', state: 'dead', node: 1, formerPrimary: 0 },
-  },
-  {
     title: 'the primary is frozen: process there, SQL silent; it is fenced and replaced',
     topology: '0* frozen, 1 2 heard it 12 s ago; pgpool: 0/0',
     facts: {
@@ -341,11 +326,11 @@ export const suspectStories: readonly FailoverStory[] = [
   },
   {
     title: 'a standby’s receiver says who the primary was when pgpool knows nothing',
-    topology: '0* vanished, 1 well, 2 vanished; pgpool: 2/-1',
+    topology: '0* vanished, 1 well, 2 stopped; pgpool: 2/-1',
     facts: {
-      nodes: { 0: vanished, 1: { walReceiver: { lastMessageAgeMs: 9000 } }, 2: vanished },
+      nodes: { 0: vanished, 1: { walReceiver: { lastMessageAgeMs: 9000 } }, 2: stopped },
       probes: [probe(1, 'silent')],
-      pgpools: [],
+      pgpools: [{ ...pgpoolSees(null), nodes: [] }],
     },
     request: { failedNode: 2, oldPrimary: null },
     expected: { action: 'promote', state: 'unreachable', node: 1, formerPrimary: 0 },

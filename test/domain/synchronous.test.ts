@@ -75,7 +75,8 @@ describe('reading', () => {
 /** Node 0 is the former primary; `count` nodes in all. */
 function hasLast(setting: string | null, reachable: number[], policyStandbys = 0, count = 3): boolean {
   const policy = { synchronous: { standbys: policyStandbys, whenNone: 'degrade' as const } };
-  return hasLastCommit(makeConfiguration({ policy }, count), setting, reachable, 0) === null;
+  const question = { inForce: setting, copies: [], reachable, formerPrimary: 0 };
+  return hasLastCommit(makeConfiguration({ policy }, count), question) === null;
 }
 
 describe('R + W > N: do the standbys that were asked hold the last commit?', () => {
@@ -108,11 +109,12 @@ describe('R + W > N: do the standbys that were asked hold the last commit?', () 
   });
 
   test.each([
-    ['the policy is stricter than the setting', '', [1], 1, false],
-    ['the setting is stricter than the policy', 'ANY 1 (node1, node2)', [1], 2, false],
+    ['the policy asks for more than was in force', '', [1], 1, true],
+    ['the policy asks for less than was in force', 'ANY 1 (node1, node2)', [1], 2, false],
     ['both are content', 'ANY 1 (node1, node2)', [1, 2], 1, true],
-    ['the policy alone, all must confirm, one asked', null, [1], 2, true],
-  ])('the stricter wins: %s', (_, setting, reachable, standbys, expected) => {
+    ['the setting is unknown: the policy, all must confirm, one asked', null, [1], 2, true],
+    ['the setting is unknown: the policy, one must confirm, one asked', null, [1], 1, false],
+  ])('what was in force counts: %s', (_, setting, reachable, standbys, expected) => {
     expect(hasLast(setting, reachable, standbys)).toBe(expected);
   });
 

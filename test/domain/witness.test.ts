@@ -1,14 +1,8 @@
 // What each witness says about a primary, and what their answers amount to.
 
 import { getNode } from '../../domain/cluster';
-import {
-  answeringStandbys,
-  factsOf,
-  judgePrimary,
-  writableNodes,
-  type PrimaryState,
-  type WitnessAnswer,
-} from '../../domain/witness';
+import { judgePrimary, type PrimaryState, type WitnessAnswer } from '../../domain/primary-state';
+import { answeringStandbys, factsOf, writableNodes } from '../../domain/witness';
 import {
   frozen,
   makeConfiguration,
@@ -66,9 +60,9 @@ const rows: readonly (readonly [title: string, facts: Differences, state: Primar
   [
     'port closed on an answering host that cannot be looked into',
     { nodes: { 0: { ...stopped, host: { processes: 'unknown' } } } },
-    'dead',
+    'closed',
   ],
-  ['port closed to a standby’s host only', { nodes: { 0: silentHost }, probes: [probe(2, 'refused')] }, 'dead'],
+  ['port closed to a standby’s host only', { nodes: { 0: silentHost }, probes: [probe(2, 'refused')] }, 'closed'],
   [
     'port closed to the worker, but a fresh WAL message',
     { nodes: { 0: { ...silentHost, sql: 'refused' }, ...hears(100) } },
@@ -131,6 +125,7 @@ test('every state is reached by a row', () => {
     recovering: true,
     hung: true,
     dead: true,
+    closed: true,
     unreachable: true,
     rejecting: true,
     unknown: true,

@@ -7,6 +7,7 @@ import {
   hungNode,
   primaryNode,
   rejectingNode,
+  notPromoted,
   retryable,
   standbyNode,
   vanishedNode,
@@ -119,7 +120,7 @@ describe('nothing is promoted', () => {
       'when two hosts fail to reach the primary and the policy is park',
       (it) => {
         it.set(vanishedNode(0));
-        it.probes = [{ from: 1, about: 0, answer: 'silent', seen: 'no answer' }];
+        it.probes = [{ from: 1, about: 0, answer: 'silent', isInRecovery: null, seen: 'no answer' }];
         it.setPolicy({ unreachableHost: 'park' });
       },
       [0],
@@ -129,7 +130,7 @@ describe('nothing is promoted', () => {
       'when the primary is only unreachable shortly after another promotion',
       (it) => {
         it.set(vanishedNode(0), { ...standbyNode(1, 0), timelineAgeMs: 1000 });
-        it.probes = [{ from: 1, about: 0, answer: 'silent', seen: 'no answer' }];
+        it.probes = [{ from: 1, about: 0, answer: 'silent', isInRecovery: null, seen: 'no answer' }];
       },
       [0],
     ],
@@ -299,17 +300,74 @@ describe('when an act fails', () => {
     await bench.stopAwaiting(cluster, 0, 1);
   });
 
-  it('and every candidate fails, the answer is no-candidate', async () => {
+  it('the last candidate that was told is waited for, and never stopped', async () => {
     cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
     cluster.fail('promote 2', retryable('no answer'), retryable('no answer'));
     const { report, incident } = await bench.failOver(cluster);
-    expect(report).toMatchObject({ outcome: 'refused', reason: 'no-candidate', primary: null });
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven', primary: null });
     expect(cluster.callsOf('incident')).toEqual([
       ...['observe', 'fence 0', 'promote 1', 'promote 1', 'observe', 'fence 1'],
-      ...['observe', 'promote 2', 'promote 2', 'observe', 'fence 2', 'observe'],
+      ...['observe', 'promote 2', 'promote 2', 'observe'],
     ]);
-    await bench.record('incident-no-candidate', incident);
-    await bench.stopAwaiting(cluster, 0, 1, 2);
+    await bench.record('incident-promotion-unproven', incident);
+    await bench.stopAwaiting(cluster, 0, 1);
+  });
+
+  it('a candidate that was not told is a standby still: it is tried again, and nobody is stopped', async () => {
+    const held = notPromoted('its lock is held', { isTold: false, holdUp: null });
+    cluster.fail('promote 1', held);
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
+    expect(cluster.callsOf('incident').slice(0, 5)).toEqual([
+      'observe',
+      'fence 0',
+      'promote 1',
+      'observe',
+      'promote 1',
+    ]);
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('a candidate that cannot be told twice gives way to the next one, and is not stopped', async () => {
+    const held = notPromoted('its lock is held', { isTold: false, holdUp: null });
+    cluster.fail('promote 1', held, held);
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
+    expect(cluster.callsOf('incident')).not.toContain('fence 1');
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('no candidate can be told: refused with the cause, and nobody is stopped', async () => {
+    const held = notPromoted('synchronous_standby_names is not what was written', { isTold: false, holdUp: null });
+    cluster.fail('promote 1', held, held);
+    cluster.fail('promote 2', held, held);
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-failed', primary: null });
+    expect(report.line).toContain('node 1: synchronous_standby_names is not what was written');
+    expect(cluster.callsOf('incident').filter((call) => call.startsWith('fence'))).toEqual(['fence 0']);
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('a candidate that was told and fetches WAL from an archive is waited for, although another one is ready', async () => {
+    const busy = notPromoted('its restore_command is running', { isTold: true, holdUp: 'archive' });
+    cluster.fail('promote 1', busy, busy);
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
+    expect(cluster.callsOf('incident')).not.toContain('fence 1');
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('a new primary that only the worker does not reach is the primary: another node’s host has asked it', async () => {
+    cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
+    const second = cluster.hold('promote 1', { isCancellable: false });
+    const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+    await second.reached;
+    cluster.set(vanishedNode(1));
+    cluster.probes = [{ from: 2, about: 1, answer: 'answered', isInRecovery: false, seen: 'answers, accepts writes' }];
+    second.release();
+    await expect(incident.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
+    expect(cluster.callsOf('incident')).not.toContain('fence 1');
+    await bench.stopAwaiting(cluster, 0, 2);
   });
 
   it('a look that can never succeed ends in step-failed, which the waiting hook is told', async () => {

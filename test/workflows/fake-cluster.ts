@@ -2,8 +2,10 @@
 
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../activities/index';
+import type { PromoteFailure } from '../../activities/promote';
 import type { ClusterConfiguration, PolicyConfiguration } from '../../domain/cluster';
 import type { DataFacts } from '../../domain/rebuild';
+import type { OpenedTimeline } from '../../domain/wal';
 import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts } from '../../domain/witness';
 import { dataFacts, type FakeWal, nothingDiverged, rebuildFakes } from './fake-rebuild';
 
@@ -27,13 +29,17 @@ interface OpenHold extends Hold {
   readonly isCancellable: boolean;
 }
 
+/** Tells the cluster's incident of a node that returned. */
+type Signal = (node: number, eventId: string, opened: readonly OpenedTimeline[]) => Promise<void>;
+
 export class FakeCluster {
   /** In the order in which the activities began; `by` is the workflow: incident, follow 2, await 0. */
   readonly calls: { readonly by: string; readonly name: string }[] = [];
   readonly fakes: Fakes;
   configuration: ClusterConfiguration;
   probes: ProbeFacts[] = [];
-  pgpools: PgpoolFacts[] = [];
+  /** They answer, and show nobody. */
+  pgpools: PgpoolFacts[] = [{ pgpool: 'pgpool0', nodes: [], isReached: true, seen: '' }];
   /** What a rebuild finds on its node. */
   data: DataFacts = dataFacts();
   wal: FakeWal = nothingDiverged;
@@ -43,7 +49,7 @@ export class FakeCluster {
   private readonly failures = new Map<string, Error[]>();
   private readonly holds = new Map<string, OpenHold>();
 
-  constructor(name: string, signal: (node: number, eventId: string) => Promise<void>) {
+  constructor(name: string, signal: Signal) {
     this.configuration = configurationOf(name, [0, 1, 2]);
     this.set(primaryNode(0), standbyNode(1, 0), standbyNode(2, 0));
     this.fakes = fakesOf(this, signal);
@@ -134,11 +140,22 @@ export function notYet(message: string): Error {
   return ApplicationFailure.create({ type: 'Unreachable', message, nextRetryDelay: '100ms' });
 }
 
+/** A promotion that failed: before pg_promote was sent, or after it and with what holds the candidate up. */
+export function notPromoted(message: string, details: PromoteFailure): Error {
+  return ApplicationFailure.create({ type: 'Unproven', message, nonRetryable: !details.isTold, details: [details] });
+}
+
+/** pgpool0 uses this node as its primary. */
+export function pgpoolServing(primary: number): PgpoolFacts {
+  const nodes = [{ node: primary, status: 'up' as const, role: 'primary', liveStatus: 'up' }];
+  return { pgpool: 'pgpool0', nodes, isReached: true, seen: '' };
+}
+
 export function worldChanged(message: string, type = 'WorldChanged'): Error {
   return ApplicationFailure.nonRetryable(message, type);
 }
 
-function fakesOf(cluster: FakeCluster, signal: (node: number, eventId: string) => Promise<void>): Fakes {
+function fakesOf(cluster: FakeCluster, signal: Signal): Fakes {
   return {
     observe: ({ only }) => {
       const { configuration, facts } = cluster;
@@ -170,7 +187,7 @@ function fakesOf(cluster: FakeCluster, signal: (node: number, eventId: string) =
       if (isBack) return Promise.resolve({ line: `node ${String(node)} is back` });
       return Promise.reject(notYet(`node ${String(node)} is not back`));
     },
-    signalIncident: ({ node, eventId }) => signal(node, eventId),
+    signalIncident: ({ node, eventId, opened }) => signal(node, eventId, opened),
     ...rebuildFakes(cluster),
   };
 }
@@ -193,6 +210,12 @@ function node(id: number, facts: Partial<NodeFacts>): NodeFacts {
     history: [],
     timelineAgeMs: null,
     isReplayPaused: null,
+    applyDelayMs: null,
+    ownSettings: null,
+    fenceMark: null,
+    upstream: null,
+    clients: null,
+    followers: null,
     synchronousStandbyNames: '',
     walReceiver: null,
     host: null,
@@ -205,7 +228,9 @@ function ends(timeline: number): { timeline: number; endLsn: string }[] {
 }
 
 export function primaryNode(id: number, timeline = 1): NodeFacts {
-  return node(id, { isInRecovery: false, position: { timeline, lsn }, history: ends(timeline), sqlSeen: 'primary' });
+  const usage = { clients: 0, followers: 0 };
+  const position = { timeline, lsn };
+  return node(id, { isInRecovery: false, position, history: ends(timeline), sqlSeen: 'primary', ...usage });
 }
 
 export function standbyNode(id: number, upstream: number, timeline = 1, position = lsn): NodeFacts {
@@ -229,6 +254,9 @@ function absent(id: number, sql: NodeFacts['sql'], sqlSeen: string, host: Partia
     hasDataDirectory: true,
     hasStandbySignal: false,
     fenceMark: 'none',
+    walTimeline: null,
+    synchronousStandbyNames: null,
+    neededSettings: null,
     controlFile: null,
     ...host,
   };

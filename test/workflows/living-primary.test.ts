@@ -1,7 +1,15 @@
 // The failover runbook where the primary may not be dead: kept, given time, or looked at again.
 
-import { Bench } from './support';
-import { deadNode, type FakeCluster, hungNode, primaryNode, recoveringNode, standbyNode } from './fake-cluster';
+import { Bench, eventually } from './support';
+import {
+  deadNode,
+  type FakeCluster,
+  hungNode,
+  pgpoolServing,
+  primaryNode,
+  recoveringNode,
+  standbyNode,
+} from './fake-cluster';
 
 let bench: Bench;
 let cluster: FakeCluster;
@@ -52,11 +60,34 @@ describe('a primary that works', () => {
 describe('a former primary that accepts writes beside its successor', () => {
   it('is fenced and then rebuilt, and the successor stays the primary', async () => {
     cluster.set(primaryNode(0), primaryNode(1, 2), standbyNode(2, 1, 2));
+    cluster.pgpools = [pgpoolServing(1)];
     const { report, incident } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'completed', reason: 'already-failed-over', primary: 1 });
     expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0', 'observe']);
     expect(report.follows).toContainEqual(expect.objectContaining({ node: 0, rung: 'rebuild', outcome: 'completed' }));
     await bench.record('incident-former-fenced', incident);
+  });
+
+  it('is fenced with clients on it, too, where this incident’s own promotion succeeded it', async () => {
+    cluster.set(deadNode(0));
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ reason: 'promoted', primary: 1 });
+    cluster.set({ ...primaryNode(0), clients: 3 });
+    // Told by the one who waited for node 0, in an incident of its own.
+    await eventually(
+      'node 0 is fenced',
+      () => cluster.callsOf('incident').filter((call) => call === 'fence 0').length > 1,
+    );
+    await eventually('node 0 follows', () => cluster.callsOf('follow 0').includes('saveConfiguration 0'));
+  });
+
+  it('a standby that was promoted by mistake stops nobody', async () => {
+    cluster.set({ ...primaryNode(0), clients: 3, followers: 1 }, standbyNode(1, 0), primaryNode(2, 2));
+    cluster.pgpools = [pgpoolServing(0)];
+    const { incident } = await bench.send(cluster, { kind: 'failover', node: 1, oldPrimary: 0 });
+    const report = await incident.result();
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'two-primaries' });
+    expect(cluster.callsOf('incident')).toEqual(['observe']);
   });
 });
 
@@ -86,7 +117,12 @@ describe('a primary in crash recovery', () => {
 
 describe('a primary that is silent to the worker while somebody else heard from it', () => {
   const pgpools = (): FakeCluster['pgpools'] => [
-    { pgpool: 'pgpool0', nodes: [{ node: 0, status: 'down', role: 'primary', liveStatus: 'up' }], seen: '' },
+    {
+      pgpool: 'pgpool0',
+      nodes: [{ node: 0, status: 'down', role: 'primary', liveStatus: 'up' }],
+      isReached: true,
+      seen: '',
+    },
   ];
 
   it('is looked at again at once, and kept if it answers then', async () => {

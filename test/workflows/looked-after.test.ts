@@ -4,6 +4,7 @@ import {
   deadNode,
   type FakeCluster,
   notYet,
+  pgpoolServing,
   primaryNode,
   standbyNode,
   vanishedNode,
@@ -45,6 +46,7 @@ it('a refused failover is looked at again although a follow is parked', async ()
 
 it('a former primary that was fenced on the way is brought back, although the event was about another node', async () => {
   cluster.set(primaryNode(0, 1), primaryNode(1, 2), deadNode(2));
+  cluster.pgpools = [pgpoolServing(1)];
   const { incident } = await bench.send(cluster, { kind: 'failover', node: 2, oldPrimary: 1 });
   const report = await incident.result();
   expect(report.follows).toContainEqual(expect.objectContaining({ node: 0, rung: 'rebuild', outcome: 'completed' }));
@@ -53,6 +55,7 @@ it('a former primary that was fenced on the way is brought back, although the ev
 
 it('a former primary that came back writable is fenced, and left to a person where policy.rejoin is manual', async () => {
   cluster.set(primaryNode(0, 1), primaryNode(1, 2), standbyNode(2, 1, 2));
+  cluster.pgpools = [pgpoolServing(1)];
   cluster.setPolicy({ rejoin: 'manual' });
   const { incident } = await bench.send(cluster, { kind: 'returned', node: 0, oldPrimary: null });
   expect(await incident.result()).toMatchObject({ follows: [{ node: 0, reason: 'rejoin-manual' }] });

@@ -93,8 +93,8 @@ export class Bench {
   /** Names are short and end in nothing random, so that recorded histories differ little. */
   newCluster(): FakeCluster {
     const name = `shop-${String(this.clusters.size + 1)}`;
-    const cluster = new FakeCluster(name, async (node, eventId) => {
-      await this.send(cluster, { eventId, kind: 'returned', node, oldPrimary: null });
+    const cluster = new FakeCluster(name, async (node, eventId, opened) => {
+      await this.send(cluster, { eventId, kind: 'returned', node, oldPrimary: null, opened });
     });
     this.clusters.set(name, cluster);
     return cluster;

@@ -1,0 +1,142 @@
+// What becomes of a candidate that was to be promoted and is not proven to be: it is left alone, waited for, or stopped for a better one.
+
+import type { FenceResult } from '../activities/fence';
+import type { Observation } from '../activities/observe';
+import type { PromoteFailure } from '../activities/promote';
+import { chooseCandidate } from '../domain/candidate';
+import type { FailoverRequest } from '../domain/failover-plan';
+import { comparePosition, type WalPosition } from '../domain/wal';
+import { factsOf } from '../domain/witness';
+import {
+  type Attempt,
+  type FailoverResult,
+  fenceNode,
+  lookAround,
+  type Memory,
+  promoted,
+  type Promotion,
+  refuse,
+} from './decision-steps';
+import { failureTypeOf, messageOf, type Steps } from './step';
+
+interface Failed {
+  readonly settled: Partial<FailoverRequest>;
+  readonly outcome: FenceResult['outcome'] | null;
+  readonly memory: Memory;
+  readonly error: unknown;
+}
+
+/**
+ * A candidate that was not told is a standby as before: it is left alone. One that was told is believed: it is waited for, and given up only for another one that is
+ * ready and holds no less WAL.
+ */
+export async function clearUp(
+  steps: Steps,
+  planned: Observation,
+  plan: Promotion,
+  request: FailoverRequest,
+  failed: Failed,
+): Promise<Attempt> {
+  const { candidate } = plan;
+  const { settled, memory, error, outcome } = failed;
+  const { isTold, holdUp } = promoteFailureOf(error);
+  const before = factsOf(planned.facts, candidate)!.position!;
+  if (!isTold && !memory.told.has(candidate)) {
+    if (failureTypeOf(error) === 'WorldChanged') return settled;
+    return { ...settled, notTold: noteNotTold(request.notTold, candidate, messageOf(error)) };
+  }
+  memory.told.set(candidate, before);
+  const look = await lookAround(steps, planned.configuration.cluster, candidate);
+  const timeline = findNewTimeline(look, candidate, before);
+  if (timeline !== null) return promoted(look, plan, timeline, outcome, memory);
+  if (failureTypeOf(error) === 'WorldChanged') return settled;
+  const own = factsOf(look.facts, candidate);
+  if (own?.sql === 'rejected') {
+    const line = `node ${candidate} was told to promote and now rejects queries (${own.sqlSeen}): mend that, nothing is stopped`;
+    return refuse(look, 'primary-rejects-queries', line);
+  }
+  const isDead = own?.host?.processes === 'none';
+  const isBusy = holdUp === 'replaying' || holdUp === 'archive' || holdUp === 'conflict';
+  const rival = findRival(look, plan, { ...request, ...settled });
+  if (!isDead && (isBusy || rival === null)) {
+    const line = `node ${candidate} was told to promote and is not out of recovery yet (${messageOf(error)}): it is waited for, because ${isBusy ? 'it is at work' : 'no other standby is ready and holds as much WAL'}`;
+    return refuse(look, 'promotion-unproven', line);
+  }
+  const why = rival === null ? 'it has ended' : `node ${rival} is ready and holds as much WAL`;
+  const result = await fenceNode(steps, look, candidate, `it failed to promote (${messageOf(error)}); ${why}`);
+  if (result.outcome === 'unconfirmed') return refuse(look, 'fence-unconfirmed', doubtfulLine(candidate, result));
+  memory.told.delete(candidate);
+  memory.known.push(before);
+  return { ...settled, told: [...memory.told.keys()], excluded: [...request.excluded, candidate], known: memory.known };
+}
+
+function noteNotTold(earlier: FailoverRequest['notTold'], node: number, line: string): FailoverRequest['notTold'] {
+  const times = (earlier.find((entry) => entry.node === node)?.times ?? 0) + 1;
+  return [...earlier.filter((entry) => entry.node !== node), { node, times, line }];
+}
+
+/** A failure without details is a dead worker's or a time-out: whether it was told is unknown, which counts as told. */
+function promoteFailureOf(error: unknown): PromoteFailure {
+  const { details } = ((error as { cause?: unknown }).cause ?? {}) as { details?: PromoteFailure[] };
+  return details?.[0] ?? { isTold: true, holdUp: null };
+}
+
+/** The newer timeline on which it accepts writes, by its own word or by another node's; 0 = accepts writes, timeline unknown. Null = nobody says so. */
+function findNewTimeline({ facts }: Observation, candidate: number, before: WalPosition): number | null {
+  const own = factsOf(facts, candidate);
+  if (own?.sql === 'answered') {
+    const timeline = own.isInRecovery === false ? (own.position?.timeline ?? 0) : 0;
+    return timeline > before.timeline ? timeline : null;
+  }
+  return facts.probes.some((probe) => probe.about === candidate && probe.isInRecovery === false) ? 0 : null;
+}
+
+/** Another standby that could be promoted now and holds no less WAL than the candidate. */
+export function findRival(
+  { configuration, facts }: Observation,
+  plan: Promotion,
+  request: FailoverRequest,
+): number | null {
+  const { candidate } = plan;
+  const others = { ...facts, nodes: facts.nodes.filter((entry) => entry.node !== candidate) };
+  const choice = chooseCandidate(configuration, others, {
+    ...request,
+    formerPrimary: plan.formerPrimary,
+    excluded: [...request.excluded, candidate],
+  });
+  if ('refusal' in choice) return null;
+  const [rival, own] = [
+    factsOf(facts, choice.candidate)!.position!,
+    factsOf(facts, candidate)?.position ?? plan.position,
+  ];
+  return comparePosition(rival, own) >= 0 ? choice.candidate : null;
+}
+
+/** Before somebody else is promoted, every node that was told to must be stopped with proof; one that holds more WAL is waited for. */
+export async function clearDoubts(
+  steps: Steps,
+  observation: Observation,
+  { candidate, position }: Promotion,
+  memory: Memory,
+): Promise<FailoverResult | null> {
+  for (const [node, held] of [...memory.told]) {
+    if (node === candidate) continue;
+    if (comparePosition(position, held) < 0) {
+      const line = `node ${node} was told to promote and holds more WAL (${held.lsn}) than node ${candidate} (${position.lsn}): bring node ${node} back`;
+      return refuse(observation, 'promotion-unproven', line);
+    }
+    const result = await fenceNode(
+      steps,
+      observation,
+      node,
+      `it was told to promote, and node ${candidate} takes its place`,
+    );
+    if (result.outcome === 'unconfirmed') return refuse(observation, 'fence-unconfirmed', doubtfulLine(node, result));
+    memory.told.delete(node);
+  }
+  return null;
+}
+
+function doubtfulLine(node: number, { seen }: FenceResult): string {
+  return `node ${node} was told to promote, is not proven to have done so, and could not be stopped (${seen}): stop it, or bring it back`;
+}
