@@ -5,11 +5,12 @@ import {
   CancellationScope,
   condition,
   isCancellation,
+  setHandler,
   sleep,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { ClusterConfiguration } from '../domain/cluster';
-import type { ClusterEvent } from '../domain/event';
+import { type ClusterEvent, describeEvent } from '../domain/event';
 import type { FollowReport, Verdict } from '../domain/outcome';
 import { judgeRun, nothingHappened, refuseRejoin, weightier } from '../domain/verdict';
 import { answeringStandbys } from '../domain/witness';
@@ -17,7 +18,7 @@ import { Convergence } from './convergence';
 import { failover } from './failover';
 import { Followers } from './followers';
 import { Inbox, type ReceivedEvent } from './inbox';
-import { defaultTiming, type IncidentReport, type IncidentTiming } from './messages';
+import { defaultTiming, type IncidentReport, type IncidentTiming, streamsSignal } from './messages';
 import { Parking } from './parking';
 import type { FailoverResult, Memory } from './promotion';
 import { searchAttributes } from './search-attributes';
@@ -44,10 +45,15 @@ export async function incident(cluster: string, timing: IncidentTiming = default
   parking.listen();
   const followers = new Followers(steps, cluster, parking, (report) => {
     inbox.settleAsked(report.node, verdictOf(report));
-    const { configuration, primary } = known;
-    if (report.outcome === 'completed' && configuration && primary !== null)
-      convergence.setSynchronous(configuration, primary);
   });
+  setHandler(
+    streamsSignal,
+    () => {
+      const { configuration, primary } = known;
+      if (configuration && primary !== null) convergence.setSynchronous(configuration, primary);
+    },
+    { description: 'From a follow: its node streams, so commits may wait for it.' },
+  );
   const convergence = new Convergence(steps, parking, followers);
   const run: Run = { cluster, timing, inbox, steps, parking, followers, convergence };
   const known: Known = {
@@ -201,6 +207,8 @@ async function converge(
   if (reason === 'promoted') await sleep(timing.settleMs, { summary: 'pgpool goes first' });
   const hasChanged = convergence.servePrimary(primary, attachNotBefore);
   known.primary = primary;
+  // Commits may be waiting for a standby that has just failed.
+  convergence.setSynchronous(configuration, primary);
   const isNews = hasChanged || reason === 'promoted' || reason === 'primary-kept';
   if (isNews) convergence.confirmPgpools(configuration, primary);
   const former = result.formerPrimary;
@@ -233,12 +241,4 @@ function hintsOf(cluster: string, events: readonly ReceivedEvent[]): Omit<Parame
   const main = events.find((event) => event.node === event.oldPrimary) ?? events[0]!;
   const receivedAt = Math.min(...events.map((event) => event.receivedAt));
   return { cluster, failedNode: main.kind === 'failover' ? main.node : null, oldPrimary: main.oldPrimary, receivedAt };
-}
-
-function describeEvent(event: ClusterEvent): string {
-  const old = event.oldPrimary === null ? 'none' : String(event.oldPrimary);
-  const node = event.node === null ? 'none' : String(event.node);
-  if (event.kind === 'returned') return `node ${node} answers again`;
-  if (event.kind === 'rejoin') return `a person wants node ${node} back`;
-  return `pgpool says ${event.kind} (node ${node}, old primary ${old})`;
 }

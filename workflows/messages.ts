@@ -10,6 +10,7 @@ import {
   settledUpdateName,
   stepParkedSignalName,
   stepResumedSignalName,
+  streamsSignalName,
 } from '../domain/names';
 import type { FollowReport, Verdict } from '../domain/outcome';
 
@@ -26,6 +27,8 @@ export const parkedQuery = defineQuery<readonly ParkedStep[]>(parkedQueryName);
 /** From a child to its incident, with the child's workflow id. */
 export const stepParkedSignal = defineSignal<[ParkedStep, string]>(stepParkedSignalName);
 export const stepResumedSignal = defineSignal<[string]>(stepResumedSignalName);
+/** From a follow: its node streams, whatever else is still to be done for it. */
+export const streamsSignal = defineSignal<[number]>(streamsSignalName);
 /** From the incident to the child that owns the step. */
 export const decidedSignal = defineSignal<[Decision]>(decidedSignalName);
 
