@@ -44,6 +44,8 @@ export interface IncidentTiming {
    */
   readonly looks: number;
   readonly lookAgainMs: number;
+  /** The first pause after those looks; it doubles, up to 5 minutes, and the looks never end. Null = they do. */
+  readonly slowLookMs: number | null;
   /** Between a promotion's answer and the first follow. */
   readonly settleMs: number;
   /**
@@ -62,6 +64,7 @@ export const defaultTiming: IncidentTiming = {
   preemptMs: 3000,
   looks: 60,
   lookAgainMs: 10_000,
+  slowLookMs: 60_000,
   settleMs: 100,
   attachMs: 2000,
   awaitDelayMs: 2000,
