@@ -16,7 +16,7 @@ import type { Tools } from './io/tools';
 export interface FenceInput {
   readonly configuration: ClusterConfiguration;
   readonly node: number;
-  /** From observe; null when the host did not answer. */
+  /** From observe; null when it did not look at the host, as SQL had answered: measured then. */
   readonly clockOffsetMs: number | null;
   /** observe found the host silent on every path: one short try is enough. */
   readonly isHostSilent: boolean;
