@@ -185,13 +185,9 @@ async function converge(
   const former = result.formerPrimary;
   const isAway = former !== null && !answeringStandbys(facts).some((entry) => entry.node === former);
   const isManual = configuration.policy.rejoin === 'manual';
+  const configured = isNews ? configuration.nodes.map(({ id }) => id) : [];
   // A node that the cluster file does not name gets a follow, too, which says so.
-  const nodes = [
-    ...events.map((event) => event.node),
-    ...known.memory.stopped,
-    ...(isNews ? configuration.nodes.map(({ id }) => id) : []),
-  ];
-  for (const node of new Set(nodes)) {
+  for (const node of new Set([...events.map((event) => event.node), ...known.memory.stopped, ...configured])) {
     if (node === null || node === primary) continue;
     const named = events.filter((event) => event.node === node);
     if (named.some((event) => refuseRejoin(event, configuration, result))) continue;
