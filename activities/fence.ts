@@ -10,13 +10,15 @@ import { runLocally } from './io/command';
 import { messageOf } from './io/failures';
 import { parseHostFacts, parseKeyValues } from './io/host-facts';
 import { readNodeFacts, silentNode } from './io/node-facts';
+import { PcpFailure, requestDetach } from './io/pcp';
 import { fenceScript } from './io/scripts';
+import { SshFailure } from './io/ssh';
 import type { Tools } from './io/tools';
 
 export interface FenceInput {
   readonly configuration: ClusterConfiguration;
   readonly node: number;
-  /** From observe; null when the host did not answer. */
+  /** From observe; null when it did not look at the host, as SQL had answered: measured then. */
   readonly clockOffsetMs: number | null;
   /** observe found the host silent on every path: one short try is enough. */
   readonly isHostSilent: boolean;
@@ -38,6 +40,8 @@ const stopMs = 12_000;
 const commandMs = 8000;
 const silentHostMs = 500;
 const readMs = 1000;
+/** The promotion waits for it. */
+const detachMs = 1000;
 
 /** Idempotent: a second run finds nothing to stop and says so. Never throws for a host that is away: that is "unconfirmed". */
 export async function fence(tools: Tools, input: FenceInput): Promise<FenceResult> {
@@ -45,12 +49,18 @@ export async function fence(tools: Tools, input: FenceInput): Promise<FenceResul
   const node = getNode(configuration, input.node);
   const stopped = await stopOnHost(tools, input, node);
   const commanded = stopped.isConfirmed ? null : await runFenceCommand(configuration, node);
+  const isConfirmed = stopped.isConfirmed || commanded?.isConfirmed === true;
   const others = configuration.nodes.filter((other) => other.id !== node.id);
-  const nodes = await Promise.all(others.map((other) => readNodeFacts(tools.sql, configuration, other, readMs)));
+  // One that is alive and cannot be stopped stays the primary: then nothing is changed.
+  const isReplaced = !isConfirmed && (!stopped.isReached || input.mark === 'after-return');
+  const [nodes, detached] = await Promise.all([
+    Promise.all(others.map((other) => readNodeFacts(tools.sql, configuration, other, readMs))),
+    isReplaced ? detachEverywhere(configuration, node) : null,
+  ]);
   const self = stopped.host ? [{ ...silentNode(node.id, 'refused', 'fenced'), host: stopped.host }] : [];
   return {
-    outcome: stopped.isConfirmed || commanded?.isConfirmed ? 'confirmed' : 'unconfirmed',
-    seen: [stopped.seen, commanded?.seen].filter(Boolean).join('; '),
+    outcome: isConfirmed ? 'confirmed' : 'unconfirmed',
+    seen: [stopped.seen, commanded?.seen, detached].filter(Boolean).join('; '),
     nodes: [...nodes, ...self],
     synchronousStandbyNames: stopped.synchronousStandbyNames,
   };
@@ -58,6 +68,8 @@ export async function fence(tools: Tools, input: FenceInput): Promise<FenceResul
 
 interface StopResult {
   readonly isConfirmed: boolean;
+  /** Its host answered over ssh. */
+  readonly isReached: boolean;
   readonly seen: string;
   /** What is left there; null when the fence is not confirmed. */
   readonly host: HostFacts | null;
@@ -89,6 +101,7 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
       const host = parseHostFacts(result.stdout, Date.now());
       return {
         isConfirmed: true,
+        isReached: true,
         seen: `no process left (${how}), standby.signal written`,
         host,
         synchronousStandbyNames,
@@ -97,6 +110,7 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
     const seen = /^seen=(.*)$/m.exec(result.stdout)?.[1] ?? result.stderr.trim();
     return {
       isConfirmed: false,
+      isReached: result.exitCode !== null,
       seen: seen || 'the connection dropped: outcome unknown',
       host: null,
       synchronousStandbyNames,
@@ -104,8 +118,29 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
   } catch (error) {
     // Not a host that is away: no fenceCommand either.
     if (error instanceof CancelledFailure) throw error;
-    return { isConfirmed: false, seen: messageOf(error), host: null, synchronousStandbyNames: null };
+    // The lock and the deadline are refused by the host itself.
+    const isReached = !(error instanceof Error && error.cause instanceof SshFailure);
+    const seen = messageOf(error);
+    return { isConfirmed: false, isReached, seen, host: null, synchronousStandbyNames: null };
   }
+}
+
+/**
+ * A node that may still accept writes must get none from any pgpool that has not given it up itself; its hook then calls, too. Never throws:
+ * a pgpool that has given it up rejects the request, and one that is away serves nobody.
+ */
+async function detachEverywhere({ pgpool }: ClusterConfiguration, node: NodeConfiguration): Promise<string | null> {
+  const answers = await Promise.all(
+    pgpool.map(async (target) => {
+      try {
+        await requestDetach(target, node.id, { timeoutMs: detachMs });
+        return `${target.name} was told to detach it`;
+      } catch (error) {
+        return error instanceof PcpFailure && error.kind === 'rejected' ? null : messageOf(error);
+      }
+    }),
+  );
+  return answers.filter((answer) => answer !== null).join('; ');
 }
 
 async function runFenceCommand(

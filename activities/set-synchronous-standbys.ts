@@ -1,8 +1,11 @@
 // Writes synchronous_standby_names on the primary from who really streams, by policy.synchronous.
 
+import { sleep } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
 import { formatSynchronousStandbyNames } from '../domain/synchronous';
+import { compareLsn } from '../domain/wal';
 import { withNodeLock } from './io/node-lock';
+import type { SqlTarget } from './io/postgres';
 import { alterSystem, readSetting } from './io/settings';
 import { sqlTarget, type Tools } from './io/tools';
 
@@ -15,6 +18,19 @@ const timeoutMs = 2000;
 const lockMs = 10_000;
 const actMs = 20_000;
 const name = 'synchronous_standby_names';
+/** A standby confirms within milliseconds, and the WAL writer's pause (wal_writer_delay, 200 ms) comes before that. */
+const confirmMs = 1200;
+const lookMs = 50;
+/** Writes a few bytes of WAL, which no commit waits for; its position. */
+const markQuery = `pg_logical_emit_message(false, 'pgpool-runbook', '')`;
+const sendersQuery = `select pid, lower(application_name) as name, coalesce(flush_lsn, '0/0')::text as flushed
+  from pg_stat_replication where state = 'streaming'`;
+
+interface Sender {
+  readonly pid: number;
+  readonly name: string;
+  readonly flushed: string;
+}
 
 /**
  * Idempotent; returns the value in force.
@@ -46,26 +62,46 @@ export async function setSynchronousStandbys(
     await alterSystem(tools, target, { name, value }, { timeoutMs, confirm });
     // Commits that the old value held are released by a standby's next message, which it may send only every 10 s
     // (wal_receiver_status_interval): a few bytes of WAL make it send one.
-    await tools.sql.query(target, `select pg_logical_emit_message(false, 'pgpool-runbook', '')`, { timeoutMs });
+    await tools.sql.query(target, `select ${markQuery}`, { timeoutMs });
     return resultOf(true, value);
   });
 }
 
 async function chooseStandbys(tools: Tools, { configuration, primary }: SetSynchronousStandbysInput): Promise<string> {
-  const rows = await tools.sql.query<{ application_name: string }>(
-    sqlTarget(configuration, getNode(configuration, primary)),
-    `select application_name from pg_stat_replication where state = 'streaming'`,
-    { timeoutMs },
-  );
-  const streaming = configuration.nodes.filter((node) =>
-    // PostgreSQL compares these names without case (syncrep.c).
-    rows.some((row) => row.application_name.toLowerCase() === node.applicationName.toLowerCase()),
-  );
-  // With nobody streaming, an empty list would let commits pass: "wait" names everybody who may come back.
-  const isWaiting = streaming.length === 0 && configuration.policy.synchronous.whenNone === 'wait';
-  const named = isWaiting ? configuration.nodes.filter((node) => node.id !== primary) : streaming;
+  const { standbys, whenNone } = configuration.policy.synchronous;
+  const others = configuration.nodes.filter((node) => node.id !== primary);
+  const isDegrading = standbys > 0 && whenNone === 'degrade';
+  // "wait" names everybody: whoever comes back releases the commits that wait, without waiting for us.
+  const names = isDegrading
+    ? await readConfirming(tools, sqlTarget(configuration, getNode(configuration, primary)))
+    : null;
+  // PostgreSQL compares these names without case (syncrep.c).
+  const named = others.filter((node) => names?.includes(node.applicationName.toLowerCase()) ?? true);
   return formatSynchronousStandbyNames(
     configuration,
     named.map((node) => node.id),
   );
+}
+
+/**
+ * Names of the standbys that confirm WAL now. One that has vanished, or is frozen, is listed as streaming until wal_sender_timeout (60 s):
+ * so a few bytes are written, and who confirms nothing within confirmMs is left out.
+ */
+async function readConfirming(tools: Tools, target: SqlTarget): Promise<string[]> {
+  const startedAt = Date.now();
+  const read = (): Promise<Sender[]> => tools.sql.query<Sender>(target, sendersQuery, { timeoutMs });
+  const first = await read();
+  if (first.length === 0) return [];
+  const [written] = await tools.sql.query<{ lsn: string }>(target, `select (${markQuery})::text as lsn`, { timeoutMs });
+  for (;;) {
+    const now = await read();
+    const confirming = now.filter(({ pid, flushed }) => {
+      const before = first.find((sender) => sender.pid === pid);
+      const isWhole = compareLsn(flushed, written!.lsn) >= 0;
+      return isWhole || (before !== undefined && compareLsn(flushed, before.flushed) > 0);
+    });
+    if (confirming.length === now.length || Date.now() - startedAt > confirmMs)
+      return confirming.map(({ name }) => name);
+    await sleep(lookMs);
+  }
 }

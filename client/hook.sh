@@ -1,6 +1,6 @@
 #!/bin/sh
-# Tells the incident workflow what pgpool-II saw; an event is in the spool until Temporal has it, and `deliver` sends it then.
-# hook.sh [-c FILE] failover|follow %d %m %P, or hook.sh [-c FILE] deliver. Needs curl, coreutils and util-linux.
+# Tells the incident workflow what pgpool-II saw: hook.sh [-c FILE] failover|follow %d %m %P, or hook.sh [-c FILE] deliver.
+# An event is in the spool until Temporal has it, the primary's failover until it is answered. Needs curl, coreutils, util-linux.
 # One line on stdout; exit 0 done, 1 refused or parked, 2 usage or configuration, 3 spooled only, 4 not settled in time.
 set -u
 umask 077
@@ -115,7 +115,7 @@ make_event() { # sets event_id, identity and event, the whole body of the POST
   set -- $(date -u '+%Y%m%dT%H%M%S %Y-%m-%dT%H:%M:%S.%3NZ %N')
   { read -r random </proc/sys/kernel/random/uuid; } 2>/dev/null || random=$3
   { read -r host </proc/sys/kernel/hostname; } 2>/dev/null || host=$(uname -n)
-  event_id=$kind-$failed-$1-$$-${random%%-*} identity=pgpool@${host%%[!A-Za-z0-9._-]*}
+  event_id=$kind-$failed-$1-$$-${random%%-*} own=$event_id.sent identity=pgpool@${host%%[!A-Za-z0-9._-]*}
   case $kind in failover) summary="reports node $failed down" ;; *) summary="asks node $failed to follow" ;; esac
   event='{"workflowType":{"name":"incident"},"taskQueue":{"name":"'$task_queue'"},"input":["'$cluster'"],"signalInput":'
   event=$event'[{"eventId":"'$event_id'","kind":"'$kind'","node":'$failed',"mainNode":'$main',"oldPrimary":'$primary
@@ -130,7 +130,13 @@ spool_event() { # whole or not at all; nothing looks at dot files
   printf '%s\n' "$event" >"$spool/.$event_id" && mv "$spool/.$event_id" "$spool/$event_id" && return
   rm -f "$spool/.$event_id" && false
 }
-is_spool_empty() { for file in "$spool"/*; do [ ! -f "$file" ] || return 1; done; }
+# pgpool has cut its clients already: it waits for a new primary, but not for a standby.
+is_awaited() { case $kind/$primary in failover/null | "failover/$failed") ;; *) false ;; esac }
+# Temporal has the event. One that is waited for stays until it is answered, because its run may end without an answer: as .sent while
+# its hook waits, then as .open.
+keep() { if is_awaited; then mv -f "$spool/$event_id" "$spool/$event_id.$1"; else rm -f "$spool/$event_id"; fi; }
+leave_open() { mv -f "$spool/$event_id.sent" "$spool/$event_id.open" 2>/dev/null && start_deliver; }
+is_spool_empty() { for file in "$spool"/*; do [ ! -f "$file" ] || [ "$file" = "$spool/${own-}" ] || return 1; done; }
 start_deliver() { setsid sh "$0" -c "$config" deliver </dev/null >/dev/null 2>&1 & }
 
 send_event() { # what may pass in a moment is tried again for a second: pgpool serves nobody meanwhile
@@ -143,7 +149,7 @@ send_event() { # what may pass in a moment is tried again for a second: pgpool s
     start_deliver
     finish 3 "$kind, node $failed: $failure at $temporal; kept in $spool, and tried again until delivered"
   done
-  [ "$warning" ] || rm -f "$spool/$event_id"
+  [ "$warning" ] || keep sent 2>/dev/null
   is_spool_empty || start_deliver # left by a deliver that was killed, or by a restart of the machine
 }
 
@@ -173,46 +179,93 @@ json_member() { # key, text from behind an object's brace; sets value to its own
   done
   return 1
 }
-finish_settled() { # text before and with the answer's object; returns when no answer is in it
-  answer=${1#*\{}
-  json_member outcome "$answer" && outcome=$value || return
-  json_member line "$answer" && [ "$value" ] || value=$outcome
-  case $outcome in completed | incomplete) finish 0 "$value" ;; *) finish 1 "$value" ;; esac
+find_answer() { # text from behind the brace of an answer's object; sets outcome and line
+  json_member outcome "$1" && outcome=$value || return
+  json_member line "$1" && [ "$value" ] || value=$outcome
+  line=$value
 }
-await_settled() { # 200 without an outcome: the server's long poll is over (20 s), and the same updateId asks again
-  run_id='' && json_member runId "${body#*\{}" && run_id=$value
-  update='{"workflowExecution":{"workflowId":"'$workflow_id'","runId":"'$run_id'"},"waitPolicy":{"lifecycleStage":'
-  update=$update'"UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED"},"request":{"meta":{"updateId":"'$event_id'"'
-  update=$update',"identity":"'$identity'"},"input":{"args":["'$event_id'"]}}}'
+read_run() { run_id='' && json_member runId "${body#*\{}" && run_id=$value; } # after post_event: the run that has taken the event
+# Sets state: answered (and outcome and line), open (and message if it says no), or ended, when the run has closed without an answer to
+# this event: somebody terminated it, or a new version could not go on with it.
+ask_settled() { # most seconds
+  state=open message=''
+  # 200 without an outcome: the server's long poll is over (20 s), and the same updateId asks again
+  if request "$1" update/settled --data-raw '{"workflowExecution":{"workflowId":"'$workflow_id'","runId":"'$run_id'"},
+"waitPolicy":{"lifecycleStage":"UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED"},"request":{"meta":{"updateId":
+"'$event_id'","identity":"'$identity'"},"input":{"args":["'$event_id'"]}}}'; then
+    find_answer "${body#*'"success"'*\{}" && state=answered && return
+    answer=${body#*'"failure"'*\{}
+    [ "$answer" != "$body" ] || return
+    json_member message "$answer" && message=$value || message='no message'
+  elif [ "$code" != 404 ]; then return; fi
+  request "$1" "history?execution.runId=$run_id&historyEventFilterType=2" || return
+  for key in '"eventId":"' '"eventId": "'; do # the run's result has a verdict for each event
+    answer=${body#*"$key$event_id\""}
+    [ "$answer" = "$body" ] || { find_answer "$answer" && state=answered && return; }
+  done
+  ended=${body#*'"EVENT_TYPE_WORKFLOW_EXECUTION_'}
+  [ "$ended" = "$body" ] || { ended=${ended%%\"*} && state=ended; }
+}
+await_settled() {
+  sent=1 && read_run
   read_clock && deadline=$((now + wait_seconds * 100))
   while left=$((deadline - now)) && [ $left -ge 10 ]; do
-    seconds=$((left / 100)).$((left % 100 / 10))
-    if request "$seconds" update/settled --data-raw "$update"; then
-      finish_settled "${body#*'"success"'}"
-      answer=${body#*'"failure"'*\{}
-      [ "$answer" = "$body" ] || { json_member message "$answer" || value='no message'; }
-      [ "$answer" = "$body" ] || finish 1 "$workflow_id did not settle this event: $value"
-    elif [ "$code" = 404 ] && request "$seconds" "history?execution.runId=$run_id&historyEventFilterType=2"; then
-      finish_settled "${body#*'"result"'}" # the run has ended, and its result says what it decided
-      ended=${body#*'"EVENT_TYPE_WORKFLOW_EXECUTION_'}
-      [ "$ended" = "$body" ] || finish 1 "$workflow_id ended (${ended%%\"*}) without an answer; see it in Temporal Web"
-    fi
+    ask_settled $((left / 100)).$((left % 100 / 10))
+    case $state/$message in
+      answered/*)
+        rm -f "$spool/$event_id.sent" 2>/dev/null
+        case $outcome in completed | incomplete) finish 0 "$line" ;; *) finish 1 "$line" ;; esac ;;
+      ended/*)
+        if [ $sent -ge 5 ]; then
+          leave_open
+          finish 1 "$workflow_id ended ($ended) without an answer; see it in Temporal Web"
+        fi
+        post_event && read_run && sent=$((sent + 1)) ;;
+      open/?*) finish 1 "$workflow_id did not settle this event: $message" ;;
+    esac
     sleep 0.2
     read_clock
   done
+  leave_open
   finish 4 "$kind, node $failed: accepted by $workflow_id, not settled in $wait_seconds s${failure:+ ($failure)}"
 }
 
+deliver_new() { # to be sent
+  { IFS= read -r event <"$file"; } 2>/dev/null || { kept="$file cannot be read" && return 1; }
+  kind=${event_id%%-*} failed=${event#*'"node":'} primary=${event#*'"oldPrimary":'}
+  failed=${failed%%,*} primary=${primary%%,*}
+  { post_event && keep open; } 2>/dev/null || { kept="${failure:-$file cannot be removed} at $temporal" && return; }
+  file=$spool/$event_id.open
+  [ ! -f "$file" ] || deliver_open
+}
+deliver_open() { # to be answered
+  event_id=${event_id%.open} run_id='' identity=pgpool
+  ask_settled 1
+  case $state/$message in
+    answered/*) rm -f "$file" && return ;;
+    ended/* | open/?*) { IFS= read -r event <"$file"; } 2>/dev/null && post_event ;; # the run does not know it
+  esac
+  kept="$event_id is not answered yet${failure:+ ($failure)} at $temporal" code=''
+}
+deliver_sent() { # its own hook waits for the answer, unless it was killed
+  since=$(date -r "$file" +%s 2>/dev/null) || return
+  kept="${event_id%.sent} is waited for by its hook"
+  [ $(($(date +%s) - since)) -lt $((wait_seconds + 5)) ] || mv -f "$file" "${file%.sent}.open" 2>/dev/null
+}
 deliver_all() { # fails while something is kept, which says why
   kept=''
   for file in "$spool"/*; do
     [ -f "$file" ] || continue # another one delivered it
-    { IFS= read -r event <"$file"; } 2>/dev/null || { kept="$file cannot be read" && continue; }
-    { post_event 9<&- && rm -f "$file"; } 2>/dev/null || kept="${failure:-$file cannot be removed} at $temporal"
-    [ "$code" != 000 ] || return 1
-  done
+    event_id=${file##*/}
+    case $event_id in
+      *.open) deliver_open ;;
+      *.sent) deliver_sent ;;
+      *) deliver_new && [ "$code" = 000 ] && return 1 ;;
+    esac
+  done 9<&-
   [ -z "$kept" ]
 }
+is_failover_new() { for file in "$spool"/failover-*; do case $file in *.sent | *.open) ;; *) [ ! -f "$file" ] || return 0 ;; esac done && false; }
 deliver() { # who finds the lock taken leaves its event to the holder, so the holder looks again after the unlock
   [ ! -e "$spool" ] || { [ -r "$spool" ] && [ -w "$spool" ]; } || finish 3 "$(id -un) cannot read and write $spool"
   until is_spool_empty; do
@@ -220,8 +273,10 @@ deliver() { # who finds the lock taken leaves its event to the holder, so the ho
     flock -n 9 || finish 0 "another deliver is at work on $spool"
     pause=1
     until deliver_all; do
+      [ $pause -le 2 ] || ! is_failover_new || pause=2 # nobody is served while a failover waits
       printf 'pgpool-runbook: %s; next try in %s s\n' "$kept" $pause >&2
-      sleep $pause 9<&-
+      slept=0
+      until [ $slept -ge $pause ] || { [ $slept -ge 2 ] && is_failover_new; }; do sleep 1 9<&- && slept=$((slept + 1)); done
       pause=$((pause < 15 ? pause * 2 : 30))
     done
     exec 9<&-
@@ -242,8 +297,7 @@ case $#/$kind in
     read_node %P "$4" && primary=$node
     make_event
     send_event
-    # pgpool has cut its clients already: it waits for a new primary, but not for a standby.
-    case $kind/$primary in failover/null | "failover/$failed") await_settled ;; esac
+    ! is_awaited || await_settled
     finish 0 "$kind, node $failed: reported to $workflow_id" ;;
   1/deliver) read_configuration && deliver ;;
   *) finish 2 'usage: hook.sh [-c FILE] failover|follow %d %m %P, or hook.sh [-c FILE] deliver' ;;

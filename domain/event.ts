@@ -81,6 +81,15 @@ function isNodeId(value: unknown): boolean {
   );
 }
 
+/** In words, for the table of steps. */
+export function describeEvent(event: ClusterEvent): string {
+  const old = event.oldPrimary === null ? 'none' : String(event.oldPrimary);
+  const node = event.node === null ? 'none' : String(event.node);
+  if (event.kind === 'returned') return `node ${node} answers again`;
+  if (event.kind === 'rejoin') return `a person wants node ${node} back`;
+  return `pgpool says ${event.kind} (node ${node}, old primary ${old})`;
+}
+
 /** Short and on one line: the value came from outside and lands in logs. */
 function printable(value: unknown): string {
   if (value === undefined) return 'missing';

@@ -15,6 +15,8 @@ export const settledUpdateName = 'settled';
 export const decideUpdateName = 'decide';
 /** Query: the steps of an incident, its children's included, that wait for a decision. */
 export const parkedQueryName = 'parked';
+/** Signal from a follow to its incident: the node streams, and commits may wait for it. */
+export const streamsSignalName = 'streams';
 /** Signals between a child and its incident: a step parked, a step goes on; the decision on its way down. */
 export const stepParkedSignalName = 'stepParked';
 export const stepResumedSignalName = 'stepResumed';

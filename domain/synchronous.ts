@@ -83,16 +83,12 @@ export function hasLastCommit(
   return null;
 }
 
-/** The value that lets a new primary commit with these standbys streaming; '' = asynchronous. */
-export function formatSynchronousStandbyNames(
-  configuration: ClusterConfiguration,
-  streaming: readonly number[],
-): string {
-  const { standbys, whenNone } = configuration.policy.synchronous;
-  if (standbys === 0) return '';
-  const names = configuration.nodes
-    .filter((node) => streaming.includes(node.id))
-    .map((node) => `"${node.applicationName}"`);
-  const required = whenNone === 'wait' ? standbys : Math.min(standbys, names.length);
-  return required === 0 || names.length === 0 ? '' : `ANY ${String(required)} (${names.join(', ')})`;
+/**
+ * The value that makes commits wait for these standbys; '' = for nobody. Never more are required than are named: that would
+ * release nobody, ever.
+ */
+export function formatSynchronousStandbyNames(configuration: ClusterConfiguration, named: readonly number[]): string {
+  const names = configuration.nodes.filter(({ id }) => named.includes(id)).map((node) => `"${node.applicationName}"`);
+  const required = Math.min(configuration.policy.synchronous.standbys, names.length);
+  return required === 0 ? '' : `ANY ${String(required)} (${names.join(', ')})`;
 }

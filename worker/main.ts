@@ -9,6 +9,7 @@ import { createActivities } from '../activities/index';
 import { messageOf } from '../activities/io/failures';
 import { loadClusterFile } from '../configuration/load';
 import { findUnreachable } from './first-look';
+import { failUnreplayable, lookAfterOpenRuns } from './open-runs';
 import { ensureSearchAttributes } from './search-attributes';
 import { type ClusterFile, createTools, keepWarm } from './tools';
 
@@ -40,6 +41,7 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
     namespace,
     taskQueue,
     ...workflowCode(),
+    ...failUnreplayable,
     activities: createActivities(tools),
     // A dead worker's sticky queue would hold its incident for 10 s by default.
     stickyQueueScheduleToStartTimeout: '1s',
@@ -56,6 +58,10 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
         say(`warning: not warmed up, the first failover will be slower: ${messageOf(error)}`);
       });
       say(`worker ready: ${clusters.join(', ')} on ${address}, namespace ${namespace}, task queue ${taskQueue}`);
+      const configurations = files.map((file) => file.configuration);
+      await lookAfterOpenRuns(client, workflowCode(), configurations, say).catch((error: unknown) => {
+        say(`warning: the open runs could not be looked at: ${messageOf(error)}`);
+      });
       for (const { configuration } of files) {
         for (const line of await findUnreachable(tools, configuration)) say(`warning: ${line}`);
       }

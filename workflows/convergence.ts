@@ -92,6 +92,8 @@ export class Convergence {
               { configuration: current, primary },
             ]),
           );
+          // Let go by a person: only what comes after that is a reason to try again.
+          if (!isSet) this.mustSetAgain = false;
           this.judge(scope, 'synchronous', isSet ? null : 'step-failed');
         }
       } finally {

@@ -5,8 +5,8 @@ import { sleep, upsertSearchAttributes, workflowInfo } from '@temporalio/workflo
 import type { FollowReport, Outcome, ReasonCode } from '../domain/outcome';
 import { attach, saveConfiguration } from './activity-options';
 import { BringUp, Stopped } from './bring-up';
-import type { FollowInput } from './messages';
-import { Aborted, Parking } from './parking';
+import { type FollowInput, streamsSignal } from './messages';
+import { Aborted, Parking, tellParent } from './parking';
 import { searchAttributes } from './search-attributes';
 import { Steps } from './step';
 
@@ -27,6 +27,7 @@ export async function follow(input: FollowInput): Promise<FollowReport> {
   };
   try {
     const line = await run.bringUp();
+    await run.tellStreaming();
     // Workflow time comes from the server, and several servers' clocks may differ.
     const earlyMs = Math.min(input.attachNotBefore - Date.now(), mostEarlyMs);
     if (earlyMs > 0) await sleep(earlyMs, { summary: 'pgpool ends its own failover first' });
@@ -44,6 +45,12 @@ export async function follow(input: FollowInput): Promise<FollowReport> {
 }
 
 class FollowRun extends BringUp {
+  /** Commits may wait for the node from now on; whether pgpool uses it is another matter. */
+  async tellStreaming(): Promise<void> {
+    if (this.observation.configuration.policy.synchronous.standbys === 0) return;
+    await tellParent((parent) => parent.signal(streamsSignal, this.input.node));
+  }
+
   /** All at once: one that is dead must not keep the node from the others. Null, or who does not use the node by a person's decision. */
   async attachEverywhere(): Promise<string | null> {
     const { pgpool } = this.observation.configuration;

@@ -1,27 +1,20 @@
 // The coordinator of one cluster: one run at a time, from the first event until drained. Decides inline, converges in children.
 
-import {
-  allHandlersFinished,
-  CancellationScope,
-  condition,
-  isCancellation,
-  sleep,
-  upsertSearchAttributes,
-} from '@temporalio/workflow';
+import { allHandlersFinished, condition, setHandler, sleep, upsertSearchAttributes } from '@temporalio/workflow';
 import type { ClusterConfiguration } from '../domain/cluster';
-import type { ClusterEvent } from '../domain/event';
+import { type ClusterEvent, describeEvent } from '../domain/event';
 import type { FollowReport, Verdict } from '../domain/outcome';
 import { judgeRun, nothingHappened, refuseRejoin, weightier } from '../domain/verdict';
 import { answeringStandbys } from '../domain/witness';
 import { Convergence } from './convergence';
-import { failover } from './failover';
+import { decide } from './decide';
 import { Followers } from './followers';
 import { Inbox, type ReceivedEvent } from './inbox';
-import { defaultTiming, type IncidentReport, type IncidentTiming } from './messages';
+import { defaultTiming, type IncidentReport, type IncidentTiming, streamsSignal } from './messages';
 import { Parking } from './parking';
 import type { FailoverResult, Memory } from './decision-steps';
 import { searchAttributes } from './search-attributes';
-import { messageOf, Steps } from './step';
+import { Steps } from './step';
 
 /** What the run knows; decisions are always made from fresh facts, this is for the report and for converging. */
 interface Known {
@@ -44,10 +37,15 @@ export async function incident(cluster: string, timing: IncidentTiming = default
   parking.listen();
   const followers = new Followers(steps, cluster, parking, (report) => {
     inbox.settleAsked(report.node, verdictOf(report));
-    const { configuration, primary } = known;
-    if (report.outcome === 'completed' && configuration && primary !== null)
-      convergence.setSynchronous(configuration, primary);
   });
+  setHandler(
+    streamsSignal,
+    () => {
+      const { configuration, primary } = known;
+      if (configuration && primary !== null) convergence.setSynchronous(configuration, primary);
+    },
+    { description: 'From a follow: its node streams, so commits may wait for it.' },
+  );
   const convergence = new Convergence(steps, parking, followers);
   const run: Run = { cluster, timing, inbox, steps, parking, followers, convergence };
   const known: Known = {
@@ -64,7 +62,7 @@ export async function incident(cluster: string, timing: IncidentTiming = default
     if (!inbox.isEmpty()) {
       await settleNext(run, known);
       isFinished = false;
-    } else if (known.undecided.length > 0 && known.looksLeft > 0) await lookAgain(run, known);
+    } else if (known.undecided.length > 0 && nextLookMs(run, known) !== null) await lookAgain(run, known);
     else if (convergence.isBusy) await condition(() => !inbox.isEmpty() || !convergence.isBusy);
     else if (!isFinished) {
       isFinished = true;
@@ -95,13 +93,24 @@ function verdictOf({ outcome, reason, line }: FollowReport): Verdict {
   return { outcome, reason, line };
 }
 
+/** Soon at first, while pgpool still searches for a primary, then every 10 s, then every 1 to 5 minutes for as long as it takes; null = not again. */
+function nextLookMs({ timing }: Run, { looksLeft }: Known): number | null {
+  if (looksLeft > 0) return Math.min(timing.lookAgainMs, firstLookMs * 2 ** (timing.looks - looksLeft));
+  return timing.slowLookMs === null ? null : Math.min(timing.slowLookMs * 2 ** -looksLeft, longestLookMs);
+}
+
+const firstLookMs = 1000;
+const longestLookMs = 300_000;
+
 /** While no primary is known, the refused events are decided again, whatever else is going on: clients are not served. */
-async function lookAgain({ inbox, parking, timing }: Run, known: Known): Promise<void> {
+async function lookAgain(run: Run, known: Known): Promise<void> {
+  const { inbox, parking } = run;
+  const pauseMs = nextLookMs(run, known);
   known.looksLeft -= 1;
   const problem = known.refusal;
   const question = { stepId: 'failover', title: 'Failover', problem, choices: ['retry', 'abort'] as const };
-  const choice = await parking.park(question, timing.lookAgainMs, () => !inbox.isEmpty());
-  if (choice === 'abort') known.looksLeft = 0;
+  const choice = await parking.park(question, pauseMs, () => !inbox.isEmpty());
+  if (choice === 'abort') known.undecided = [];
   else if (inbox.isEmpty()) inbox.putBack(known.undecided);
 }
 
@@ -114,6 +123,9 @@ async function settleNext(run: Run, known: Known): Promise<void> {
   // pgpool calls follow for every node that it marked down by itself; the children of this run are about the same.
   if (event.kind === 'follow' && known.primary !== null && event.node !== null && event.node !== known.primary) {
     followers.startFollow(event.node, known.primary);
+    // Then that pgpool takes another node for the primary, and has marked this one's standbys down.
+    if (event.mainNode !== known.primary && known.configuration)
+      run.convergence.confirmPgpools(known.configuration, known.primary);
     inbox.settle(events, {
       outcome: 'completed',
       reason: 'primary-working',
@@ -144,42 +156,6 @@ async function settleNext(run: Run, known: Known): Promise<void> {
   known.refusal = verdict.line;
 }
 
-/** The failover runbook; a newer failover event cancels a step that has gone on for too long, and the events decide together. */
-async function decide(
-  { cluster, inbox, steps, timing }: Run,
-  events: readonly ReceivedEvent[],
-  memory: Memory,
-): Promise<FailoverResult | Verdict> {
-  const scope = new CancellationScope();
-  let isDone = false;
-  const running = scope.run(() => failover(steps, { ...hintsOf(cluster, events, memory), memory }));
-  // Nobody awaits this one: a cancelled incident must not fail its task over it.
-  void CancellationScope.nonCancellable(() => preempt(scope, inbox, timing, () => isDone));
-  try {
-    return await running;
-  } catch (error) {
-    if (CancellationScope.current().consideredCancelled) throw error;
-    if (isCancellation(error) && scope.consideredCancelled) {
-      return { outcome: 'refused', reason: 'preempted', line: 'a newer failover event took over: its decision counts' };
-    }
-    return { outcome: 'refused', reason: 'step-failed', line: messageOf(error) };
-  } finally {
-    isDone = true;
-  }
-}
-
-async function preempt(
-  scope: CancellationScope,
-  inbox: Inbox,
-  timing: IncidentTiming,
-  isDone: () => boolean,
-): Promise<void> {
-  await condition(() => inbox.hasFailover || isDone());
-  if (isDone()) return;
-  await condition(isDone, timing.preemptMs);
-  if (!isDone()) scope.cancel();
-}
-
 async function converge(
   { timing, followers, convergence }: Run,
   known: Known,
@@ -202,18 +178,18 @@ async function converge(
   if (reason === 'promoted') await sleep(timing.settleMs, { summary: 'pgpool goes first' });
   const hasChanged = convergence.servePrimary(primary, attachNotBefore);
   known.primary = primary;
-  const isNews = hasChanged || reason === 'promoted' || reason === 'primary-kept';
-  if (isNews) convergence.confirmPgpools(configuration, primary);
+  // Commits may be waiting for a standby that has just failed.
+  convergence.setSynchronous(configuration, primary);
+  // pgpool may have given it up, or may show another one, whatever this event was about.
+  convergence.confirmPgpools(configuration, primary);
+  const isBack = known.undecided.length > 0;
+  const isNews = hasChanged || isBack || reason === 'promoted' || reason === 'primary-kept';
   const former = result.formerPrimary;
   const isAway = former !== null && !answeringStandbys(facts).some((entry) => entry.node === former);
   const isManual = configuration.policy.rejoin === 'manual';
+  const configured = isNews ? configuration.nodes.map(({ id }) => id) : [];
   // A node that the cluster file does not name gets a follow, too, which says so.
-  const nodes = [
-    ...events.map((event) => event.node),
-    ...known.memory.stopped,
-    ...(isNews ? configuration.nodes.map(({ id }) => id) : []),
-  ];
-  for (const node of new Set(nodes)) {
+  for (const node of new Set([...events.map((event) => event.node), ...known.memory.stopped, ...configured])) {
     if (node === null || node === primary) continue;
     const named = events.filter((event) => event.node === node);
     if (named.some((event) => refuseRejoin(event, configuration, result))) continue;
@@ -227,30 +203,4 @@ async function converge(
   }
   // It was looked at a moment ago.
   if (isAway) await followers.awaitReturn(former, 'answers', timing.awaitDelayMs);
-}
-
-/** One look answers them all: the failed node that a pgpool took for the primary matters most. */
-function hintsOf(
-  cluster: string,
-  events: readonly ReceivedEvent[],
-  { opened }: Memory,
-): Omit<Parameters<typeof failover>[1], 'memory'> {
-  const main = events.find((event) => event.node === event.oldPrimary) ?? events[0]!;
-  const receivedAt = Math.min(...events.map((event) => event.receivedAt));
-  return {
-    cluster,
-    failedNode: main.kind === 'failover' ? main.node : null,
-    // An event that names nobody is about the primary that we made.
-    oldPrimary: main.oldPrimary ?? opened.at(-1)?.node ?? null,
-    rejoin: main.kind === 'rejoin' ? main.node : null,
-    receivedAt,
-  };
-}
-
-function describeEvent(event: ClusterEvent): string {
-  const old = event.oldPrimary === null ? 'none' : String(event.oldPrimary);
-  const node = event.node === null ? 'none' : String(event.node);
-  if (event.kind === 'returned') return `node ${node} answers again`;
-  if (event.kind === 'rejoin') return `a person wants node ${node} back`;
-  return `pgpool says ${event.kind} (node ${node}, old primary ${old})`;
 }

@@ -10,6 +10,7 @@ import {
   settledUpdateName,
   stepParkedSignalName,
   stepResumedSignalName,
+  streamsSignalName,
 } from '../domain/names';
 import type { FollowReport, Verdict } from '../domain/outcome';
 import type { OpenedTimeline } from '../domain/wal';
@@ -27,6 +28,8 @@ export const parkedQuery = defineQuery<readonly ParkedStep[]>(parkedQueryName);
 /** From a child to its incident, with the child's workflow id. */
 export const stepParkedSignal = defineSignal<[ParkedStep, string]>(stepParkedSignalName);
 export const stepResumedSignal = defineSignal<[string]>(stepResumedSignalName);
+/** From a follow: its node streams, whatever else is still to be done for it. */
+export const streamsSignal = defineSignal<[number]>(streamsSignalName);
 /** From the incident to the child that owns the step. */
 export const decidedSignal = defineSignal<[Decision]>(decidedSignalName);
 
@@ -42,6 +45,8 @@ export interface IncidentTiming {
    */
   readonly looks: number;
   readonly lookAgainMs: number;
+  /** The first pause after those looks; it doubles, up to 5 minutes, and the looks never end. Null = they do. */
+  readonly slowLookMs: number | null;
   /** Between a promotion's answer and the first follow. */
   readonly settleMs: number;
   /**
@@ -60,6 +65,7 @@ export const defaultTiming: IncidentTiming = {
   preemptMs: 3000,
   looks: 60,
   lookAgainMs: 10_000,
+  slowLookMs: 60_000,
   settleMs: 100,
   attachMs: 2000,
   awaitDelayMs: 2000,

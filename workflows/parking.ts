@@ -180,8 +180,8 @@ function describeChoices({ stepId, choices }: ParkedStep): string {
   return `waits for the update decide, step ${stepId}: ${choices.join(', ')}`;
 }
 
-/** An incident has no parent. One that has ended cannot be told, and need not be. */
-async function tellParent(
+/** For a child. An incident has no parent. One that has ended cannot be told, and need not be. */
+export async function tellParent(
   tell: (parent: ReturnType<typeof getExternalWorkflowHandle>) => Promise<void>,
 ): Promise<void> {
   const { parent } = workflowInfo();

@@ -13,7 +13,7 @@ export interface ActInput {
   readonly script: string;
   readonly args: readonly string[];
   readonly timeoutMs: number;
-  /** The node's clock minus the worker's; null = unknown, taken for none; `measure` = asked first, for one more round trip. */
+  /** The node's clock minus the worker's; unknown (null) or `measure` = asked first, for one more round trip. */
   readonly clockOffsetMs: number | null | 'measure';
   /** Date.now() before the first look that the act relies on: its time counts from there, however long the worker slept since. */
   readonly lookedAt?: number | undefined;
@@ -33,7 +33,9 @@ export async function actOnNode(tools: Tools, input: ActInput): Promise<CommandR
   const lock = lockFile(configuration, node);
   await refuseLate(input);
   const offsetMs =
-    input.clockOffsetMs === 'measure' ? await measureClock(tools, configuration, node) : (input.clockOffsetMs ?? 0);
+    typeof input.clockOffsetMs === 'number'
+      ? input.clockOffsetMs
+      : await measureClock(tools, configuration, node, Math.min(clockMs, input.timeoutMs));
   // The measurement may have taken any time.
   await refuseLate(input);
   const deadline = (input.lookedAt ?? Date.now()) + offsetMs + input.timeoutMs;
@@ -117,9 +119,10 @@ async function measureClock(
   tools: Tools,
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
+  timeoutMs: number,
 ): Promise<number> {
   const startedAt = Date.now();
-  const { stdout } = await runOnNode(tools, configuration, node, 'date +%s%3N', { timeoutMs: clockMs });
+  const { stdout } = await runOnNode(tools, configuration, node, 'date +%s%3N', { timeoutMs });
   const clock = /^[0-9]{13}$/m.exec(stdout)?.[0];
   return clock ? Math.round(Number(clock) - (startedAt + Date.now()) / 2) : 0;
 }

@@ -1,6 +1,6 @@
 // confirmPrimary against a real pgpool: already so, given up by pgpool, promoted behind pgpool's back, and a pgpool that is away.
 import { Client } from 'pg';
-import { type PcpNodeInfo, readNodeInfo } from '../../activities/io/pcp';
+import { type PcpNodeInfo, readNodeInfo, requestPromote } from '../../activities/io/pcp';
 import type { ClusterConfiguration } from '../../domain/cluster';
 import { detachNode, startPgpool, type TestPgpool } from './io/pgpool';
 import { createTools, dieDuring, failureOf, perform, waitFor } from './support';
@@ -52,6 +52,15 @@ it('is completed by another worker when the first is killed between the request 
   await loseFromPgpool(0);
   await dieDuring('', 'confirmPrimary', inputFor(0), { proving: 2 });
   expect((await confirm(0)).line).toBe('pgpool test shows node 0 as its primary');
+  await expectPrimary(0);
+});
+
+it('leads a pgpool back that somebody told to take a standby for the primary', async () => {
+  await requestPromote(pgpool.target, 1, { timeoutMs: 2000 });
+  await waitFor(async () => (await readInfo(0)).status === 'down', { what: 'pgpool to turn away', timeoutMs: 10_000 });
+  const startedAt = Date.now();
+  expect(await confirm(0)).toEqual({ changed: true, line: 'pgpool test shows node 0 as its primary' });
+  expect(Date.now() - startedAt).toBeLessThan(6500);
   await expectPrimary(0);
 });
 

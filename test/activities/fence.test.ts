@@ -4,6 +4,8 @@ import { existsSync, readFileSync, writeFileSync, chmodSync, renameSync } from '
 import path from 'node:path';
 import type { FenceInput, FenceResult } from '../../activities/fence';
 import type { ClusterConfiguration } from '../../domain/cluster';
+import { readNodeInfo } from '../../activities/io/pcp';
+import { startPgpool, type TestPgpool } from './io/pgpool';
 import { type Bed, createEnvironment, createTools, dieDuring, failureOf, perform, startBed, waitFor } from './support';
 
 let bed: Bed;
@@ -241,6 +243,40 @@ it('is refused by the node when it arrives after its deadline', async () => {
   expect(result.seen).toMatch(/after its deadline/);
   expect(existsSync(signalFile())).toBe(false);
   expect(await bed.ask(0, 'select pg_is_in_recovery() as readonly')).toEqual({ readonly: false });
+});
+
+describe('when nobody can say whether it still accepts writes', () => {
+  let pgpool: TestPgpool;
+  beforeAll(async () => {
+    pgpool = await startPgpool();
+  });
+  afterAll(() => pgpool.stop());
+  const status = async (): Promise<string> => (await readNodeInfo(pgpool.target, 0, { timeoutMs: 2000 })).status;
+  const withPgpools = (sshPort: number | null): ClusterConfiguration => {
+    const known = { ...pgpool.target, port: 9999 };
+    const nodes = bed.configuration.nodes.map((node) =>
+      node.id === 0 && sshPort !== null ? { ...node, ssh: { ...node.ssh, port: sshPort } } : node,
+    );
+    return { ...bed.configuration, nodes, pgpool: [known, { ...known, name: 'gone', pcpPort: 1 }] };
+  };
+
+  it('changes nothing in pgpool while its host answers: it stays the primary', async () => {
+    const result = await fence({ configuration: withPgpools(null), clockOffsetMs: -60_000 });
+    expect(result.outcome).toBe('unconfirmed');
+    expect(result.seen).not.toContain('detach');
+    expect(await status()).not.toBe('down');
+  });
+
+  it('tells every pgpool to detach it, and reports one that cannot be told', async () => {
+    const startedAt = Date.now();
+    const result = await fence({ configuration: withPgpools(1) });
+    expect(result.outcome).toBe('unconfirmed');
+    expect(result.seen).toMatch(/; test was told to detach it; detach of node 0 at pgpool gone .*refused/);
+    expect(Date.now() - startedAt).toBeLessThan(4000);
+    await waitFor(async () => (await status()) === 'down', { what: 'pgpool to detach node 0', timeoutMs: 10_000 });
+    // Which it has done by then.
+    expect((await fence({ configuration: withPgpools(1) })).seen).not.toContain('test was told');
+  });
 });
 
 it('says what it cannot do when paths.jobs cannot be made', async () => {

@@ -65,6 +65,23 @@ it('is completed by another worker when the first is killed between the setting 
   }
 });
 
+it('with "wait", names every other node, although only one streams: whoever comes back releases the commits', async () => {
+  await bed.lab.freeze(2);
+  expect((await set({ standbys: 2, whenNone: 'wait' })).line).toBe('commits wait for ANY 2 ("node1", "node2")');
+  bed.lab.thaw(2);
+});
+
+it('drops a standby that confirms nothing, although it is listed as streaming', async () => {
+  await bed.lab.freeze(2);
+  const state = `select state from pg_stat_replication where application_name = 'node2'`;
+  expect(await bed.ask(0, state)).toEqual({ state: 'streaming' });
+  expect((await set(one)).line).toBe('commits wait for ANY 1 ("node1")');
+  await commit();
+  bed.lab.thaw(2);
+  await set({ standbys: 2, whenNone: 'degrade' });
+  await expectInForce('ANY 2 ("node1", "node2")');
+});
+
 it('drops a standby that is gone, and frees the commits that wait for it', async () => {
   await stopStandby(2);
   const client = await bed.connect(0);

@@ -4,16 +4,20 @@ import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { type Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Answer,
   Bench,
   type FakeTemporal,
   closedPort,
+  closeEvent,
   finish,
+  notFound,
   settled,
   shells,
   started,
   startTemporal,
+  unsettled,
   until,
 } from './hook-support';
 
@@ -65,7 +69,7 @@ describe.each(shells)('hook.sh under %s', (shell) => {
     expect(spooled).toHaveLength(1);
     temporal.answers.signal = [started];
     await expectDelivery(...spooled);
-    expect(new Set(temporal.received.map(({ body }) => JSON.stringify(body))).size).toBe(1);
+    expect(new Set(temporal.events().map((event) => JSON.stringify(event))).size).toBe(1);
   });
 
   it.each<[string, Answer]>([
@@ -88,6 +92,7 @@ describe.each(shells)('hook.sh under %s', (shell) => {
     const spooled = bench.spooled();
     expect(spooled).toHaveLength(2);
     temporal = await startTemporal(port);
+    temporal.answers.update = [settled('completed', 'node 1 is the primary')];
     await expectDelivery(...spooled);
   });
 
@@ -112,6 +117,89 @@ describe.each(shells)('hook.sh under %s', (shell) => {
       stderr: expect.stringMatching(/^pgpool-runbook: Temporal answered HTTP 400 at .*; next try in 1 s\n$/) as string,
     });
     expect(temporal.events()).toEqual([{ eventId: 'a' }, { eventId: 'b' }, { eventId: 'a' }]);
+  });
+
+  /** An event of the primary's failover, as the hook writes it. */
+  function spoolFailover(name: string, ageS = 0): string {
+    const eventId = name.replace(/\.(sent|open)$/, '');
+    const event = { eventId, kind: 'failover', node: 0, mainNode: 1, oldPrimary: 0, at: '2026-01-01T00:00:00Z' };
+    fs.mkdirSync(bench.spool, { recursive: true });
+    fs.writeFileSync(path.join(bench.spool, name), `${JSON.stringify({ signalInput: [event] })}\n`);
+    const at = Date.now() / 1000 - ageS;
+    fs.utimesSync(path.join(bench.spool, name), at, at);
+    return eventId;
+  }
+
+  it('tries at least every 2 s while a failover waits, also one that comes meanwhile', async () => {
+    temporal.answers.signal = [{ status: 503, body: {} }];
+    fs.mkdirSync(bench.spool);
+    fs.writeFileSync(path.join(bench.spool, 'follow-2-x'), '{"signalInput":[{"eventId":"follow-2-x"}]}\n');
+    const deliver = bench.start(['deliver']);
+    let said = '';
+    deliver.stderr?.on('data', (text: Buffer) => (said += text.toString()));
+    await until(() => said.includes('next try in 4 s'), 'the pause grows');
+    const [eventId, at] = [spoolFailover('failover-0-x'), Date.now()];
+    await until(() => temporal.events().some((event) => (event as { eventId: string }).eventId === eventId), 'sent');
+    expect(Date.now() - at).toBeLessThan(3500);
+    await until(
+      () => said.includes('next try in 2 s\n') && said.split('next try in 2 s\n').length > 2,
+      'the pause is 2 s',
+    );
+    expect(said).not.toContain('next try in 8 s');
+    temporal.answers.signal = [started];
+    expect(await finish(deliver)).toMatchObject({ code: 0 });
+  });
+
+  it('keeps a failover that Temporal has until it is answered', async () => {
+    const eventId = spoolFailover('failover-0-x');
+    temporal.answers.update = [unsettled];
+    const deliver = finish(bench.start(['deliver']));
+    await until(() => bench.spooled().includes(`${eventId}.open`), 'Temporal has it');
+    temporal.answers.update = [settled('refused', 'nobody can be promoted')];
+    expect(await deliver).toMatchObject({ code: 0 });
+    expect(temporal.events()).toHaveLength(1);
+    expect(bench.spooled()).toEqual([]);
+  });
+
+  const rejected = { status: 200, body: { outcome: { failure: { message: 'no event failover-0-x in this run' } } } };
+  it.each<[string, Answer, Answer]>([
+    ['ended without an answer', notFound, closeEvent('FAILED')],
+    ['was another one', rejected, notFound],
+  ])('sends a failover again whose hook has gone, when the run %s', async (_story, update, history) => {
+    spoolFailover('failover-0-x.open');
+    temporal.answers.update = [update, settled('completed', 'node 1 is the primary')];
+    temporal.answers.history = [history];
+    expect(await bench.run(['deliver'])).toMatchObject({ code: 0 });
+    expect(temporal.events()).toEqual([expect.objectContaining({ eventId: 'failover-0-x' })]);
+    expect(bench.spooled()).toEqual([]);
+  });
+
+  it('does not send a failover again that a closed run has answered', async () => {
+    const eventId = spoolFailover('failover-0-x.sent', 60);
+    temporal.answers.update = [notFound];
+    temporal.answers.history = [
+      closeEvent('COMPLETED', { events: [{ eventId, line: 'node 1', outcome: 'completed' }] }),
+    ];
+    expect(await bench.run(['deliver'])).toMatchObject({ code: 0 });
+    expect(temporal.events()).toEqual([]);
+    expect(bench.spooled()).toEqual([]);
+  });
+
+  it('asks for the answer of a failover itself only when its hook must be dead', async () => {
+    temporal.answers.update = ['hang'];
+    const hook = bench.start(failover);
+    await until(() => temporal.received.length === 2, 'the hook waits');
+    hook.kill('SIGKILL');
+    await once(hook, 'exit');
+    const [name = ''] = bench.spooled();
+    expect(name).toMatch(/^failover-0-.*\.sent$/);
+    const deliver = finish(bench.start(['deliver']));
+    await sleep(1500);
+    expect(temporal.received).toHaveLength(2);
+    temporal.answers.update = [settled('completed', 'node 1 is the primary')];
+    spoolFailover(name, 60);
+    expect(await deliver).toMatchObject({ code: 0 });
+    expect(bench.spooled()).toEqual([]);
   });
 
   it('delivers under one lock only', async () => {

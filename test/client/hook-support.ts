@@ -39,6 +39,9 @@ export function settled(outcome: string, line: string): Answer {
   return { status: 200, body: { updateRef: {}, outcome: { success: [{ line, outcome, reason: 'why' }] } } };
 }
 
+/** Stands for the id of the event that was received last. */
+export const lastEventId = 'LAST-EVENT';
+
 /** A history that holds only the close event; `result` is what the workflow returned. */
 export function closeEvent(type: string, result?: unknown): Answer {
   const attributes = result === undefined ? {} : { workflowExecutionCompletedEventAttributes: { result: [result] } };
@@ -62,7 +65,9 @@ export async function startTemporal(port = 0): Promise<FakeTemporal> {
       if (answer === 'reset') request.socket.destroy();
       else if (answer !== 'hang') {
         response.writeHead(answer.status, { 'Content-Type': 'application/json' });
-        response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
+        const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
+        const last = eventsOf(received).at(-1) as { eventId?: string } | undefined;
+        response.end(text.replaceAll(lastEventId, last?.eventId ?? ''));
       }
     });
   });
@@ -70,15 +75,18 @@ export async function startTemporal(port = 0): Promise<FakeTemporal> {
   await once(server, 'listening');
   return Object.assign(temporal, {
     port: (server.address() as AddressInfo).port,
-    events: () =>
-      received
-        .filter((request) => request.path.endsWith('/signal-with-start/event'))
-        .map((request) => (request.body as { signalInput: unknown[] }).signalInput[0]),
+    events: () => eventsOf(received),
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   });
+}
+
+function eventsOf(received: readonly Received[]): unknown[] {
+  return received
+    .filter((request) => request.path.endsWith('/signal-with-start/event'))
+    .map((request) => (request.body as { signalInput: unknown[] }).signalInput[0]);
 }
 
 /** A port on which nothing listens, and which nobody is given by the system. */

@@ -8,9 +8,11 @@ import {
   closeEvent,
   type FakeTemporal,
   closedPort,
+  lastEventId,
   notFound,
   settled,
   shells,
+  started,
   startTemporal,
   unsettled,
 } from './hook-support';
@@ -107,7 +109,9 @@ describe.each(shells)('hook.sh under %s', (shell) => {
     expect(temporal.received).toHaveLength(1 + updates);
   });
 
-  const nested = { aaa: [{ outcome: 'refused', line: 'nested' }], line: promoted, outcome: 'completed', reason: 'why' };
+  const verdict = { eventId: lastEventId, line: promoted, outcome: 'completed', reason: 'why' };
+  const other = { ...verdict, eventId: 'follow-2-x', line: 'of another event' };
+  const nested = { events: [other, verdict, other], follows: [{ outcome: 'refused', line: 'nested' }], line: 'run' };
   const spaced = `{"updateRef": {}, "outcome": {"success": [{"line": "${promoted}", "outcome": "completed"}]}}`;
   const failure = {
     status: 200,
@@ -142,13 +146,12 @@ describe.each(shells)('hook.sh under %s', (shell) => {
       promoted,
     ],
     ['a closed run is read from its close event', [notFound], [closeEvent('COMPLETED', nested)], 0, promoted],
-    ['a closed run that refused', [notFound], [closeEvent('COMPLETED', { line: 'no', outcome: 'refused' })], 1, 'no'],
     [
-      'a run that was terminated has no answer',
+      'a closed run that refused',
       [notFound],
-      [closeEvent('TERMINATED')],
+      [closeEvent('COMPLETED', { events: [{ ...verdict, line: 'no', outcome: 'refused' }], outcome: 'completed' })],
       1,
-      'pgpool-shop ended (TERMINATED) without an answer; see it in Temporal Web',
+      'no',
     ],
     [
       'a run that is not closed yet is asked again',
@@ -172,6 +175,39 @@ describe.each(shells)('hook.sh under %s', (shell) => {
     expect(new Set(ids)).toEqual(new Set([(temporal.events()[0] as { eventId: string }).eventId]));
   });
 
+  const failedUpdate = {
+    status: 200,
+    body: { outcome: { failure: { message: 'the Workflow completed before the Update completed' } } },
+  };
+  it.each<[string, Answer, Answer]>([
+    ['was terminated', notFound, closeEvent('TERMINATED')],
+    ['failed, because a new version cannot replay it', failedUpdate, closeEvent('FAILED')],
+    ['completed without having seen it', notFound, closeEvent('COMPLETED', { events: [other], outcome: 'completed' })],
+  ])('sends the event again, to the next run, when its run %s', async (_story, update, history) => {
+    temporal.answers.signal = [started, { status: 200, body: { runId: 'run-2', started: true } }];
+    temporal.answers.update = [update, settled('completed', promoted)];
+    temporal.answers.history = [history];
+    expect(await bench.run(['failover', '0', '1', '0'])).toMatchObject({
+      code: 0,
+      stdout: `pgpool-runbook: ${promoted}\n`,
+    });
+    const [first, again] = temporal.events();
+    expect(again).toEqual(first);
+    expect(temporal.received.at(-1)?.body).toMatchObject({ workflowExecution: { runId: 'run-2' } });
+    expect(bench.spooled()).toEqual([]);
+  });
+
+  it('does not open runs without end where every one of them ends without an answer', async () => {
+    temporal.answers.update = [notFound];
+    temporal.answers.history = [closeEvent('FAILED')];
+    expect(await bench.run(['failover', '0', '1', '0'])).toMatchObject({
+      code: 1,
+      stdout: 'pgpool-runbook: pgpool-shop ended (FAILED) without an answer; see it in Temporal Web\n',
+    });
+    expect(temporal.events()).toHaveLength(5);
+    expect(bench.spooled()).toEqual([expect.stringMatching(/\.open$/)]);
+  });
+
   it('asks for the close event of the very run that took the event', async () => {
     temporal.answers.update = [notFound];
     temporal.answers.history = [closeEvent('COMPLETED', nested)];
@@ -193,7 +229,8 @@ describe.each(shells)('hook.sh under %s', (shell) => {
     expect(code).toBe(4);
     expect(stdout).toMatch(/^pgpool-runbook: failover, node 0: accepted by pgpool-shop, not settled in 1 s.*\n$/);
     expect(durationMs).toBeLessThan(5000);
-    expect(bench.spooled()).toEqual([]);
+    // The answer is still wanted.
+    expect(bench.spooled()).toEqual([expect.stringMatching(/^failover-0-.*\.open$/)]);
   });
 
   it('keeps asking until the deadline when Temporal goes away during the wait', async () => {

@@ -135,7 +135,8 @@ describe('writing what the new primary waits for', () => {
     ['one of two', 1, 'degrade', [1, 2], 'ANY 1 ("node1", "node2")'],
     ['degrade: as many as stream', 2, 'degrade', [2], 'ANY 1 ("node2")'],
     ['degrade: nobody streams', 2, 'degrade', [], ''],
-    ['wait: as many as asked for, although fewer stream', 2, 'wait', [2], 'ANY 2 ("node2")'],
+    ['wait: as many as asked for', 2, 'wait', [1, 2], 'ANY 2 ("node1", "node2")'],
+    ['never more than are named, which would release nobody', 2, 'wait', [2], 'ANY 1 ("node2")'],
   ] as const)('%s', (_, standbys, whenNone, streaming, expected) => {
     const configuration = makeConfiguration({ policy: { synchronous: { standbys, whenNone } } });
     const text = formatSynchronousStandbyNames(configuration, streaming);

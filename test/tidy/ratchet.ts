@@ -3,7 +3,10 @@
 
 export const ratchet = {
   /** Paths of files over their budget. */
-  longFiles: [] as readonly string[],
+  longFiles: [
+    // One file that is copied to each pgpool host.
+    'client/hook.sh',
+  ] as readonly string[],
   /** "path: function name". */
   longFunctions: [] as readonly string[],
   /** Paths of activities without a test file. */

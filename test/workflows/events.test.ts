@@ -119,7 +119,7 @@ describe('an event', () => {
     await expect(late.incident.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
     const later = await bench.send(cluster, { kind: 'failover', node: 0, at });
     await expect(later.incident.result()).resolves.toMatchObject({ reason: 'already-failed-over', primary: 1 });
-    expect(cluster.callsOf('incident')).toEqual([...promotion, 'observe']);
+    expect(cluster.callsOf('incident')).toEqual([...promotion, 'observe', 'confirmPrimary 1']);
     await bench.stopAwaiting(cluster, 0);
   });
 
@@ -158,7 +158,7 @@ describe('a follow event', () => {
       ...{ outcome: 'completed', reason: 'primary-working', primary: 1 },
       follows: [{ node: 2, outcome: 'completed', reason: 'repointed' }],
     });
-    expect(cluster.callsOf('incident')).toEqual(['observe']);
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'confirmPrimary 1']);
     expect(cluster.callsOf('follow 2')).toEqual(['observe', 'repoint 2', 'attach 2', 'saveConfiguration 2']);
   });
 
@@ -166,7 +166,7 @@ describe('a follow event', () => {
     cluster.set(primaryNode(1, 2), standbyNode(2, 1, 2));
     const { incident } = await bench.send(cluster, { kind: 'follow', node: 1 });
     await expect(incident.result()).resolves.toMatchObject({ reason: 'primary-working', primary: 1, follows: [] });
-    expect(cluster.callsOf('incident')).toEqual(['observe']);
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'confirmPrimary 1']);
   });
 
   it('about a node that the cluster file does not name ends incomplete, and nobody waits for that node', async () => {

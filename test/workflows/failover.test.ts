@@ -370,6 +370,22 @@ describe('when an act fails', () => {
     await bench.stopAwaiting(cluster, 0, 2);
   });
 
+  it('a fence whose attempts have timed out is no verdict: the decision is made again from fresh facts', async () => {
+    const { fence } = cluster.fakes;
+    cluster.fakes.fence = (input) => {
+      cluster.fakes.fence = fence;
+      // The whole worker stands still, and nobody heartbeats: both attempts are over by then.
+      for (const until = Date.now() + 5000; Date.now() < until;);
+      return fence(input);
+    };
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', events: [{ reason: 'promoted' }] });
+    const calls = cluster.callsOf('incident');
+    expect(calls.filter((call) => call === 'fence 0')).toHaveLength(2);
+    expect(calls.lastIndexOf('observe')).toBeGreaterThan(calls.indexOf('fence 0'));
+    await bench.stopAwaiting(cluster, 0);
+  }, 30_000);
+
   it('a look that can never succeed ends in step-failed, which the waiting hook is told', async () => {
     cluster.fail('observe', worldChanged('this worker serves no such cluster'));
     const { incident, event } = await bench.send(cluster, { kind: 'failover', node: 0 });

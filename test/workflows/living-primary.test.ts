@@ -1,6 +1,6 @@
 // The failover runbook where the primary may not be dead: kept, given time, or looked at again.
 
-import { Bench, eventually } from './support';
+import { Bench, eventually, quick } from './support';
 import {
   deadNode,
   type FakeCluster,
@@ -9,6 +9,7 @@ import {
   primaryNode,
   recoveringNode,
   standbyNode,
+  vanishedNode,
 } from './fake-cluster';
 
 let bench: Bench;
@@ -42,7 +43,7 @@ describe('a primary that works', () => {
     expect(report.follows).toEqual([
       expect.objectContaining({ node: 2, outcome: 'incomplete', reason: 'node-unreachable' }),
     ]);
-    expect(cluster.callsOf('incident')).toEqual(['observe']);
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'confirmPrimary 0']);
     expect(cluster.callsOf('follow 2')).toEqual(['observe']);
     await bench.stopAwaiting(cluster, 2);
     await bench.record('follow-unreachable', await bench.followOf(incident, 2));
@@ -52,8 +53,41 @@ describe('a primary that works', () => {
     cluster.set(primaryNode(1, 2), standbyNode(2, 1, 2));
     const { report } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'completed', reason: 'already-failed-over', primary: 1 });
-    expect(cluster.callsOf('incident')).toEqual(['observe']);
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'confirmPrimary 1']);
     await bench.stopAwaiting(cluster, 0);
+  });
+});
+
+describe('a primary that returns after a refusal', () => {
+  it('is served again by itself: every pgpool is told, and every standby is looked after', async () => {
+    cluster.set(vanishedNode(0));
+    cluster.setPolicy({ unreachableHost: 'park' });
+    const timing = { ...quick, looks: 2, slowLookMs: 100 };
+    const { incident, event } = await bench.send(cluster, { kind: 'failover', node: 0 }, timing);
+    await expect(bench.askSettled(incident, event.eventId)).resolves.toMatchObject({ outcome: 'refused' });
+    // Long after the first looks.
+    const looks = () => cluster.callsOf('incident').filter((call) => call === 'observe').length;
+    await eventually('it still looks', () => looks() > 4);
+    cluster.set(primaryNode(0));
+    expect(await incident.result()).toMatchObject({ outcome: 'completed', reason: 'primary-kept', primary: 0 });
+    expect(cluster.callsOf('incident')).toContain('confirmPrimary 0');
+    expect(cluster.callsOf('follow 1')).toContain('attach 1');
+    expect(cluster.callsOf('follow 2')).toContain('attach 2');
+  });
+});
+
+describe('a pgpool that takes another node for the primary', () => {
+  it('is led back, also when the run knows the primary already', async () => {
+    const hold = cluster.hold('saveConfiguration 1', { isCancellable: true });
+    cluster.set(primaryNode(0));
+    const { incident } = await bench.send(cluster, { kind: 'follow', node: 1, mainNode: 0 });
+    await hold.reached;
+    const asked = () => cluster.callsOf('incident').filter((call) => call === 'confirmPrimary 0').length;
+    await eventually('it was asked', () => asked() === 1);
+    await bench.send(cluster, { kind: 'follow', node: 2, mainNode: 1 });
+    await eventually('it is asked again', () => asked() === 2);
+    hold.release();
+    await incident.result();
   });
 });
 
@@ -63,7 +97,7 @@ describe('a former primary that accepts writes beside its successor', () => {
     cluster.pgpools = [pgpoolServing(1)];
     const { report, incident } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'completed', reason: 'already-failed-over', primary: 1 });
-    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0', 'observe']);
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0', 'observe', 'confirmPrimary 1']);
     expect(report.follows).toContainEqual(expect.objectContaining({ node: 0, rung: 'rebuild', outcome: 'completed' }));
     await bench.record('incident-former-fenced', incident);
   });

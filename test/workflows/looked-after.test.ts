@@ -126,6 +126,29 @@ it('commits wait for a standby as soon as one streams, whatever else is still go
   await bench.stopAwaiting(cluster, 0);
 });
 
+it('commits wait for a standby as soon as it streams, although pgpool does not use it yet', async () => {
+  cluster.set(deadNode(0));
+  cluster.setPolicy({ synchronous: { standbys: 1, whenNone: 'degrade' } });
+  const attach = cluster.hold('attach 2', { isCancellable: true });
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+  await attach.reached;
+  await eventually('the set is written once more', () => {
+    return cluster.callsOf('incident').filter((name) => name === 'setSynchronousStandbys 1').length > 1;
+  });
+  attach.release();
+  await incident.result();
+  await bench.stopAwaiting(cluster, 0);
+});
+
+it('commits do not wait for a standby that has failed', async () => {
+  cluster.set(primaryNode(0), deadNode(2));
+  cluster.setPolicy({ synchronous: { standbys: 1, whenNone: 'degrade' } });
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 2 });
+  expect(await incident.result()).toMatchObject({ reason: 'standby-failed' });
+  expect(cluster.callsOf('incident')).toContain('setSynchronousStandbys 0');
+  await bench.stopAwaiting(cluster, 2);
+});
+
 it('a node that a person has let be is awaited until it is away and comes back', async () => {
   cluster.set(deadNode(0));
   cluster.fail('repoint 2', worldChanged('node 2 does not stream'));

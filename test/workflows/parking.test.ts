@@ -2,7 +2,7 @@
 
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { deadNode, type FakeCluster, notYet, primaryNode, worldChanged } from './fake-cluster';
-import { Bench, eventually, timersOf } from './support';
+import { Bench, eventually, quick, timersOf } from './support';
 
 let bench: Bench;
 let cluster: FakeCluster;
@@ -117,7 +117,7 @@ describe('a step of the incident', () => {
     const { incident } = await bench.send(
       cluster,
       { kind: 'failover', node: 0 },
-      { lingerMs: 100, preemptMs: 150, looks: 60, lookAgainMs: 60_000, settleMs: 1, attachMs: 1, awaitDelayMs: 0 },
+      { ...quick, looks: 60, lookAgainMs: 60_000 },
     );
     expect(await bench.untilParked(incident, 'failover')).toMatchObject({ choices: ['retry', 'abort'] });
     const looks = cluster.callsOf('incident').length;

@@ -38,6 +38,7 @@ export const quick: IncidentTiming = {
   preemptMs: 150,
   looks: 0,
   lookAgainMs: 50,
+  slowLookMs: null,
   settleMs: 1,
   attachMs: 1,
   awaitDelayMs: 0,

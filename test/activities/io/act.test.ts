@@ -79,6 +79,20 @@ it('is refused by the node after its deadline, by the node’s own clock', async
   expect((await act(': > "$1"', [touched], { clockOffsetMs: null })).exitCode).toBe(0);
 });
 
+it.each([-20_000, 20_000])(
+  'acts, with a deadline by the node’s clock, which is %i ms off and unknown',
+  async (offMs) => {
+    const now = Date.now.bind(Date);
+    jest.spyOn(Date, 'now').mockImplementation(() => now() + offMs);
+    const touched = sshd.file(`off${String(offMs)}`);
+    expect((await act(': > "$1"', [touched], { clockOffsetMs: null })).exitCode).toBe(0);
+    // What is not held up has its time; what is, has no more than that.
+    const script = 'sleep 0.7; [ "$(date +%s%3N)" -lt "$DEADLINE" ]';
+    expect((await act(script, [], { clockOffsetMs: null, timeoutMs: 1500 })).exitCode).toBe(0);
+    expect((await act(script, [], { clockOffsetMs: null, timeoutMs: 600 })).exitCode).not.toBe(0);
+  },
+);
+
 describe('whose worker was suspended', () => {
   /** Nothing is sent, not even a question for the clock. */
   async function refusalOf(touched: string, more: Partial<ActInput>, environment = createEnvironment()) {

@@ -1,0 +1,115 @@
+// A new version takes over while an incident of the old one is open: a real server, an old bundle, and today's.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WorkflowFailedError } from '@temporalio/client';
+import { bundleWorkflowCode, DefaultLogger, Worker, type WorkerOptions } from '@temporalio/worker';
+import { awaitWorkflowId, eventSignalName, incidentWorkflowId } from '../../domain/names';
+import { failUnreplayable, lookAfterOpenRuns } from '../../worker/open-runs';
+import { deadNode, type FakeCluster } from '../workflows/fake-cluster';
+import { Bench, eventually } from '../workflows/support';
+
+const taskQueue = 'upgrade';
+const directory = mkdtempSync(join(tmpdir(), 'pgpool-runbook-old-version-'));
+const old = { workflowBundle: { codePath: join(directory, 'bundle.js') } };
+const today = { workflowBundle: { codePath: process.env['WORKFLOW_BUNDLE']! } };
+
+let bench: Bench;
+let cluster: FakeCluster;
+let said: string[];
+
+beforeAll(async () => {
+  bench = await Bench.open();
+  const workflowsPath = join(__dirname, 'old-version.ts');
+  const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
+  writeFileSync(old.workflowBundle.codePath, code);
+}, 30_000);
+afterAll(async () => {
+  await bench.close();
+  rmSync(directory, { recursive: true });
+});
+beforeEach(() => {
+  cluster = bench.newCluster();
+  cluster.set(deadNode(0));
+  const { temporal } = cluster.configuration;
+  cluster.configuration = { ...cluster.configuration, temporal: { ...temporal, taskQueue } };
+  said = [];
+});
+
+async function during<T>(version: Partial<WorkerOptions>, body: () => Promise<T>): Promise<T> {
+  const worker = await Worker.create({
+    connection: bench.environment.nativeConnection,
+    taskQueue,
+    activities: cluster.fakes,
+    ...version,
+    shutdownForceTime: '2s',
+  });
+  return await worker.runUntil(body);
+}
+
+async function openOld(type: string, workflowId: string, args: readonly unknown[], signalArgs: unknown[]) {
+  const handle = await bench.environment.client.workflow.signalWithStart(type, {
+    ...{ workflowId, taskQueue, args: [...args], signal: eventSignalName, signalArgs, workflowTaskTimeout: '2s' },
+  });
+  const run = bench.environment.client.workflow.getHandle(workflowId, handle.signaledRunId);
+  await eventually('the old version has begun', async () => (await run.fetchHistory()).events!.length > 4);
+  return run;
+}
+
+const lookAfter = () =>
+  lookAfterOpenRuns(bench.environment.client, today, [cluster.configuration], (line) => said.push(line));
+const statusOf = async (run: { describe: () => Promise<{ status: { name: string } }> }) =>
+  (await run.describe()).status.name;
+
+it('an incident that this version cannot replay ends, and a new run decides about its event', async () => {
+  const event = bench.newEvent({ kind: 'failover', node: 0 });
+  const workflowId = incidentWorkflowId(cluster.name);
+  const run = await during(old, () => openOld('incident', workflowId, [cluster.name], [event]));
+  await during({ ...today, ...failUnreplayable }, async () => {
+    await lookAfter();
+    expect(await statusOf(run)).toBe('FAILED');
+    await expect(bench.environment.client.workflow.getHandle(workflowId).result()).resolves.toMatchObject({
+      reason: 'promoted',
+      events: [{ eventId: event.eventId, reason: 'promoted' }],
+    });
+  });
+  expect(said).toEqual([expect.stringMatching(`^warning: ${workflowId}, run .*a new run decides about its events`)]);
+  await bench.stopAwaiting(cluster, 0);
+}, 60_000);
+
+it('an event that comes before the new version has looked makes such a run fail at once', async () => {
+  const workflowId = incidentWorkflowId(cluster.name);
+  const args = [bench.newEvent({ kind: 'failover', node: 0 })];
+  const run = await during(old, () => openOld('incident', workflowId, [cluster.name], args));
+  await during({ ...today, ...failUnreplayable }, async () => {
+    await run.signal(eventSignalName, bench.newEvent({ kind: 'failover', node: 0 }));
+    await expect(run.result()).rejects.toThrow(WorkflowFailedError);
+  });
+}, 60_000);
+
+it('the wait for a node is begun anew', async () => {
+  const workflowId = awaitWorkflowId(cluster.name, 0);
+  const run = await during(old, () => openOld('awaitNode', workflowId, [{ cluster: cluster.name, node: 0 }], []));
+  await during({ ...today, ...failUnreplayable }, async () => {
+    await lookAfter();
+    const { client } = bench.environment;
+    await client.workflow.getHandle(incidentWorkflowId(cluster.name)).result();
+    const { runId, status } = await client.workflow.getHandle(workflowId).describe();
+    expect([runId === (await run.describe()).runId, status.name]).toEqual([false, 'RUNNING']);
+  });
+  expect(said).toEqual([expect.stringContaining('node 0 is looked at by an incident')]);
+  await bench.stopAwaiting(cluster, 0);
+}, 60_000);
+
+it('a run that this version can go on with is left alone', async () => {
+  const workflowId = incidentWorkflowId(cluster.name);
+  await during({ ...today, ...failUnreplayable }, async () => {
+    cluster.fail('repoint 2');
+    const run = await openOld('incident', workflowId, [cluster.name], [bench.newEvent({ kind: 'failover', node: 0 })]);
+    await lookAfter();
+    await expect(run.result()).resolves.toMatchObject({ reason: 'promoted' });
+  });
+  expect(said).toEqual([]);
+  await bench.stopAwaiting(cluster, 0);
+}, 60_000);

@@ -1,0 +1,131 @@
+// What a new version does about runs that an older one left open: those that it cannot replay fail at once, and what they were about is
+// decided by a new run.
+
+import { type Client, defaultPayloadConverter } from '@temporalio/client';
+import { Worker, type ReplayWorkerOptions, type WorkerOptions } from '@temporalio/worker';
+import { messageOf } from '../activities/io/failures';
+import type { ClusterConfiguration } from '../domain/cluster';
+import { type ClusterEvent, parseEvent } from '../domain/event';
+import { eventSignalName, incidentStart, searchAttributeNames, workflowTypes } from '../domain/names';
+
+/**
+ * A run that this version cannot replay fails, instead of standing still and swallowing every further event of its cluster: hooks
+ * then send theirs again.
+ */
+export const failUnreplayable: Pick<WorkerOptions, 'workflowFailureErrorTypes'> = {
+  workflowFailureErrorTypes: { '*': ['NondeterminismError'] },
+};
+
+type History = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['fetchHistory']>>;
+
+interface OpenRun {
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly type: string;
+  readonly history: History;
+}
+
+/** A failure at the next workflow task takes a moment; another worker that still has the old version may go on with the run. */
+const closeMs = 20_000;
+const pollMs = 200;
+
+/**
+ * Replays the open runs of these clusters on this version's workflows, and says in one line each which do not survive. The events of
+ * such an incident are sent again, to a new run; a node that such a wait was for is looked at by an incident.
+ */
+export async function lookAfterOpenRuns(
+  client: Client,
+  code: ReplayWorkerOptions,
+  configurations: readonly ClusterConfiguration[],
+  say: (line: string) => void,
+): Promise<void> {
+  for (const configuration of configurations) {
+    const runs = await readOpenRuns(client, configuration.cluster);
+    for await (const { runId, workflowId, error } of Worker.runReplayHistories(code, runs)) {
+      const run = runs.find((entry) => entry.workflowId === workflowId);
+      if (!error || !run) continue;
+      const what = `${workflowId}, run ${(runId || run.runId).slice(0, 8)}`;
+      say(`warning: ${what}, was opened by another version and ends: ${await replace(client, configuration, run)}`);
+    }
+  }
+}
+
+async function readOpenRuns(client: Client, cluster: string): Promise<OpenRun[]> {
+  const query = `${searchAttributeNames.cluster} = "${cluster}" AND ExecutionStatus = "Running"`;
+  const runs: OpenRun[] = [];
+  for await (const { workflowId, runId, type } of client.workflow.list({ query }))
+    runs.push({ workflowId, runId, type, history: await client.workflow.getHandle(workflowId, runId).fetchHistory() });
+  return runs;
+}
+
+/** Returns what becomes of it, in words. */
+async function replace(client: Client, configuration: ClusterConfiguration, run: OpenRun): Promise<string> {
+  try {
+    if (run.type === workflowTypes.incident) return await sendAgain(client, configuration, run);
+    if (run.type === workflowTypes.await) return await lookNow(client, configuration, run);
+    return 'its incident looks after it';
+  } catch (error) {
+    return `what it was about could not be told to a new run: ${messageOf(error)}`;
+  }
+}
+
+async function sendAgain(client: Client, configuration: ClusterConfiguration, run: OpenRun): Promise<string> {
+  const [first, ...others] = eventsToRepeat(run.history);
+  const advice = 'what a person asked for is to be asked for again';
+  if (!first) return advice;
+  // The signal makes it fail, with the event in it.
+  if ((await send(client, configuration, first)) === run.runId) {
+    const handle = client.workflow.getHandle(run.workflowId, run.runId);
+    const deadline = Date.now() + closeMs;
+    while ((await handle.describe()).status.name === 'RUNNING') {
+      if (Date.now() > deadline) return 'it is still open, because a worker of its version runs; stop that one';
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
+    }
+    await send(client, configuration, first);
+  }
+  for (const event of others) await send(client, configuration, event);
+  return `a new run decides about its events; ${advice}`;
+}
+
+async function lookNow(client: Client, configuration: ClusterConfiguration, run: OpenRun): Promise<string> {
+  const input = startOf(run.history)[0] as { node?: unknown } | undefined;
+  const node = typeof input?.node === 'number' ? input.node : null;
+  // While it is open nobody else can wait for the node. It only reads.
+  await client.workflow.getHandle(run.workflowId, run.runId).terminate('this version cannot go on with it');
+  const at = new Date().toISOString();
+  const event = { eventId: `returned-${String(node)}-${run.runId}`, mainNode: null, oldPrimary: null, at };
+  await send(client, configuration, { ...event, kind: 'returned', node });
+  return `node ${String(node)} is looked at by an incident, which waits for it anew`;
+}
+
+async function send(client: Client, configuration: ClusterConfiguration, event: ClusterEvent): Promise<string> {
+  const { workflow } = client;
+  return (await workflow.signalWithStart(workflowTypes.incident, incidentStart(configuration, event))).signaledRunId;
+}
+
+/** The last failover first, then the last event about each node. Consent to replace data (rejoin) is given to one run only. */
+function eventsToRepeat(history: History): ClusterEvent[] {
+  const last = new Map<string, ClusterEvent>();
+  for (const { workflowExecutionSignaledEventAttributes: signal } of history.events ?? []) {
+    if (signal?.signalName !== eventSignalName) continue;
+    const parsed = parseEvent(payloadsOf(signal.input)[0]);
+    if (!('event' in parsed) || parsed.event.kind === 'rejoin') continue;
+    const { kind, node } = parsed.event;
+    last.set(kind === 'failover' ? kind : String(node), parsed.event);
+  }
+  return [...last]
+    .sort(([left], [right]) => Number(right === 'failover') - Number(left === 'failover'))
+    .map(([, event]) => event);
+}
+
+function startOf({ events }: History): unknown[] {
+  return payloadsOf(events?.[0]?.workflowExecutionStartedEventAttributes?.input);
+}
+
+type Payloads = NonNullable<
+  NonNullable<NonNullable<History['events']>[number]['workflowExecutionStartedEventAttributes']>['input']
+>;
+
+function payloadsOf(payloads: Payloads | null | undefined): unknown[] {
+  return (payloads?.payloads ?? []).map((payload) => defaultPayloadConverter.fromPayload(payload));
+}
