@@ -76,16 +76,26 @@ echo "exit=$?"
 /**
  * Opens every act on a node. Arguments shift by three: LOCK DEADLINE ACTOR, then the act's own.
  * One act at a time, and none after its deadline: a late attempt of a retried activity must find the door closed.
- * Exit 75 = another act holds the node (its name is on stderr); exit 76 = the deadline has passed.
+ * Exit 75 = somebody else holds the node (who, or that nobody knows, is on stderr); exit 76 = the deadline has passed.
  */
+// Whoever can open the lock can hold it against us: it is closed to others, also one that was made before that was so. Its sticky
+// bit says that this is done: to see it takes no program. The holder's name may be left over: it counts only while that process has the file open.
 export const actPreamble = `
+umask 077
 LOCK=$1 DEADLINE=$2 ACTOR=$3; shift 3
 # Without home_path, which would be one process more on the way to a promotion.
 case $LOCK in "~/"*) LOCK=$HOME/\${LOCK#"~/"};; esac
 [ -d "\${LOCK%/*}" ] || mkdir -p "\${LOCK%/*}" || exit 74
 exec 9>>"$LOCK"
-flock -n 9 || { LEFT=$(( (DEADLINE - $(date +%s%3N)) / 1000 )); [ "$LEFT" -gt 0 ] && flock -w "$LEFT" 9; } || { cat "$LOCK" >&2; exit 75; }
-echo "$ACTOR" >"$LOCK"
+[ -k "$LOCK" ] || [ ! -O "$LOCK" ] || {
+  chmod go= "\${LOCK%.lock}".*; chmod +t "$LOCK"
+  case \${LOCK%/*} in */pgpool-runbook/*) chmod go= "\${LOCK%/*}";; esac
+} 2>/dev/null
+who_holds() { HOLDER=; read -r HOLDER <"$LOCK"
+  [ "/proc/\${HOLDER##*, process }/fd/9" -ef "$LOCK" ] || HOLDER="an unknown process\${HOLDER:+ (last by $HOLDER)}"
+  echo "$HOLDER"; }
+flock -n 9 || { LEFT=$(( (DEADLINE - $(date +%s%3N)) / 1000 )); [ "$LEFT" -gt 0 ] && flock -w "$LEFT" 9; } || { who_holds >&2; exit 75; }
+echo "$ACTOR, process $$" >"$LOCK"
 [ "$(date +%s%3N)" -lt "$DEADLINE" ] || exit 76
 `;
 
@@ -125,6 +135,7 @@ elif [ "$ALWAYS" = yes ]; then export BIN DATA; quietly 3 sh -c "$STOP"; fi
 # A node that was once up beside its successor stays marked so.
 read_mark "$REAL"; [ "$MARK" = after-return ] || MARK=$NEW_MARK
 echo "$MARK" > "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
+[ -O "$REAL" ] || chown --reference="$REAL" "$REAL/standby.signal"
 # The names may have changed until it was stopped; the last line counts.
 [ "$HOW" = already-stopped ] || { wait; { names; } 9>&- & }
 [ -z "$(postgres_processes "$REAL")" ] || { HOW=killed; end; } || { echo "seen=processes survive SIGKILL"; exit 3; }

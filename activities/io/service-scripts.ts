@@ -47,7 +47,8 @@ if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "seen=$DATA belongs to ano
 LOG=\${LOCK%.lock}.log
 # The usual place, unless its parent belongs to somebody else.
 [ "$IS_SERVICE" = yes ] || ! ( : >>"\${REAL%/*}/postgresql.log" ) 2>/dev/null || LOG=\${REAL%/*}/postgresql.log
-: >>"$LOG"; SIZE=$(wc -c <"$LOG")
+# It may hold what a client sent.
+: >>"$LOG"; [ ! -O "$LOG" ] || chmod go= "$LOG"; SIZE=$(wc -c <"$LOG")
 read_processes "$REAL"; STATE=running
 [ "$PIDS" != unreadable ] || { echo "$UNREADABLE"; exit 3; }
 if [ -z "$PIDS" ]; then
