@@ -30,7 +30,7 @@ if [ -n "$PIDS" ] && { [ "$IS_SERVICE" = no ] || ! await_none 1; }; then
   if postmaster_runs; then HOW=immediate; quietly 7 "$BIN/pg_ctl" -D "$REAL" -m immediate -t 6 stop; else HOW=orphans-killed; end; fi
 fi
 # Twice: the first one ends whatever could start more.
-await_none 1 || { HOW=killed; end || end; } || { echo "seen=these survive SIGKILL:" $(postgres_processes "$REAL"); exit 3; }
+await_none 1 || { HOW=killed; end || end; } || { say_left "these survive SIGKILL: $(echo $(postgres_processes "$REAL"))"; exit 3; }
 echo "how=$HOW"
 `;
 

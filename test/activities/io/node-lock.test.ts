@@ -161,8 +161,8 @@ describe('another local user', () => {
     expectClosed();
   });
 
-  // To become somebody else needs root.
-  (process.getuid?.() === 0 ? it : it.skip)('cannot hold it against an act (needs root)', async () => {
+  const itRoot = process.getuid?.() === 0 ? it : it.skip; // skipped: only root can become somebody else
+  itRoot('cannot hold it against an act', async () => {
     await act('true');
     const held = spawnSync('runuser', ['-u', 'nobody', '--', 'flock', '-n', lock(), 'true'], { encoding: 'utf8' });
     expect(held.stderr).toMatch(/Permission denied/);
