@@ -6,6 +6,7 @@ import type { Observation } from '../activities/observe';
 import { type FailoverPlan, type FailoverRequest, planFailover } from '../domain/failover-plan';
 import type { ReasonCode, Verdict } from '../domain/outcome';
 import { formatSynchronousStandbyNames } from '../domain/synchronous';
+import { describeSynchronousChange } from '../domain/synchronous-change';
 import type { WalPosition } from '../domain/wal';
 import { factsOf } from '../domain/witness';
 import { fence, observe, promote } from './activity-options';
@@ -70,7 +71,7 @@ export async function attemptPromotion(
   try {
     const timeline = await promoteCandidate(steps, merged, plan);
     memory.doubtful.delete(plan.candidate);
-    return promoted(merged, plan, timeline, outcome);
+    return promoted(merged, plan, timeline, { settled, outcome });
   } catch (error) {
     if (isCancellation(error)) throw error;
     // Whoever decides next must find this cleared up.
@@ -106,7 +107,7 @@ async function clearUp(
     own.position &&
     own.position.timeline > before.timeline
   ) {
-    return promoted(look, plan, own.position.timeline, failed.outcome);
+    return promoted(look, plan, own.position.timeline, failed);
   }
   if (failureTypeOf(failed.error) === 'WorldChanged') return settled;
   memory.doubtful.add(candidate);
@@ -200,11 +201,13 @@ function promoted(
   observation: Observation,
   plan: Promotion,
   timeline: number,
-  outcome: FenceResult['outcome'] | null,
+  { settled, outcome }: Pick<Failed, 'settled' | 'outcome'>,
 ): FailoverResult {
   const former = plan.formerPrimary;
   const fence = outcome ? `, node ${String(former)} fenced (${outcome})` : '';
-  const line = `promoted node ${String(plan.candidate)} to timeline ${String(timeline)}${fence}; ${plan.line}`;
+  const change = describeSynchronousChange(observation.configuration, settled.formerSynchronousStandbyNames ?? null);
+  const done = `promoted node ${String(plan.candidate)} to timeline ${String(timeline)}${fence}`;
+  const line = [done, change, plan.line].filter(Boolean).join('; ');
   return {
     verdict: { outcome: 'completed', reason: 'promoted', line },
     observation,
