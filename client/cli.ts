@@ -94,13 +94,14 @@ function addCheck(program: Command, execute: Execute): void {
 
 function addPgpoolConf(program: Command, execute: Execute): void {
   withOutput(program.command('pgpool-conf'))
-    .description('print the pgpool.conf fragment of a cluster')
+    .description('print the block for pgpool.conf, or put it there in place of an earlier one')
     .requiredOption('-c, --config <file>', 'cluster file')
     .option('--pgpool <name>', "one pgpool of the cluster file: adds that pgpool's own ports")
     .option('--hook <path>', "hook.sh on the pgpool host (default: this package's)")
     .option('--hook-conf <path>', 'hook.conf on the pgpool host', '/etc/pgpool-runbook/hook.conf')
+    .option('--write <file>', 'the pgpool.conf to put the block into; what it sets itself is kept')
     .action(async (options: CommonOptions & PgpoolConfArguments) => {
-      await execute(options, async () => (await import('./commands/pgpool-conf.js')).printPgpoolConf(options));
+      await execute(options, async () => (await import('./commands/pgpool-conf.js')).pgpoolConf(options));
     });
 }
 

@@ -2,6 +2,7 @@
 // Every parameter exists in pgpool 4.2 to 4.7 (pool_config_variables.c), except where its comment says otherwise.
 
 import type { ClusterConfiguration, NodeConfiguration, PgpoolConfiguration } from './cluster';
+import { beginMark, endMark, readSiteSettings } from './pgpool-conf-block';
 
 export interface PgpoolConfOptions {
   /** Absolute path of hook.sh on the pgpool host. */
@@ -10,26 +11,32 @@ export interface PgpoolConfOptions {
   readonly hookConfPath: string;
   /** Adds this pgpool's own ports; without it the fragment fits every pgpool of the cluster. */
   readonly pgpoolName?: string;
+  /**
+   * The site's pgpool.conf, with or without an earlier block. What is the site's choice (check user, weights) is filled in
+   * where it says nothing about it; without this text it is left out.
+   */
+  readonly site?: string;
 }
 
 /**
- * A fragment to append to (or include last in) pgpool.conf: the last value of a parameter wins.
- * Throws RangeError for an unknown pgpool and for a value that pgpool.conf cannot hold.
+ * The block for pgpool.conf, with its marks: the last value of a parameter wins, so it belongs behind the site's own lines.
+ * @throws RangeError for an unknown pgpool, for a value that pgpool.conf cannot hold, and as placeBlock for `site`
  */
 export function formatPgpoolConf(configuration: ClusterConfiguration, options: PgpoolConfOptions): string {
   const pgpool = findPgpool(configuration, options.pgpoolName);
-  const title = `# pgpool-runbook: cluster ${configuration.cluster}${pgpool ? `, pgpool ${pgpool.name}` : ''}.`;
   const sections = [
     [
-      title,
-      '# Generated from the cluster file; generate it again instead of editing it. Append it to pgpool.conf: the last value wins.',
+      `${beginMark}: cluster ${configuration.cluster}${pgpool ? `, pgpool ${pgpool.name}` : ''}`,
+      '# Generated from the cluster file by "pgpool-runbook pgpool-conf": generating again replaces all from BEGIN to END. The last value',
+      '# of a parameter wins: your own choice against one of these belongs behind END.',
     ],
     ...(pgpool ? [formatPorts(pgpool)] : []),
     formatMode(),
     formatBackends(configuration.nodes),
-    formatChecks(configuration),
-    formatFailover(),
-    formatHooks(options),
+    formatSiteChoices(configuration, options.site),
+    formatChecks(configuration.nodes),
+    formatFailover(configuration.nodes),
+    [...formatHooks(options), endMark],
   ];
   return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
@@ -94,7 +101,7 @@ function formatMode(): string[] {
 function formatBackends(nodes: readonly NodeConfiguration[]): string[] {
   return [
     '# pgpool compares host and port as text with primary_conninfo: write them there in the same way. The application name',
-    "# ties a backend to its row in the primary's pg_stat_replication. ALLOW_TO_FAILOVER: other flags hide failures from the hooks.",
+    "# ties a backend to its row in the primary's pg_stat_replication. Weights and flags are yours.",
     ...nodes.flatMap(formatBackend),
   ];
 }
@@ -104,45 +111,66 @@ function formatBackend({ id, host, port, dataDirectory, applicationName }: NodeC
   return [
     `backend_hostname${number} = ${quote(host)}`,
     `backend_port${number} = ${String(port)}`,
-    `backend_weight${number} = 1`,
     `backend_data_directory${number} = ${quote(dataDirectory)}`,
     `backend_application_name${number} = ${quote(applicationName)}`,
-    `backend_flag${number} = 'ALLOW_TO_FAILOVER'`,
   ];
 }
 
-function formatChecks({ postgres }: ClusterConfiguration): string[] {
+/** Filled in only where the site's own lines, all of which are known, say nothing. */
+function formatSiteChoices({ postgres, nodes }: ClusterConfiguration, site: string | undefined): string[] {
+  const own = site === undefined ? null : readSiteSettings(site);
+  const isKnown = own && ![...own.keys()].some((name) => name.startsWith('include'));
   const [user, database] = [quote(postgres.user), quote(postgres.database)];
+  const choices: [string, string][] = [
+    ['sr_check_user', user],
+    ['sr_check_database', database],
+    ['health_check_user', user],
+    ['health_check_database', database],
+    ...nodes.map(({ id }): [string, string] => [`backend_weight${String(id)}`, '1']),
+  ];
+  const missing = choices.filter(([name]) => isKnown && !own.has(name)).map(([name, value]) => `${name} = ${value}`);
   return [
-    '# Passwords of these users belong in pool_passwd. The check finds the primary and measures the delay; 1 s keeps both fresh.',
+    '# Yours, and kept as they are: sr_check_user, health_check_user (both must be able to log in: without them pgpool finds no primary),',
+    '# their databases and passwords (in pool_passwd), backend_weightN (reads), backend_flagN (ALLOW_TO_FAILOVER: others hide failures).',
+    ...(missing.length > 0 ? ['# Filled in, because your own lines do not set them:', ...missing] : []),
+  ];
+}
+
+/** Also in the form for one node, which wins over the other wherever it stands: a site's own would beat ours unseen. */
+function forEach(nodes: readonly NodeConfiguration[], settings: readonly (readonly [string, number])[]): string[] {
+  const numbers = ['', ...nodes.map(({ id }) => String(id))];
+  return settings.flatMap(([name, value]) => numbers.map((number) => `${name}${number} = ${String(value)}`));
+}
+
+function formatChecks(nodes: readonly NodeConfiguration[]): string[] {
+  return [
+    '# The check finds the primary and measures the delay; 1 s keeps both fresh.',
     'sr_check_period = 1',
-    `sr_check_user = ${user}`,
-    `sr_check_database = ${database}`,
     '',
     '# Without health checks a failure is noticed only when a client meets it. One retry after 1 s outlasts a lost packet',
-    '# or two; a host that vanished is reported after 2 + 3 + 1 + 3 s at most.',
-    'health_check_period = 2',
-    'health_check_timeout = 3',
-    'health_check_max_retries = 1',
-    'health_check_retry_delay = 1',
-    `health_check_user = ${user}`,
-    `health_check_database = ${database}`,
+    '# or two; a host that vanished is reported after 2 + 3 + 1 + 3 s at most. For each node, too: that form would win.',
+    ...forEach(nodes, [
+      ['health_check_period', 2],
+      ['health_check_timeout', 3],
+      ['health_check_max_retries', 1],
+      ['health_check_retry_delay', 1],
+    ]),
   ];
 }
 
-function formatFailover(): string[] {
+function formatFailover(nodes: readonly NodeConfiguration[]): string[] {
   return [
-    '# A broken connection or an orderly shutdown is reported at once. A false alarm is safe: the runbook measures every',
-    '# node first, and keeps a primary that works. (on_backend_shutdown: from 4.3; 4.2 always behaves like on.)',
+    '# A broken connection is reported at once. A false alarm is safe: the runbook measures every node first, and keeps a primary that works.',
     'failover_on_backend_error = on',
-    'failover_on_backend_shutdown = on',
+    "# Else one session's end by pg_terminate_backend is a node failure, and cuts everybody. (From 4.3; 4.2 always behaves like on.)",
+    'failover_on_backend_shutdown = off',
     '# The runbook decides which primary is the true one; before 4.6 every pgpool of a watchdog would decide for itself.',
     'detach_false_primary = off',
     '# The runbook attaches a node after proving that it streams; pgpool could attach one in the middle of a rebuild.',
     'auto_failback = off',
     '# For a host that has vanished the replication check waits so long (ms; the default is 10 s) with a lock that the search',
     '# for the new primary needs, too: nobody is served meanwhile. Long enough for one lost packet.',
-    'connect_timeout = 1500',
+    ...forEach(nodes, [['connect_timeout', 1500]]),
     '# While it searches for a primary pgpool serves nobody, and a primary that was kept can be attached only afterwards.',
     'search_primary_node_timeout = 5',
   ];

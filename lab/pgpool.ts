@@ -27,12 +27,19 @@ work_dir = '${directory}'
 max_pool = 2
 enable_pool_hba = on
 pool_passwd = 'pool_passwd'
-health_check_period = 1
-health_check_timeout = 2
-health_check_max_retries = 0
+${forEachNode(layout, 'health_check_period', 1)}
+${forEachNode(layout, 'health_check_timeout', 2)}
+${forEachNode(layout, 'health_check_max_retries', 0)}
 sr_check_period = 1
 log_line_prefix = '%m: pid %p: '
 `;
+}
+
+/** Also in the form for one node, which the generated text has, and which wins. */
+function forEachNode(layout: Layout, name: string, value: number): string {
+  return ['', ...layout.nodes.map(({ id }) => String(id))]
+    .map((node) => `${name}${node} = ${String(value)}`)
+    .join('\n');
 }
 
 /** Writes pgpool.conf and pool_hba.conf, and installs the hook beside them. */
@@ -56,6 +63,7 @@ export function writePgpoolConf(layout: Layout, configuration: ClusterConfigurat
     hookPath: hook.path,
     hookConfPath: hook.conf,
     pgpoolName: 'pgpool0',
+    site: '',
   });
   writeFor(user, path.join(pgpool.directory, 'pgpool.conf'), generated + formatOwnLines(layout) + lines);
 }

@@ -1,11 +1,13 @@
 // At start every way to every node is tried once, so that a wrong key, password or path is read on a quiet day, not found in an incident.
 
 import { messageOf } from '../activities/io/failures';
-import { readHostFacts } from '../activities/io/host-facts';
+import { probeFrom, readHostFacts } from '../activities/io/host-facts';
 import { readNodeFacts } from '../activities/io/node-facts';
 import { readNodeInfo } from '../activities/io/pcp';
 import type { Tools } from '../activities/io/tools';
-import type { ClusterConfiguration } from '../domain/cluster';
+import { type ClusterConfiguration, getNode } from '../domain/cluster';
+import { describeSynchronousChange } from '../domain/synchronous-change';
+import type { HostFacts, NodeFacts } from '../domain/witness';
 
 const lookMs = 5000;
 
@@ -18,10 +20,11 @@ export async function findUnreachable(tools: Tools, configuration: ClusterConfig
       readHostFacts(tools, configuration, node, lookMs),
     ]);
     const name = `${cluster}, node ${String(node.id)}`;
-    return [
+    const lines = [
       ...(sql.sql === 'answered' ? [] : [`${name}, SQL: ${sql.sqlSeen}`]),
       ...(host.ssh === 'answered' && host.seen === 'host answers' ? [] : [`${name}, ssh: ${host.seen}`]),
     ];
+    return { sql, host, lines };
   });
   const pgpools = configuration.pgpool.map(async (pgpool) => {
     try {
@@ -31,5 +34,37 @@ export async function findUnreachable(tools: Tools, configuration: ClusterConfig
       return [`${cluster}, pgpool ${pgpool.name}, PCP: ${messageOf(error)}`];
     }
   });
-  return (await Promise.all([...nodes, ...pgpools])).flat();
+  const looks = await Promise.all(nodes);
+  const primary = looks.find(({ sql }) => sql.isInRecovery === false)?.sql;
+  const change = describeSynchronousChange(configuration, primary?.synchronousStandbyNames ?? null);
+  return [
+    ...looks.flatMap(({ lines }) => lines),
+    ...(await Promise.all(pgpools)).flat(),
+    ...(primary ? await findSilentProbes(tools, configuration, primary, looks) : []),
+    ...(change ? [`${cluster}: at the next failover ${change}`] : []),
+  ];
+}
+
+interface Look {
+  readonly sql: NodeFacts;
+  readonly host: HostFacts;
+}
+
+/** A failover asks the primary from each standby's host, too, with that host's own password file. */
+async function findSilentProbes(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  primary: NodeFacts,
+  looks: readonly Look[],
+): Promise<string[]> {
+  const about = getNode(configuration, primary.node);
+  const standbys = looks.filter(({ sql, host }) => sql.node !== primary.node && host.ssh === 'answered');
+  const lines = standbys.map(async ({ sql: { node } }) => {
+    const { answer, seen } = await probeFrom(tools, configuration, getNode(configuration, node), about, lookMs);
+    if (answer === 'answered') return [];
+    const ask = `psql from its host to node ${String(about.id)}, the primary`;
+    const advice = `check ${configuration.postgres.passFile} there and pg_hba.conf of node ${String(about.id)}`;
+    return [`${configuration.cluster}, node ${String(node)}, ${ask}: ${seen || answer}; ${advice}`];
+  });
+  return (await Promise.all(lines)).flat();
 }

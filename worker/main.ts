@@ -4,26 +4,36 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/index';
 import { messageOf } from '../activities/io/failures';
 import { loadClusterFile } from '../configuration/load';
 import { findUnreachable } from './first-look';
 import { failUnreplayable, lookAfterOpenRuns } from './open-runs';
+import { keepWarm } from './keep-warm';
+import { LineLogger } from './log';
+import { narrate } from './narrate';
 import { ensureSearchAttributes } from './search-attributes';
-import { type ClusterFile, createTools, keepWarm } from './tools';
+import { watchTemporal } from './temporal-watch';
+import { type ClusterFile, createTools } from './tools';
+import { warmUp } from './warm-up';
 
 type Say = (line: string) => void;
 type TemporalSettings = ClusterFile['configuration']['temporal'];
 
 /**
- * Runs until SIGTERM or SIGINT. Says "worker ready: …" once it polls, then one warning for each way to a node that does not work.
+ * Runs until SIGTERM or SIGINT. Says "worker ready: …" once it has run a workflow, then one warning for each way to a node that does not work.
  * @throws ConfigurationError for a bad cluster file, before anything is started; TransportError without Temporal
  */
 export async function runWorker(clusterFiles: readonly string[], say: Say = sayOnStdout): Promise<void> {
   const files = clusterFiles.map((path) => ({ path, configuration: loadClusterFile(path) }));
   const queues = groupByQueue(files);
-  Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: ['SIGTERM', 'SIGINT'] });
+  Runtime.install({
+    logger: new LineLogger(say),
+    // Else the native side prints to the console by itself.
+    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} } },
+    shutdownSignals: ['SIGTERM', 'SIGINT'],
+  });
   await Promise.all(queues.map(({ temporal, files: own }) => serveQueue(temporal, own, say)));
 }
 
@@ -31,7 +41,7 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
   const { address, namespace, taskQueue } = temporal;
   // TLS, API key and the like come from Temporal's own environment variables and file, as for its CLI.
   const { connectionOptions } = loadClientConnectConfig();
-  const connection = await Connection.connect({ ...connectionOptions, address });
+  const connection = await Connection.connect({ ...connectionOptions, address, channelArgs: reconnectSoon });
   const client = new Client({ connection, namespace });
   await ensureSearchAttributes(connection, namespace);
   const tools = createTools(files, client, say);
@@ -43,6 +53,7 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
     ...workflowCode(),
     ...failUnreplayable,
     activities: createActivities(tools),
+    interceptors: { activity: [narrate(say)] },
     // A dead worker's sticky queue would hold its incident for 10 s by default.
     stickyQueueScheduleToStartTimeout: '1s',
     maxHeartbeatThrottleInterval: '500ms',
@@ -50,13 +61,15 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
     shutdownGraceTime: '2s',
     shutdownForceTime: '10s',
   });
-  const stopWarming = keepWarm(tools, files);
+  const stopWarming = keepWarm(tools, files, say);
+  const ending = new AbortController();
+  const { signal } = ending;
+  const ping = (): Promise<unknown> =>
+    connection.withDeadline(Date.now() + pingMs, () => connection.workflowService.getSystemInfo({}));
+  const clusters = files.map((file) => file.configuration.cluster);
   try {
-    const clusters = files.map((file) => file.configuration.cluster);
     const announce = async (): Promise<void> => {
-      await warmUp(client, taskQueue, clusters).catch((error: unknown) => {
-        say(`warning: not warmed up, the first failover will be slower: ${messageOf(error)}`);
-      });
+      if (!(await warmUp({ client, address, taskQueue, clusters, say, signal }))) return;
       say(`worker ready: ${clusters.join(', ')} on ${address}, namespace ${namespace}, task queue ${taskQueue}`);
       const configurations = files.map((file) => file.configuration);
       await lookAfterOpenRuns(client, workflowCode(), configurations, say).catch((error: unknown) => {
@@ -66,12 +79,21 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
         for (const line of await findUnreachable(tools, configuration)) say(`warning: ${line}`);
       }
     };
-    await Promise.all([worker.run(), announce()]);
+    const running = worker.run().finally(() => {
+      ending.abort();
+    });
+    await Promise.all([running, announce(), watchTemporal({ ping, address, say, signal })]);
   } finally {
+    ending.abort();
     stopWarming();
     await Promise.allSettled([tools.sql.close(), tools.ssh.close(), connection.close(), nativeConnection.close()]);
   }
 }
+
+const pingMs = 2000;
+
+/** gRPC's own pause between tries grows to two minutes: the worker would long be unable to start a workflow after Temporal is back. */
+const reconnectSoon = { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2000 };
 
 /** The bundle that the build made, else the compiled sources (bundled now, about 3 s). */
 function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
@@ -79,23 +101,6 @@ function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'>
   return existsSync(codePath)
     ? { workflowBundle: { codePath } }
     : { workflowsPath: require.resolve('../workflows/index') };
-}
-
-const warmUpRounds = 8;
-const warmUpMs = 4000;
-
-/** Ends early where nodes are silent: a worker that is needed now must not wait for them. */
-async function warmUp(client: Client, taskQueue: string, clusters: readonly string[]): Promise<void> {
-  const startedAt = Date.now();
-  for (let round = 1; round <= warmUpRounds && Date.now() - startedAt < warmUpMs; round += 1) {
-    const workflowId = `pgpool-runbook.warm-up.${String(process.pid)}.${String(startedAt)}.${String(round)}`;
-    await client.workflow.execute('warmUp', {
-      workflowId,
-      taskQueue,
-      args: [clusters],
-      workflowExecutionTimeout: '30s',
-    });
-  }
 }
 
 function groupByQueue(files: readonly ClusterFile[]): { temporal: TemporalSettings; files: ClusterFile[] }[] {

@@ -1,16 +1,13 @@
-// The worker's tools: warm connections to every node, the cluster files as they are now, a client for signals.
+// The worker's tools: connections to every node, the cluster files as they are now, a client for signals.
 
 import type { Client } from '@temporalio/client';
 import { failure, messageOf } from '../activities/io/failures';
 import { SqlConnections } from '../activities/io/postgres';
 import { SshConnections } from '../activities/io/ssh';
-import { sqlTarget, sshTarget, type Tools } from '../activities/io/tools';
+import type { Tools } from '../activities/io/tools';
 import { parseClusterFile, readClusterFile } from '../configuration/load';
 import type { ClusterConfiguration } from '../domain/cluster';
 import { incidentStart, workflowTypes } from '../domain/names';
-
-const warmEveryMs = 2000;
-const warmTimeoutMs = 2000;
 
 export interface ClusterFile {
   readonly path: string;
@@ -50,22 +47,5 @@ export function createTools(files: readonly ClusterFile[], client: Client, say: 
     signalIncident: async (configuration, event) => {
       await client.workflow.signalWithStart(workflowTypes.incident, incidentStart(configuration, event));
     },
-  };
-}
-
-/** Keeps one connection of each kind open to every node; returns a function that stops it. */
-export function keepWarm(tools: Tools, files: readonly ClusterFile[]): () => void {
-  const warm = (): void => {
-    for (const { configuration } of files) {
-      for (const node of configuration.nodes) {
-        void tools.sql.warm(sqlTarget(configuration, node), warmTimeoutMs);
-        void tools.ssh.warm(sshTarget(configuration, node));
-      }
-    }
-  };
-  warm();
-  const timer = setInterval(warm, warmEveryMs);
-  return () => {
-    clearInterval(timer);
   };
 }

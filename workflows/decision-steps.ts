@@ -5,6 +5,7 @@ import type { Observation } from '../activities/observe';
 import type { FailoverPlan, FailoverRequest } from '../domain/failover-plan';
 import type { ReasonCode, Verdict } from '../domain/outcome';
 import type { OpenedTimeline, WalPosition } from '../domain/wal';
+import { describeSynchronousChange } from '../domain/synchronous-change';
 import { factsOf } from '../domain/witness';
 import { fence, observe } from './activity-options';
 import type { Steps } from './step';
@@ -66,13 +67,15 @@ export function promoted(
   timeline: number,
   outcome: FenceResult['outcome'] | null,
   memory: Memory,
+  formerNames: string | null,
 ): FailoverResult {
   const former = plan.formerPrimary;
   memory.told.delete(plan.candidate);
   memory.opened.push({ node: plan.candidate, timeline: timeline > 0 ? timeline : plan.position.timeline + 1 });
   const fence = outcome ? `, node ${String(former)} fenced (${outcome})` : '';
   const to = timeline > 0 ? `timeline ${timeline}` : 'a newer timeline';
-  const line = `promoted node ${plan.candidate} to ${to}${fence}; ${plan.line}`;
+  const change = describeSynchronousChange(observation.configuration, formerNames);
+  const line = [`promoted node ${plan.candidate} to ${to}${fence}`, change, plan.line].filter(Boolean).join('; ');
   return {
     verdict: { outcome: 'completed', reason: 'promoted', line },
     observation,

@@ -48,7 +48,8 @@ export async function clearUp(
   memory.told.set(candidate, before);
   const look = await lookAround(steps, planned.configuration.cluster, candidate);
   const timeline = findNewTimeline(look, candidate, before);
-  if (timeline !== null) return promoted(look, plan, timeline, outcome, memory);
+  if (timeline !== null)
+    return promoted(look, plan, timeline, outcome, memory, settled.formerSynchronousStandbyNames ?? null);
   if (failureTypeOf(error) === 'WorldChanged') return settled;
   const own = factsOf(look.facts, candidate);
   if (own?.sql === 'rejected') {

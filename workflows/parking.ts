@@ -5,6 +5,7 @@ import {
   condition,
   getExternalWorkflowHandle,
   isCancellation,
+  log,
   setHandler,
   upsertSearchAttributes,
   workflowInfo,
@@ -157,7 +158,11 @@ export class Parking {
   /** One that is repeated by itself is not noted each time. */
   private note(step: ParkedStep): void {
     const seen = `${step.problem}; ${describeChoices(step)}`;
-    if (this.noted.get(step.stepId) !== seen) this.steps.note(`Parked: ${step.title}`, seen);
+    if (this.noted.get(step.stepId) !== seen) {
+      this.steps.note(`Parked: ${step.title}`, seen);
+      // An incident knows its children's, too.
+      if (!workflowInfo().parent) log.info(`parked: ${step.title}: ${seen}`);
+    }
     this.noted.set(step.stepId, seen);
   }
 

@@ -50,7 +50,7 @@ export async function attemptPromotion(
   const isOnly = findRival(merged, plan, { ...request, ...settled }) === null;
   try {
     const timeline = await promoteCandidate(steps, merged, plan, { isFenced: outcome === 'confirmed', isOnly });
-    return promoted(merged, plan, timeline, outcome, memory);
+    return promoted(merged, plan, timeline, outcome, memory, settled.formerSynchronousStandbyNames ?? null);
   } catch (error) {
     if (isCancellation(error)) throw error;
     // Whoever decides next must find this cleared up.

@@ -43,7 +43,7 @@ whole() {
   [ -d "$1" ] && [ ! -L "$1" ] && [ "$(real_path "$1")" = "$1" ] || refuse "$1 is not a directory with that real path"
   [ -O "$1" ] || refuse "$1 does not belong to $(id -un)"
 }
-unused() { [ -z "$(postgres_processes "$1")" ] || refuse "PostgreSQL processes work in $1"; }
+unused() { case "$(postgres_processes "$1")" in "") ;; unreadable) refuse "$1: \${UNREADABLE#seen=}";; *) refuse "PostgreSQL processes work in $1";; esac; }
 sync_paths() { sync "$@" 2>/dev/null || sync; }
 identifier_of() { REAL=$1 control_file | sed -n 's/^identifier=//p'; }
 same_system() {

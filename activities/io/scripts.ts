@@ -7,25 +7,47 @@ home_path() { case $1 in "~/"*) printf '%s\\n' "$HOME/\${1#"~/"}";; *) printf '%
 
 /**
  * Function `postgres_processes DATA`: pids of every PostgreSQL process working in that directory, postmaster and orphan backends
- * alike; the word `unreadable` where that cannot be told, which every caller takes for a process that does not go away.
+ * alike; also the word `unreadable` where there may be more, which every caller takes for a process that does not go away.
  */
-// PostgreSQL's processes have the data directory as their working directory (miscinit.c, ChangeToDataDir). The program's
-// name is checked too, so that somebody's shell in that directory is never taken for one. One find and no program per
-// process: to start one takes a millisecond or more, and clients wait.
+// PostgreSQL's processes have the data directory as their working directory (miscinit.c, ChangeToDataDir). It is compared by device
+// and inode: through a bind mount, or from a container, it has another name. The program's name is checked too, so that somebody's shell
+// there is never taken for one. The kernel lets nobody look into a process that has a capability more than the asker (cap_ptrace_access_check):
+// such a one is ours if postmaster.pid names it or its parent, and else it proves that we cannot tell, unless it is about to end
+// (PF_EXITING, 4). One grep and no program per process: to start one takes a millisecond or more, and clients wait.
 export const processFunctions = `
-UNREADABLE="seen=its processes cannot be listed: install findutils"
+UNREADABLE="seen=whether PostgreSQL works there is unknown: grep is missing, or a process of this user may not be looked into (a capability of it, hidepid)"
+is_postgres() { [ "$1/exe" -ef "$BIN/postgres" ] ||
+  case "$(readlink "$1/exe" 2>/dev/null)" in */postgres|*/postgres\\ \\(deleted\\)|*/postmaster|*/edb-postgres) ;; *) false;; esac; }
+# AT PID MAIN: of a process that may not be looked into. 0 = its pid is to be told, 1 = it is none, 2 = cannot tell.
+judge_hidden() {
+  read -r name 2>/dev/null <"$1/comm" && read -r line 2>/dev/null <"$1/stat" || return 1
+  case $name in postgres|postmaster|edb-postgres) ;; *) return 1;; esac
+  IFS=' ' read -r state parent group session terminal owner flags rest <<STAT
+\${line##*) }
+STAT
+  case $state in Z|X) return 1;; esac
+  [ $((flags & 4)) = 0 ] || return 1
+  [ -n "$3" ] && { [ "$2" = "$3" ] || [ "$parent" = "$3" ]; } || return 2
+}
 postgres_processes() {
   [ -n "$1" ] || return 0
-  find /proc/[0-9]*/cwd -prune -printf '%h %l\\n' 2>/dev/null | { LISTED=
-    while IFS= read -r line; do
-      LISTED=yes
-      case "\${line#* }" in "$1"|"$1 (deleted)") ;; *) continue;; esac
-      pid=\${line%% *} pid=\${pid#/proc/}
-      [ "/proc/$pid/exe" -ef "$BIN/postgres" ] && echo "$pid" && continue
-      case "$(readlink "/proc/$pid/exe" 2>/dev/null)" in */postgres|*/postgres\\ \\(deleted\\)|*/postmaster) echo "$pid";; esac
-    done
-    # This shell is a process, too.
-    [ "$LISTED" ] || echo unreadable; }
+  DIRECTORY=$1 main=; [ ! -r "$1/postmaster.pid" ] || read -r main <"$1/postmaster.pid"
+  set -- /proc/[0-9]*/comm
+  named=$(grep -ls -e postgres -e postmaster "$@"); [ $? -lt 126 ] && [ -e "$1" ] || { echo unreadable; return; }
+  hidden=
+  for at in $named; do
+    at=\${at%/comm} pid=\${at%/comm}; pid=\${pid##*/}
+    if [ "$at/cwd" -ef "$DIRECTORY" ]; then ! is_postgres "$at" || echo "$pid"
+    elif [ ! -e "$at/cwd/PG_VERSION" ] && kill -0 "$pid" 2>/dev/null; then
+      case "$(readlink "$at/cwd" 2>/dev/null)" in
+        "$DIRECTORY (deleted)") ! is_postgres "$at" || echo "$pid";;
+        "") judge_hidden "$at" "$pid" "$main"; case $? in 0) echo "$pid";; 2) hidden=unreadable;; esac;;
+      esac
+    fi
+  done
+  [ -z "$hidden" ] || echo "$hidden"
+  # With hidepid it is not even there.
+  [ -z "$main" ] || [ -e "/proc/$main" ] || ! kill -0 "$main" 2>/dev/null || echo "$main"
 }
 control_file() { LC_ALL=C "$BIN/pg_controldata" "$REAL" 2>/dev/null | sed -n \\
   -e 's/^Database system identifier: */identifier=/p;s/^Database cluster state: */state=/p' \\
@@ -96,23 +118,35 @@ echo "exit=$?"
 /**
  * Opens every act on a node. Arguments shift by three: LOCK DEADLINE ACTOR, then the act's own.
  * One act at a time, and none after its deadline: a late attempt of a retried activity must find the door closed.
- * Exit 75 = another act holds the node (its name is on stderr); exit 76 = the deadline has passed.
+ * Exit 75 = somebody else holds the node (who, or that nobody knows, is on stderr); exit 76 = the deadline has passed.
  */
+// Whoever can open the lock can hold it against us: it is closed to others, also one that was made before that was so. Its sticky
+// bit says that this is done: to see it takes no program. The holder's name may be left over: it counts only while that process has the file open.
 export const actPreamble = `
+umask 077
 LOCK=$1 DEADLINE=$2 ACTOR=$3; shift 3
 # Without home_path, which would be one process more on the way to a promotion.
 case $LOCK in "~/"*) LOCK=$HOME/\${LOCK#"~/"};; esac
 [ -d "\${LOCK%/*}" ] || mkdir -p "\${LOCK%/*}" || exit 74
 exec 9>>"$LOCK"
-flock -n 9 || { LEFT=$(( (DEADLINE - $(date +%s%3N)) / 1000 )); [ "$LEFT" -gt 0 ] && flock -w "$LEFT" 9; } || { cat "$LOCK" >&2; exit 75; }
-echo "$ACTOR" >"$LOCK"
+[ -k "$LOCK" ] || [ ! -O "$LOCK" ] || {
+  chmod go= "\${LOCK%.lock}".*; chmod +t "$LOCK"
+  case \${LOCK%/*} in */pgpool-runbook/*) chmod go= "\${LOCK%/*}";; esac
+} 2>/dev/null
+who_holds() { HOLDER=; read -r HOLDER <"$LOCK"
+  [ "/proc/\${HOLDER##*, process }/fd/9" -ef "$LOCK" ] || HOLDER="an unknown process\${HOLDER:+ (last by $HOLDER)}"
+  echo "$HOLDER"; }
+flock -n 9 || { LEFT=$(( (DEADLINE - $(date +%s%3N)) / 1000 )); [ "$LEFT" -gt 0 ] && flock -w "$LEFT" 9; } || { who_holds >&2; exit 75; }
+echo "$ACTOR, process $$" >"$LOCK"
 [ "$(date +%s%3N)" -lt "$DEADLINE" ] || exit 76
 `;
 
-/** For processes that work in $REAL: `await_none COUNT` (times 50 ms), `end` (SIGKILL for all), `quietly SECONDS COMMAND`. */
+/** For processes that work in $REAL: `await_none COUNT` (times 50 ms), `end` (SIGKILL for all), `say_left SENTENCE` (seen=), `quietly SECONDS COMMAND`. */
 export const endFunctions = `
 await_none() { n=0; while [ -n "$(postgres_processes "$REAL")" ]; do n=$((n+1)); [ "$n" -gt "$1" ] && return 1; sleep 0.05; done; }
-end() { for pid in $(postgres_processes "$REAL"); do kill -KILL "$pid" 2>/dev/null; done; await_none 40; }
+end() { PIDS=$(postgres_processes "$REAL"); [ "$PIDS" != unreadable ] || return 1
+  for pid in $PIDS; do kill -KILL "$pid" 2>/dev/null; done; await_none 40; }
+say_left() { case "$(postgres_processes "$REAL")" in unreadable) echo "$UNREADABLE";; *) echo "seen=$1";; esac; }
 # Descriptor 9 is the lock: nothing that outlives this script may keep it.
 quietly() { timeout -k 1 "$@" </dev/null >/dev/null 2>&1 9>&-; }
 `;
@@ -128,7 +162,10 @@ ${endFunctions}
 # What takes a while and needs nothing else runs in the background, without the lock. Every one prints whole lines at once.
 { names; } 9>&- &
 read_processes "$REAL"; HOW=already-stopped
-[ "$PIDS" != unreadable ] || { echo "$UNREADABLE"; exit 3; }
+if [ "$PIDS" = unreadable ]; then
+  [ "$ALWAYS" = no ] || { export BIN DATA; quietly 3 sh -c "$STOP"; HOW=stop; read_processes "$REAL"; }
+  [ "$PIDS" != unreadable ] || { echo "$UNREADABLE"; exit 3; }
+fi
 if postmaster_runs; then
   export BIN DATA
   HOW=stop; quietly 3 sh -c "$STOP"
@@ -141,9 +178,10 @@ elif [ "$ALWAYS" = yes ]; then export BIN DATA; quietly 3 sh -c "$STOP"; fi
 # A node that was once up beside its successor stays marked so.
 read_mark "$REAL"; [ "$MARK" = after-return ] || MARK=$NEW_MARK
 echo "$MARK" > "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
+[ -O "$REAL" ] || chown --reference="$REAL" "$REAL/standby.signal"
 # The names may have changed until it was stopped; the last line counts.
 [ "$HOW" = already-stopped ] || { wait; { names; } 9>&- & }
-[ -z "$(postgres_processes "$REAL")" ] || { HOW=killed; end; } || { echo "seen=processes survive SIGKILL"; exit 3; }
+[ -z "$(postgres_processes "$REAL")" ] || { HOW=killed; end; } || { say_left "processes survive SIGKILL"; exit 3; }
 { sync "$REAL/standby.signal" || echo "unsynced=yes"; } 9>&- &
 control_file
 wait

@@ -30,7 +30,7 @@ if [ -n "$PIDS" ] && { [ "$IS_SERVICE" = no ] || ! await_none 1; }; then
   if postmaster_runs; then HOW=immediate; quietly 7 "$BIN/pg_ctl" -D "$REAL" -m immediate -t 6 stop; else HOW=orphans-killed; end; fi
 fi
 # Twice: the first one ends whatever could start more.
-await_none 1 || { HOW=killed; end || end; } || { echo "seen=these survive SIGKILL:" $(postgres_processes "$REAL"); exit 3; }
+await_none 1 || { HOW=killed; end || end; } || { say_left "these survive SIGKILL: $(echo $(postgres_processes "$REAL"))"; exit 3; }
 echo "how=$HOW"
 `;
 
@@ -47,7 +47,8 @@ if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "seen=$DATA belongs to ano
 LOG=\${LOCK%.lock}.log
 # The usual place, unless its parent belongs to somebody else.
 [ "$IS_SERVICE" = yes ] || ! ( : >>"\${REAL%/*}/postgresql.log" ) 2>/dev/null || LOG=\${REAL%/*}/postgresql.log
-: >>"$LOG"; SIZE=$(wc -c <"$LOG")
+# It may hold what a client sent.
+: >>"$LOG"; [ ! -O "$LOG" ] || chmod go= "$LOG"; SIZE=$(wc -c <"$LOG")
 read_processes "$REAL"; STATE=running
 [ "$PIDS" != unreadable ] || { echo "$UNREADABLE"; exit 3; }
 if [ -z "$PIDS" ]; then

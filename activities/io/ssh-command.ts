@@ -25,7 +25,7 @@ export function quoteForShell(argument: string): string {
 
 /**
  * The text for stdin. The script is one brace group because the shell reads a whole group before it runs any of it: a
- * script that was cut off by a dying connection does nothing, and its commands cannot eat it from stdin. `$$` is the process
+ * script that was cut off by a dying connection does nothing, and its commands cannot eat it from stdin. What it makes is closed to others. `$$` is the process
  * group, because sshd starts a session per command and the login shell is replaced (measured, OpenSSH 9.2).
  */
 export function wrapScript(script: string, scriptArguments: readonly string[]): string {
@@ -33,7 +33,7 @@ export function wrapScript(script: string, scriptArguments: readonly string[]): 
     throw new RangeError('a shell script and its arguments cannot hold the character NUL');
   }
   const setArguments = ['set --', ...scriptArguments.map(quoteForShell)].join(' ');
-  return `${setArguments}; echo "${processMark}$$"; { :;${script}\n} </dev/null\n`;
+  return `${setArguments}; echo "${processMark}$$"; umask 077; { :;${script}\n} </dev/null\n`;
 }
 
 /** TERM to the group now, KILL a second later to what is left of it; does not wait for that, so that others can be ended. */

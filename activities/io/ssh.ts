@@ -57,11 +57,12 @@ export class SshConnections {
 
   /** Opens the connection if it is not open, so that the next run is fast. Never throws: the next run says what is wrong. */
   async warm(target: SshTarget): Promise<void> {
-    try {
-      await this.findConnection(target).open(maximumConnectMs).opening;
-    } catch {
-      // The next run tries again and reports it.
-    }
+    await this.open(target).catch(() => undefined);
+  }
+
+  /** The same. @throws SshFailure */
+  async open(target: SshTarget): Promise<void> {
+    await this.findConnection(target).open(maximumConnectMs).opening;
   }
 
   /**

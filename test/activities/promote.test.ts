@@ -169,7 +169,9 @@ describe('with the primary gone', () => {
     const release = await holdLock(`${jobs}/${bed.configuration.cluster}.node1.lock`);
     const failure = await failureOf(promote());
     expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
-    expect(failure.message).toMatch(/^node 1 \(.*node1\.lock is held by rebuild of somebody; it is retried$/);
+    expect(failure.message).toMatch(
+      /^node 1 \(.*node1\.lock is held by rebuild of somebody, process \d+; it is retried$/,
+    );
     await expectStandby(1);
     expect(bed.isPromoteRequested(1)).toBe(false);
     setTimeout(release, 1000);

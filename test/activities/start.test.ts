@@ -1,6 +1,16 @@
 // start on real nodes: only a standby is started, the server keeps nothing of ours, and what does not come up says why.
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
 import type { StartInput, StartResult } from '../../activities/start';
@@ -50,6 +60,8 @@ function openFiles(): string[] {
 }
 
 it('starts a stopped standby, which outlives the connection and keeps neither it nor the lock', async () => {
+  // As an earlier version left it.
+  if (existsSync(serverLog())) chmodSync(serverLog(), 0o644);
   const elsewhere = createTools(bed.lab.clusterFile);
   expect(await perform(elsewhere, 'start', inputFor())).toEqual(up);
   await elsewhere.close();
@@ -61,6 +73,7 @@ it('starts a stopped standby, which outlives the connection and keeps neither it
   const { pid } = bed.processes(1)[0]!;
   const streams = [0, 1, 2].map((descriptor) => readlinkSync(`/proc/${String(pid)}/fd/${String(descriptor)}`));
   expect(streams).toEqual(['/dev/null', serverLog(), serverLog()]);
+  expect(statSync(serverLog()).mode & 0o077).toBe(0);
   // The second time it only looks.
   expect(await start()).toEqual({ ...up, changed: false });
 });

@@ -6,13 +6,14 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { main } from '../../client/cli';
 import { parseClusterFile } from '../../configuration/load';
 import { formatHookConf, formatPgpoolConf } from '../../domain/pgpool-conf';
@@ -121,6 +122,26 @@ describe('pgpool-conf', () => {
     const { exitCode, out } = await run('pgpool-conf', '--config', shop, ...options);
     const pgpoolConf = formatPgpoolConf(configuration, { hookPath: '/opt/hook.sh', hookConfPath: '/opt/hook.conf' });
     expect([exitCode, JSON.parse(out)]).toEqual([0, { pgpoolConf }]);
+  });
+
+  test('--write puts the block into pgpool.conf once, and keeps what is there, its mode and its own choices', async () => {
+    const file = join(mkdtempSync(join(directory, 'pgpool-conf-')), 'pgpool.conf');
+    writeFileSync(file, "sr_check_user = 'checker'\nbackend_flag1 = 'DISALLOW_TO_FAILOVER'\n", { mode: 0o640 });
+    const write = (...more: string[]) =>
+      run('pgpool-conf', '--config', shop, '--hook', '/opt/hook.sh', '--write', file, ...more);
+    const flagged = `warning: ${file}: backend_flag1 = 'DISALLOW_TO_FAILOVER': pgpool tells no hook of that node's failure`;
+    const reload = 'reload pgpool (changed backends, ports and modes: restart it)';
+    expect((await write()).out.trimEnd().split('\n')).toEqual([`${file}: the block was added`, flagged, reload]);
+    const first = readFileSync(file, 'utf8');
+    expect(first).toMatch(/^sr_check_user = 'checker'\nbackend_flag1/);
+    expect(first.match(/^sr_check_user = .*$/gm)).toEqual(["sr_check_user = 'checker'"]);
+    expect(first).toMatch(/^health_check_user = 'postgres'$/m);
+    expect((await write()).out).toBe(`${file}: the block is as it was\n${flagged}\n`);
+    expect(JSON.parse((await write('--pgpool', 'pgpool0', '-o', 'json')).out)).toMatchObject({ change: 'replaced' });
+    expect(readFileSync(file, 'utf8').match(/# BEGIN/g)).toHaveLength(1);
+    expect([statSync(file).mode & 0o777, readdirSync(dirname(file))]).toEqual([0o640, ['pgpool.conf']]);
+    const away = await run('pgpool-conf', '--config', shop, '--write', `${file}/away`);
+    expect(away).toMatchObject({ exitCode: 2, error: expect.stringContaining('cannot use') as string });
   });
 
   test.each([

@@ -55,6 +55,23 @@ describe('a dead primary', () => {
     await bench.stopAwaiting(cluster, 0);
   });
 
+  it('is told in the line when the synchronous replication of its site ends with it', async () => {
+    const nodes = [deadNode(0), standbyNode(1, 0), standbyNode(2, 0)];
+    cluster.fakes.fence = () =>
+      Promise.resolve({
+        outcome: 'confirmed',
+        seen: 'stopped',
+        nodes,
+        synchronousStandbyNames: 'ANY 1 (node1, node2)',
+      });
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted' });
+    expect(report.line).toContain(
+      'replication becomes asynchronous (policy.synchronous.standbys is 0, and the primary has',
+    );
+    await bench.stopAwaiting(cluster, 0);
+  });
+
   it('is not replaced when its own files say that the last commit may be on a standby that does not answer', async () => {
     cluster.set(vanishedNode(2));
     const nodes = [deadNode(0), standbyNode(1, 0)];

@@ -64,8 +64,8 @@ it('does not start an act while another one holds the node for all of its time',
   await waitUntil('the first act runs', () => existsSync(held));
   const failure = await failureOf(act(': > "$1"', [touched], { timeoutMs: 900 }));
   expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
-  expect(failure.message).toBe(
-    `node 0 (${sshd.host}): ${sshd.file('jobs')}/shop.node0.lock is held by unknown, run 00000000 of test; it is retried`,
+  expect(failure.message).toMatch(
+    /shop\.node0\.lock is held by unknown, run 00000000 of test, process \d+; it is retried$/,
   );
   expect((await first).exitCode).toBe(0);
   expect(existsSync(touched)).toBe(false);

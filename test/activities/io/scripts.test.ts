@@ -9,7 +9,21 @@ import { fenceScript, lookScript } from '../../../activities/io/scripts';
 import { saveScript } from '../../../activities/io/configuration-scripts';
 import { startScript, stopScript } from '../../../activities/io/service-scripts';
 
-const programs = ['date', 'id', 'sed', 'cat', 'readlink', 'flock', 'sync', 'mkdir', 'sleep', 'timeout', 'sh', 'kill'];
+const programs = [
+  'date',
+  'id',
+  'sed',
+  'find',
+  'cat',
+  'readlink',
+  'flock',
+  'sync',
+  'mkdir',
+  'sleep',
+  'timeout',
+  'sh',
+  'kill',
+];
 let directory: string;
 let data: string;
 
@@ -37,52 +51,40 @@ function run(script: string, args: readonly string[], names: readonly string[]) 
 const look = (names: readonly string[]) => parseHostFacts(run(lookScript, [data, '/none'], names).output, Date.now());
 const acting = () => [join(directory, 'lock'), String(Date.now() + 20_000), 'a test'];
 
-test('with find, a directory in which nothing works has no processes', () => {
-  expect(look([...programs, 'find']).processes).toBe('none');
+test('with grep, a directory in which nothing works has no processes', () => {
+  expect(look([...programs, 'grep']).processes).toBe('none');
 });
 
-test('without find it is unknown what runs there', () => {
-  expect(look(programs)).toMatchObject({ processes: 'unknown', seen: expect.stringContaining('findutils') as string });
+test('without grep it is unknown what runs there', () => {
+  expect(look(programs)).toMatchObject({
+    processes: 'unknown',
+    seen: expect.stringContaining('grep is missing') as string,
+  });
 });
 
-test('without find nothing is fenced', () => {
+test('without grep nothing is fenced', () => {
   const { exitCode, output } = run(
     fenceScript,
     [...acting(), data, '/none', 'true', 'no', 'before-promotion'],
     programs,
   );
-  expect({ exitCode, output }).toEqual({ exitCode: 3, output: expect.stringContaining('findutils') as string });
+  expect({ exitCode, output }).toEqual({ exitCode: 3, output: expect.stringContaining('grep is missing') as string });
   expect(output).not.toContain('how=');
 });
 
-test('without find nothing counts as stopped', () => {
+test('without grep nothing counts as stopped', () => {
   const { exitCode, output } = run(stopScript, [...acting(), data, '/none', 'true', 'no', 'no'], programs);
   expect(exitCode).toBe(3);
   expect(output).not.toContain('how=');
 });
 
-test('without find nothing is started', () => {
+test('without grep nothing is started', () => {
   const { exitCode, output } = run(startScript, [...acting(), data, '/none', 'true', 'no'], programs);
-  expect({ exitCode, output }).toEqual({ exitCode: 3, output: expect.stringContaining('findutils') as string });
+  expect({ exitCode, output }).toEqual({ exitCode: 3, output: expect.stringContaining('grep is missing') as string });
 });
 
 test('without du there is no set of configuration files, and with it there is one', () => {
-  const needed = [
-    'find',
-    'head',
-    'ls',
-    'grep',
-    'sort',
-    'tail',
-    'stat',
-    'sha256sum',
-    'cp',
-    'mv',
-    'rm',
-    'chmod',
-    'wc',
-    'cut',
-  ];
+  const needed = ['head', 'ls', 'grep', 'sort', 'tail', 'stat', 'sha256sum', 'cp', 'mv', 'rm', 'chmod', 'wc', 'cut'];
   const save = (names: readonly string[]) =>
     run(saveScript, [...acting(), data, join(directory, 'saved'), join(directory, 'jobs')], names);
   const without = save([...programs, ...needed]);
