@@ -3,10 +3,10 @@
 
 import { isCancellation, sleep } from '@temporalio/workflow';
 import type { Observation } from '../activities/observe';
-import { planFollow, type FollowPlan } from '../domain/follow-plan';
+import { planFollow, type FollowPlan, type FollowRequest, type OwnWal } from '../domain/follow-plan';
 import type { FollowReport, ReasonCode } from '../domain/outcome';
 import { factsOf } from '../domain/witness';
-import { configureStandby, observe, repoint, start } from './activity-options';
+import { configureStandby, findOwnWal, observe, repoint, start } from './activity-options';
 import type { FollowInput } from './messages';
 import { Aborted, type Parking, Repetition } from './parking';
 import { Rebuild } from './rebuild';
@@ -23,6 +23,7 @@ export class Stopped extends Error {
 }
 
 type Refusal = Extract<FollowPlan, { rung: 'refuse' }>;
+type Settled = Exclude<FollowPlan, { rung: 'compare' }>;
 
 /** A primary may be slow to answer just after its promotion; a new one cancels this follow. 1 minute in all. */
 const mostLooksForPrimary = 5;
@@ -91,24 +92,55 @@ export class BringUp {
     );
   }
 
-  private async plan(): Promise<FollowPlan> {
+  private async plan(): Promise<Settled> {
     const { node, primary, isStartAllowed } = this.input;
     // What this run has stopped itself it may start.
     const isAsked = isStartAllowed || this.rebuild.hasStopped;
-    const planOn = ({ configuration, facts }: Observation): FollowPlan =>
-      planFollow(configuration, facts, { node, primary, isStartAllowed: isAsked, hasLostWal: this.hasLostWal });
+    const request = { node, primary, isStartAllowed: isAsked, hasLostWal: this.hasLostWal };
     await this.look();
-    let plan = planOn(this.observation);
+    let plan = await this.planNow(request);
     if (plan.rung === 'rebuild') {
       // Data is replaced only while nobody but the primary accepts writes.
       await this.look(null);
-      plan = planOn(this.observation);
+      plan = await this.planNow(request);
     }
     const { configuration } = this.observation;
     this.steps.note('Plan', plan.line);
     if (plan.rung !== 'rebuild' || isAsked || configuration.policy.rejoin === 'automatic') return plan;
     const line = `${plan.line}; policy.rejoin is manual: pgpool-runbook rejoin ${String(node)}`;
     return { rung: 'refuse', reason: 'rejoin-manual', line };
+  }
+
+  /** Of the last look; where that leaves it open, of what lies in the node's pg_wal as well. */
+  private async planNow(request: FollowRequest): Promise<Settled> {
+    const { configuration, facts } = this.observation;
+    const plan = planFollow(configuration, facts, request);
+    if (plan.rung !== 'compare') return plan;
+    const ownWal = await this.findOwnWal(plan.line);
+    const settled = planFollow(configuration, facts, { ...request, ownWal });
+    return settled.rung === 'compare' ? { ...settled, rung: 'refuse', reason: 'node-unreachable' } : settled;
+  }
+
+  private async findOwnWal(why: string): Promise<OwnWal> {
+    const { configuration, facts } = this.observation;
+    const source = factsOf(facts, this.input.primary)!;
+    const input = { primaryTimeline: source.position!.timeline, primaryHistory: source.history };
+    this.steps.note('Plan', why);
+    try {
+      const found = await this.steps.run(
+        `Look past the fork, ${this.name}`,
+        () =>
+          findOwnWal.executeWithOptions({ summary: `${this.name}: is there a whole record past the fork?` }, [
+            { ...input, configuration, node: this.input.node },
+          ]),
+        ({ line }) => line,
+      );
+      return found.ownWal;
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      // The look has failed, which the table of steps shows.
+      return 'unknown';
+    }
   }
 
   /** Nobody is suspected: a host is looked at only where PostgreSQL does not answer. @param only null: every node */
@@ -124,7 +156,7 @@ export class BringUp {
   }
 
   /** Null when it is to be planned again: it was started, cannot be repointed, or a person let it be retried. */
-  private async attempt(plan: Exclude<FollowPlan, Refusal>): Promise<Proven | Attempted | null> {
+  private async attempt(plan: Exclude<Settled, Refusal>): Promise<Proven | Attempted | null> {
     const { node } = this.input;
     let step: string = plan.rung;
     try {

@@ -4,6 +4,7 @@ import type { DataFacts, DivergedRange, FenceMark } from '../../domain/rebuild';
 import { deadNode, type FakeCluster, type Fakes, standbyNode } from './fake-cluster';
 
 type RebuildVerb =
+  | 'findOwnWal'
   | 'inspectData'
   | 'saveConfiguration'
   | 'saveDivergedWal'
@@ -79,6 +80,7 @@ export function dataFacts(more: Partial<DataFacts> = {}): DataFacts {
 export function rebuildFakes(cluster: FakeCluster): Pick<Fakes, RebuildVerb> {
   const done = (line: string) => () => Promise.resolve({ changed: true, line });
   return {
+    findOwnWal: () => Promise.resolve({ changed: false, line: `own WAL: ${cluster.ownWal}`, ownWal: cluster.ownWal }),
     inspectData: () => Promise.resolve({ changed: false, line: 'inspected', facts: cluster.data }),
     saveConfiguration: () => Promise.resolve({ changed: true, line: 'saved', set: 'set1', mark: null }),
     saveDivergedWal: () => Promise.resolve({ changed: true, line: 'it held 1024 bytes of its own', ...cluster.wal }),

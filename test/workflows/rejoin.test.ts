@@ -22,7 +22,9 @@ const rejoin = (node: number) => bench.send(cluster, { kind: 'rejoin', node, mai
 const finish = async ({ incident }: { incident: IncidentHandle }): Promise<IncidentReport> => await incident.result();
 
 // Once the node and its primary, then everybody: data is replaced only beside one primary.
-const beforeCopy = ['observe', 'observe', 'inspectData 0', 'saveConfiguration 0', 'saveDivergedWal 0'];
+const looks = ['observe', 'findOwnWal 0', 'observe', 'findOwnWal 0'];
+const saving = ['inspectData 0', 'saveConfiguration 0', 'saveDivergedWal 0'];
+const beforeCopy = [...looks, ...saving];
 const copy = ['baseBackup 0', 'verifyBackup 0'];
 const placing = [
   'setDataAside 0',
@@ -52,6 +54,21 @@ describe('a person wants the crashed former primary back', () => {
     });
     await bench.record('incident-rejoin', sent.incident);
     await bench.record('follow-rebuild', await bench.followOf(sent.incident, 0));
+  });
+
+  it('with nothing past the fork it is started as a standby, and nothing is copied', async () => {
+    cluster.ownWal = 'none';
+    expect(await finish(await rejoin(0))).toMatchObject({ outcome: 'completed', follows: [{ node: 0, rung: 'none' }] });
+    expect(cluster.callsOf('follow 0')).toEqual([
+      ...['observe', 'findOwnWal 0', 'configureStandby 0', 'start 0', 'observe'],
+      ...['attach 0', 'saveConfiguration 0'],
+    ]);
+  });
+
+  it('its WAL cannot be looked at: it is rebuilt', async () => {
+    cluster.fail('findOwnWal 0', worldChanged('no pg_waldump'), worldChanged('no pg_waldump'));
+    cluster.ownWal = 'none';
+    expect(await finish(await rejoin(0))).toMatchObject({ follows: [{ node: 0, rung: 'rebuild' }] });
   });
 
   it('with removeFirst its data goes before the copy, and nothing is set aside', async () => {
@@ -90,7 +107,7 @@ describe('a person wants the crashed former primary back', () => {
     const sent = await rejoin(0);
     const step = await bench.untilParked(sent.incident, 'node0.plan-rebuild');
     expect(step.choices).toEqual(['retry', 'abort']);
-    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'observe', 'inspectData 0']);
+    expect(cluster.callsOf('follow 0')).toEqual([...looks, 'inspectData 0']);
     cluster.data = dataFacts();
     await bench.decide(sent.incident, 'node0.plan-rebuild', 'retry');
     expect(await finish(sent)).toMatchObject({ outcome: 'completed' });
@@ -106,7 +123,7 @@ describe('a person wants the crashed former primary back', () => {
     const sent = await rejoin(0);
     const step = await bench.untilParked(sent.incident, 'node0.plan-rebuild');
     expect(step.problem).toContain('nodes 1 and 2 accept writes');
-    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'observe', 'inspectData 0']);
+    expect(cluster.callsOf('follow 0')).toEqual([...looks, 'inspectData 0']);
     cluster.fakes.observe = observe;
     cluster.set(standbyNode(2, 1, 2));
     await bench.decide(sent.incident, 'node0.plan-rebuild', 'retry');
@@ -185,7 +202,7 @@ describe('a node that answers again', () => {
     cluster.set(standbyNode(0, 9, 1, '0/5000400'));
     const sent = await bench.send(cluster, { kind: 'returned', node: 0, oldPrimary: null });
     expect(await finish(sent)).toMatchObject({ follows: [{ node: 0, rung: 'rebuild', outcome: 'completed' }] });
-    expect(cluster.callsOf('follow 0')).toEqual(wholeRebuild);
+    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'observe', ...wholeRebuild.slice(looks.length)]);
   });
 
   it('is left to a person where policy.rejoin is manual, and follows when that person says so', async () => {
