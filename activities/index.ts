@@ -16,6 +16,7 @@ import { observe, type ObserveInput } from './observe';
 import { placeData, type PlaceDataInput } from './place-data';
 import { promote, type PromoteInput } from './promote';
 import { readReturn, type ReadReturnInput } from './read-return';
+import { releaseSlots, type ReleaseSlotsInput } from './release-slots';
 import { removeData, type RemoveDataInput } from './remove-data';
 import { repoint, type RepointInput } from './repoint';
 import { restoreConfiguration, type RestoreConfigurationInput } from './restore-configuration';
@@ -49,6 +50,7 @@ export function createActivities(tools: Tools) {
     verifyBackup: (input: VerifyBackupInput) => verifyBackup(tools, input),
     removeData: (input: RemoveDataInput) => removeData(tools, input),
     clearReplacedData: (input: ClearReplacedDataInput) => clearReplacedData(tools, input),
+    releaseSlots: (input: ReleaseSlotsInput) => beating(releaseSlots(tools, input)),
     findOwnWal: (input: FindOwnWalInput) => beating(findOwnWal(tools, input)),
     stop: (input: StopInput) => beating(stop(tools, input)),
     start: (input: StartInput) => beating(start(tools, input)),

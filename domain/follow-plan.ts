@@ -12,6 +12,8 @@ export interface FollowRequest {
   readonly isStartAllowed: boolean;
   /** It was repointed, and the primary no longer has the WAL that it needs. */
   readonly hasLostWal: boolean;
+  /** A person has decided so, because it does not come up. */
+  readonly isRebuildWanted?: boolean;
   /** Whole records that lie in its pg_wal past the fork; absent = nobody has looked. */
   readonly ownWal?: OwnWal;
 }
@@ -21,10 +23,10 @@ export type OwnWal = 'none' | 'some' | 'unknown';
 
 /**
  * `start` = its replication settings are written first: it must come up as a standby of this primary.
- * `compare` = it depends on `ownWal`: look for it, then plan again.
+ * `wait` = it is starting already, as a standby. `compare` = it depends on `ownWal`: look for it, then plan again.
  */
 export type FollowPlan =
-  | { readonly rung: 'none' | 'repoint' | 'start' | 'rebuild'; readonly line: string }
+  | { readonly rung: 'none' | 'repoint' | 'start' | 'wait' | 'rebuild'; readonly line: string }
   | { readonly rung: 'compare'; readonly line: string }
   | { readonly rung: 'refuse'; readonly reason: ReasonCode; readonly line: string };
 
@@ -113,6 +115,11 @@ function planSilent(about: Case, own: NodeFacts | undefined): FollowPlan {
     refuse('node-unreachable', `${name} does not answer (${sqlSeen}): ${what}`);
   if (host?.ssh !== 'answered')
     return away(`nor does its host (${host?.seen ?? 'not asked'}); it is looked after when it does`);
+  if (request.isRebuildWanted === true)
+    return rebuild(about, 'node-unreachable', `${name} does not come up (${sqlSeen})`);
+  const isStarting = own?.sql === 'recovering' && host.processes === 'running' && host.hasStandbySignal === true;
+  if (isStarting && request.isStartAllowed)
+    return { rung: 'wait', line: `${name} is starting as a standby (${sqlSeen}): wait until it answers` };
   if (host.processes === 'running') return away('PostgreSQL runs there: it may still be starting; its log says more');
   if (host.processes === 'orphans') return away('backends without their postmaster are left there: end them');
   const isStopped = host.processes === 'none' || host.hasDataDirectory === false;

@@ -67,6 +67,7 @@ export const { repoint } = proxyActivities<Activities>({ ...settle, startToClose
 export const {
   findOwnWal,
   inspectData,
+  releaseSlots,
   saveConfiguration,
   stop,
   setDataAside,

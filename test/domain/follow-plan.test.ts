@@ -39,6 +39,7 @@ test('every rung and exactly the reasons of the source are reached', () => {
     start: true,
     rebuild: true,
     compare: true,
+    wait: true,
   };
   expect(new Set(stories.map((story) => answerOf(tell(story))))).toEqual(new Set([...reasons, ...Object.keys(rungs)]));
 });

@@ -28,7 +28,7 @@ export interface FollowStory {
   readonly nodes?: Differences['nodes'];
   readonly request?: Partial<FollowRequest>;
   readonly follow?: PolicyConfiguration['follow'];
-  readonly expected: 'none' | 'repoint' | 'start' | 'rebuild' | 'compare' | ReasonCode;
+  readonly expected: 'none' | 'repoint' | 'start' | 'rebuild' | 'compare' | 'wait' | ReasonCode;
 }
 
 /** As a primary leaves a standby that dies while it writes: WAL up to a page boundary, within a record. */
@@ -274,6 +274,34 @@ export const followStories: readonly FollowStory[] = [
   },
   { title: 'a standby whose host vanished', topology: '2 vanished', own: vanished, expected: 'node-unreachable' },
   { title: 'a standby that is starting', topology: '2 says 57P03', own: recovering, expected: 'node-unreachable' },
+  {
+    title: 'a standby that is starting, wanted back, is waited for',
+    topology: '2 says 57P03, standby.signal is there',
+    own: { ...recovering, host: { hasStandbySignal: true } },
+    request: { isStartAllowed: true },
+    expected: 'wait',
+  },
+  {
+    title: 'a crashed primary that is starting by itself is not waited for as a standby',
+    topology: '2 says 57P03, no standby.signal',
+    own: { ...recovering, host: {} },
+    request: { isStartAllowed: true },
+    expected: 'node-unreachable',
+  },
+  {
+    title: 'a standby that does not come up is rebuilt when a person says so',
+    topology: '2 says 57P03, standby.signal is there',
+    own: { ...recovering, host: { hasStandbySignal: true } },
+    request: { isStartAllowed: true, isRebuildWanted: true },
+    expected: 'rebuild',
+  },
+  {
+    title: 'a rebuild that was wanted, of a standby that is up by now',
+    topology: '2 on timeline 1 at the fork, receives nothing',
+    own: receivesNothing,
+    request: { isStartAllowed: true, isRebuildWanted: true },
+    expected: 'repoint',
+  },
   ...[
     { title: 'a frozen node', topology: '2 silent', own: frozen },
     { title: 'a node that refuses while it starts', topology: '2 refuses', own: { ...stopped, host: {} } },

@@ -5,6 +5,7 @@ import { deadNode, type FakeCluster, type Fakes, standbyNode } from './fake-clus
 
 type RebuildVerb =
   | 'findOwnWal'
+  | 'releaseSlots'
   | 'inspectData'
   | 'saveConfiguration'
   | 'saveDivergedWal'
@@ -82,6 +83,7 @@ export function rebuildFakes(cluster: FakeCluster): Pick<Fakes, RebuildVerb> {
   return {
     findOwnWal: () => Promise.resolve({ changed: false, line: `own WAL: ${cluster.ownWal}`, ownWal: cluster.ownWal }),
     inspectData: () => Promise.resolve({ changed: false, line: 'inspected', facts: cluster.data }),
+    releaseSlots: done('released'),
     saveConfiguration: () => Promise.resolve({ changed: true, line: 'saved', set: 'set1', mark: null }),
     saveDivergedWal: () => Promise.resolve({ changed: true, line: 'it held 1024 bytes of its own', ...cluster.wal }),
     baseBackup: () => Promise.resolve({ changed: true, line: 'copied', bytes: gigabyte }),
