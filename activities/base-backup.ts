@@ -5,6 +5,7 @@ import { Context } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
 import { formatConninfo } from '../domain/conninfo';
 import { describeBytes, type RebuildPlan } from '../domain/rebuild';
+import { copySlotName, holdWal } from './io/copy-slot';
 import { failure } from './io/failures';
 import { baseBackupJobName, settleCopy } from './io/fresh-copy';
 import { baseBackupScript } from './io/fresh-copy-scripts';
@@ -79,6 +80,8 @@ class Copy {
   async make(): Promise<BaseBackupResult> {
     await this.endOlder();
     let found = await this.settle();
+    // It may have been dropped while the rebuild was parked.
+    if (found.state === 'marked' || found.state === 'complete') await this.holdWal(false);
     if (found.state === 'marked' || found.state === 'complete') return this.report(false, 'was complete already', null);
     let { isLost } = found;
     for (;;) {
@@ -121,6 +124,12 @@ class Copy {
     if (facts.isInRecovery === true)
       throw failure('worldChanged', `${this.name}: no base backup from ${this.source}, which is in recovery`);
     await clearSourceMarks(this.tools, this.configuration, this.primary);
+    await this.holdWal(true);
+  }
+
+  private async holdWal(isAnew: boolean): Promise<void> {
+    const { configuration, node, primary } = this;
+    await holdWal(this.tools, { configuration, node: node.id, primary: primary.id }, { isAnew });
   }
 
   private async run(): Promise<JobEnd> {
@@ -146,6 +155,8 @@ class Copy {
     const escape = (path: string): string => path.replaceAll('=', String.raw`\=`);
     return [
       ...['-d', this.conninfo(), '-D', data!.fresh, '--checkpoint=fast', '--wal-method=stream'],
+      // It moves on with what is received. The line primary_slot_name that this writes goes with the restored configuration.
+      `--slot=${copySlotName(this.node.id)}`,
       // standby.signal is there before backup_manifest is: a copy that somebody starts never accepts writes.
       ...['--write-recovery-conf', '--progress', '--verbose', '--no-password'],
       ...linked.flatMap(({ kind, sourceLocation, fresh }) =>

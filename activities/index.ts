@@ -8,6 +8,7 @@ import { configureStandby, type ConfigureStandbyInput } from './configure-standb
 import { confirmPrimary, type ConfirmPrimaryInput } from './confirm-primary';
 import { confirmStreaming, type ConfirmStreamingInput } from './confirm-streaming';
 import { fence, type FenceInput } from './fence';
+import { findOwnWal, type FindOwnWalInput } from './find-own-wal';
 import { inspectData, type InspectDataInput } from './inspect-data';
 import { beatWhile } from './io/heartbeats';
 import type { Tools } from './io/tools';
@@ -15,6 +16,7 @@ import { observe, type ObserveInput } from './observe';
 import { placeData, type PlaceDataInput } from './place-data';
 import { promote, type PromoteInput } from './promote';
 import { readReturn, type ReadReturnInput } from './read-return';
+import { releaseSlots, type ReleaseSlotsInput } from './release-slots';
 import { removeData, type RemoveDataInput } from './remove-data';
 import { repoint, type RepointInput } from './repoint';
 import { restoreConfiguration, type RestoreConfigurationInput } from './restore-configuration';
@@ -48,6 +50,8 @@ export function createActivities(tools: Tools) {
     verifyBackup: (input: VerifyBackupInput) => verifyBackup(tools, input),
     removeData: (input: RemoveDataInput) => removeData(tools, input),
     clearReplacedData: (input: ClearReplacedDataInput) => clearReplacedData(tools, input),
+    releaseSlots: (input: ReleaseSlotsInput) => beating(releaseSlots(tools, input)),
+    findOwnWal: (input: FindOwnWalInput) => beating(findOwnWal(tools, input)),
     stop: (input: StopInput) => beating(stop(tools, input)),
     start: (input: StartInput) => beating(start(tools, input)),
     confirmStreaming: (input: ConfirmStreamingInput) => beating(confirmStreaming(tools, input)),

@@ -91,7 +91,10 @@ async function readSource(
   const facts = await readNodeFacts(tools.sql, configuration, primary, sqlMs);
   if (facts.sql !== 'answered' || facts.systemIdentifier === null || facts.position === null) throw away(facts.sqlSeen);
   try {
-    const [row] = await tools.sql.query<Sizes>(sqlTarget(configuration, primary), sizesText, { timeoutMs: sizesMs });
+    const [row] = await tools.sql.query<Sizes>(sqlTarget(configuration, primary), sizesText, {
+      timeoutMs: sizesMs,
+      lane: 'long',
+    });
     return {
       version: String(row!.version),
       systemIdentifier: facts.systemIdentifier,

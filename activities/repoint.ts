@@ -2,6 +2,7 @@
 
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
 import { parseConninfo, repointConninfo, upstreamOf } from '../domain/conninfo';
+import { dropSourceSlots } from './io/copy-slot';
 import { failure } from './io/failures';
 import { withNodeLock } from './io/node-lock';
 import { alterSystem } from './io/settings';
@@ -48,6 +49,8 @@ export async function repoint(tools: Tools, input: RepointInput): Promise<Repoin
       },
     ));
   await confirmStreaming(tools, input, streamingMs);
+  // A standby is nobody's source; left there, they would keep its WAL for ever.
+  await dropSourceSlots(tools, configuration, input.node);
   return {
     changed,
     line: `node ${String(node.id)} streams from node ${String(input.primary)} on timeline ${String(input.timeline)}`,

@@ -9,11 +9,14 @@ import { failure, messageOf } from './io/failures';
 import { readHostFacts } from './io/host-facts';
 import { readNodeFacts } from './io/node-facts';
 import { logScript, startScript } from './io/service-scripts';
+import { explainProgress, hasMoved, readProgress, type RecoveryProgress } from './io/standstill';
 import type { Tools } from './io/tools';
 
 export interface StartInput {
   readonly configuration: ClusterConfiguration;
   readonly node: number;
+  /** Without any progress; ten minutes unless given. */
+  readonly patienceMs?: number;
 }
 
 export interface StartResult {
@@ -25,8 +28,8 @@ const readMs = 2000;
 /** The start command is given 20 s; the rest is for the lock. */
 const startMs = 45_000;
 const lookMs = 2000;
-/** Without any answer, although its processes are there. As long as it answers that it recovers it is waited for. */
-const stallMs = 600_000;
+/** As long as its recovery leads somewhere it is waited for. */
+const standstillMs = 600_000;
 
 /** What is needed to find its messages. */
 interface Begun {
@@ -36,7 +39,7 @@ interface Begun {
 }
 
 /**
- * @throws WorldChanged without standby.signal, or when it accepts writes; Unproven when it ended, refuses us, or says nothing for
+ * @throws WorldChanged without standby.signal, or when it accepts writes; Unproven when it ended, refuses us, or stands still for
  * ten minutes; Unreachable
  */
 export async function start(tools: Tools, input: StartInput): Promise<StartResult> {
@@ -45,7 +48,7 @@ export async function start(tools: Tools, input: StartInput): Promise<StartResul
   const line = `node ${String(node.id)} is up and in recovery`;
   if (isUp(node, await readNodeFacts(tools.sql, configuration, node, readMs))) return { changed: false, line };
   const begun = await begin(tools, configuration, node);
-  await confirmUp(tools, configuration, node, begun);
+  await confirmUp(tools, input, node, begun);
   return { changed: begun.changed, line };
 }
 
@@ -90,12 +93,13 @@ async function begin(tools: Tools, configuration: ClusterConfiguration, node: No
 
 async function confirmUp(
   tools: Tools,
-  configuration: ClusterConfiguration,
+  { configuration, patienceMs = standstillMs }: StartInput,
   node: NodeConfiguration,
   begun: Begun,
 ): Promise<void> {
-  let answeredAt = Date.now();
+  let movedAt = Date.now();
   let lookedAt = Date.now();
+  let last: RecoveryProgress | null = null;
   let seen = 'starting';
   for (let pauseMs = 20; ; pauseMs = Math.min(250, pauseMs * 1.5)) {
     heartbeat(seen);
@@ -103,18 +107,20 @@ async function confirmUp(
     if (isUp(node, facts)) return;
     const now = Date.now();
     seen = facts.sqlSeen;
-    if (facts.sql === 'recovering') answeredAt = now;
     if (facts.sql === 'rejected')
       throw failure('unproven', `node ${String(node.id)} runs but refuses the worker: ${seen}`);
     if (now - lookedAt > lookMs) {
       lookedAt = now;
       const host = await readHostFacts(tools, configuration, node, readMs);
       if (host.processes === 'none') throw await explainEnd(tools, configuration, node, begun);
-      if (now - answeredAt > stallMs) {
-        const processes = `its processes: ${host.processes}`;
+      const progress = await readProgress(tools, configuration, node);
+      if (hasMoved(last, progress) && (progress || facts.sql === 'recovering')) [last, movedAt] = [progress, now];
+      if (now - movedAt > patienceMs) {
+        const forSeconds = `for ${String(Math.round(patienceMs / 1000))} s`;
+        const words = await readLog(tools, configuration, node, begun);
         throw failure(
           'unproven',
-          `node ${String(node.id)} has not answered for ten minutes: ${seen}; ${processes}; ${begun.log} may say why`,
+          `node ${String(node.id)} runs, but takes no connections, and nothing has moved ${forSeconds}: ${seen}; ${explainProgress(progress)}. ${begun.log}: ${words}`,
         );
       }
     }
@@ -122,12 +128,13 @@ async function confirmUp(
   }
 }
 
-async function explainEnd(
+/** What was written since it was started, without the refusals of our own looks; or why that cannot be read. */
+async function readLog(
   tools: Tools,
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
   begun: Begun,
-): Promise<Error> {
+): Promise<string> {
   const said = await runOnNode(tools, configuration, node, logScript, {
     args: [begun.log, begun.sizeBytes],
     timeoutMs: readMs,
@@ -136,14 +143,23 @@ async function explainEnd(
     ({ stdout }) =>
       stdout
         .trim()
-        .replaceAll('\n', ' | ')
+        .split('\n')
+        .filter((line) => !/the database system is|Consistent recovery state|Hot standby mode is disabled/.test(line))
+        .join(' | ')
         .replaceAll(/(password\s*=\s*)('[^']*'|\S+)/gi, '$1…'),
     messageOf,
   );
+  return said || 'nothing new';
+}
+
+async function explainEnd(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  begun: Begun,
+): Promise<Error> {
+  const said = await readLog(tools, configuration, node, begun);
   const { log } = serviceCommands(configuration, node);
   const places = [begun.log, ...(log ? [log] : [])].join(' and ');
-  return failure(
-    'unproven',
-    `node ${String(node.id)} did not come up, no process of it is left. ${places}: ${said || 'nothing new'}`,
-  );
+  return failure('unproven', `node ${String(node.id)} did not come up, no process of it is left. ${places}: ${said}`);
 }

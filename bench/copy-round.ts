@@ -46,6 +46,8 @@ export async function runRejoinRound(bed: Bed, how: 'ours' | 'article'): Promise
   await load.start();
   try {
     await load.untilAcknowledged(100, 20_000);
+    // Else a node that holds nothing past the fork is only started.
+    if (how === 'ours') setPolicy(lab, { follow: ['rebuild'] });
     if (how === 'ours') return await timeUntilStreaming(bed, primary, 0, () => rejoinNode(bed, 0));
     saveForArticle(lab, 'fast', 0, primary);
     const { dataDirectory } = lab.layout.nodes[0]!;

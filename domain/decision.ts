@@ -1,6 +1,6 @@
 // A step that waits for a person, and what the person decided. Pure: the rules by which a decision is accepted.
 
-export const choices = ['retry', 'skip', 'abort'] as const;
+export const choices = ['retry', 'skip', 'rebuild', 'abort'] as const;
 export type Choice = (typeof choices)[number];
 
 /** A step that has used up its retries, or that only a person may answer for. */
@@ -10,7 +10,7 @@ export interface ParkedStep {
   readonly title: string;
   /** What failed, or what is asked; and what each choice will do. */
   readonly problem: string;
-  /** retry = do it again from fresh facts; skip = go on without it; abort = leave the rest undone. */
+  /** retry = do it again from fresh facts; skip = go on without it; rebuild = replace its data by a copy; abort = leave the rest undone. */
   readonly choices: readonly Choice[];
   /** ISO time. */
   readonly since: string;

@@ -2,7 +2,7 @@
 
 import { type ClusterConfiguration, findNode, getNode, type NodeConfiguration } from './cluster';
 import type { ReasonCode } from './outcome';
-import { compareLsn, isDiverged, type WalPosition } from './wal';
+import { compareLsn, isDiverged, timelineAt, type WalPosition } from './wal';
 import { factsOf, type Facts, type HostFacts, type NodeFacts, receivesFrom, writableNodes } from './witness';
 
 export interface FollowRequest {
@@ -12,11 +12,22 @@ export interface FollowRequest {
   readonly isStartAllowed: boolean;
   /** It was repointed, and the primary no longer has the WAL that it needs. */
   readonly hasLostWal: boolean;
+  /** A person has decided so, because it does not come up. */
+  readonly isRebuildWanted?: boolean;
+  /** Whole records that lie in its pg_wal past the fork; absent = nobody has looked. */
+  readonly ownWal?: OwnWal;
 }
 
-/** `start` = its replication settings are written first: it must come up as a standby of this primary. */
+/** `unknown` = it was looked for, and nothing could be read. */
+export type OwnWal = 'none' | 'some' | 'unknown';
+
+/**
+ * `start` = its replication settings are written first: it must come up as a standby of this primary.
+ * `wait` = it is starting already, as a standby. `compare` = it depends on `ownWal`: look for it, then plan again.
+ */
 export type FollowPlan =
-  | { readonly rung: 'none' | 'repoint' | 'start' | 'rebuild'; readonly line: string }
+  | { readonly rung: 'none' | 'repoint' | 'start' | 'wait' | 'rebuild'; readonly line: string }
+  | { readonly rung: 'compare'; readonly line: string }
   | { readonly rung: 'refuse'; readonly reason: ReasonCode; readonly line: string };
 
 type Positioned = NodeFacts & { readonly position: WalPosition };
@@ -70,14 +81,29 @@ function planAnswering(about: Case, own: NodeFacts): FollowPlan {
       : { rung: 'none', line: `${from}: left so, because policy.follow has no repoint` };
   }
   if (hasDiverged(own, source)) {
-    const holds = `${name} holds WAL that the primary, ${primaryName}, does not: it is at ${describe(own.position)}`;
+    const holds = `${name} has replayed WAL that the primary, ${primaryName}, does not have: it is at ${describe(replayedBy(own))}`;
     return rebuild(about, 'diverged', holds);
   }
   if (request.hasLostWal)
     return rebuild(about, 'not-streaming', `${primaryName} no longer has the WAL that ${name} needs`);
   if (!isRepointAllowed)
     return rebuild(about, 'not-streaming', `${name} does not stream, policy.follow has no repoint`);
+  if (hasReceivedMore(own, source)) return planReceived(about, own);
   return { rung: 'repoint', line: `${name} has nothing that ${primaryName} is known to lack: repoint by reload` };
+}
+
+/**
+ * It has received more than the primary has, and not replayed it. What its receiver wrote is read before anybody is asked for WAL
+ * (WaitForWALToBecomeAvailable): a whole record of it will be replayed, and then the primary can no longer be
+ * followed (rescanLatestTimeLine). Part of a record, as a primary leaves it that dies under load, is fetched anew from the primary.
+ */
+function planReceived({ request, ...about }: Case, own: Positioned): FollowPlan {
+  const { name, primaryName } = about;
+  const seen = `${name} has received WAL past the fork, up to ${describe(own.position)}, and replayed it up to ${describe(replayedBy(own))}`;
+  if (request.ownWal === undefined) return { rung: 'compare', line: `${seen}: is there a whole record in it?` };
+  if (request.ownWal === 'some')
+    return rebuild({ request, ...about }, 'diverged', `${seen}: it holds records that ${primaryName} does not have`);
+  return { rung: 'repoint', line: `${seen}: no whole record of that is known: repoint by reload` };
 }
 
 /** SQL did not answer: what the host says. */
@@ -89,6 +115,11 @@ function planSilent(about: Case, own: NodeFacts | undefined): FollowPlan {
     refuse('node-unreachable', `${name} does not answer (${sqlSeen}): ${what}`);
   if (host?.ssh !== 'answered')
     return away(`nor does its host (${host?.seen ?? 'not asked'}); it is looked after when it does`);
+  if (request.isRebuildWanted === true)
+    return rebuild(about, 'node-unreachable', `${name} does not come up (${sqlSeen})`);
+  const isStarting = own?.sql === 'recovering' && host.processes === 'running' && host.hasStandbySignal === true;
+  if (isStarting && request.isStartAllowed)
+    return { rung: 'wait', line: `${name} is starting as a standby (${sqlSeen}): wait until it answers` };
   if (host.processes === 'running') return away('PostgreSQL runs there: it may still be starting; its log says more');
   if (host.processes === 'orphans') return away('backends without their postmaster are left there: end them');
   const isStopped = host.processes === 'none' || host.hasDataDirectory === false;
@@ -102,7 +133,7 @@ function planSilent(about: Case, own: NodeFacts | undefined): FollowPlan {
 
 /**
  * A node whose processes are all gone. Only two kinds may be started: a standby, which is looked at again once it answers, and
- * a primary that was stopped cleanly with nothing past the fork. After anything else divergence is assumed: to start it would
+ * a former primary that holds nothing past the fork. After anything else divergence is assumed: to start it would
  * be an experiment on the only copy of what only it holds.
  */
 function planStopped(about: Case, host: HostFacts): FollowPlan {
@@ -120,13 +151,27 @@ function planStopped(about: Case, host: HostFacts): FollowPlan {
     return { rung: 'start', line: `${name} is a stopped standby (${state}): start it and look again` };
   }
   const seen = `${name} was the primary (${state}, last checkpoint ${describe(checkpoint)})`;
-  if (state !== 'shut down') return rebuild(about, 'diverged', `${seen} and did not stop cleanly: it has diverged`);
   const end = source.history.find((entry) => entry.timeline === checkpoint.timeline);
   // Its last record, which begins there, must lie before the fork as a whole; forks are where a record ends.
-  if (end && compareLsn(checkpoint.lsn, end.endLsn) < 0) {
+  const isBeforeFork = end !== undefined && compareLsn(checkpoint.lsn, end.endLsn) < 0;
+  if (state !== 'shut down') return planCrashed(about, `${seen} and did not stop cleanly`, isBeforeFork);
+  if (isBeforeFork) {
     return { rung: 'start', line: `${seen}, and ${primaryName} has all of it: start it as a standby` };
   }
   return rebuild(about, 'diverged', `${seen}, which ${primaryName} does not have`);
+}
+
+/**
+ * A former primary that crashed, or was fenced. As a standby it replays all of its own WAL first; without a record past the fork
+ * it can then follow. Its control file only knows the last checkpoint. Where policy.follow has no repoint, it is rebuilt.
+ */
+function planCrashed(about: Case, seen: string, isBeforeFork: boolean): FollowPlan {
+  const { ownWal } = about.request;
+  const isStartOpen = isBeforeFork && about.configuration.policy.follow.includes('repoint');
+  if (isStartOpen && ownWal === undefined) return { rung: 'compare', line: `${seen}: does it hold WAL past the fork?` };
+  if (isStartOpen && ownWal === 'none')
+    return { rung: 'start', line: `${seen}, and holds nothing past the fork: start it as a standby` };
+  return rebuild(about, 'diverged', `${seen}: it has diverged${ownWal === 'unknown' ? ', as far as can be told' : ''}`);
 }
 
 /** Another cluster's node, or one whose branch is newer than the primary's: never overwritten by itself. */
@@ -162,12 +207,23 @@ function describeStream(
   return hasDiverged(own, source) ? 'no' : 'elsewhere';
 }
 
+/** Where its replay is; where its WAL ends, if that is unknown. */
+function replayedBy({ position, history, replayedLsn }: Positioned): WalPosition {
+  if (replayedLsn === null) return position;
+  return { timeline: timelineAt({ timeline: position.timeline, history }, replayedLsn), lsn: replayedLsn };
+}
+
 /**
- * Proven to hold WAL that the primary does not. The end of an older timeline is settled, so one look tells. On the primary's
+ * Proven to have replayed WAL that the primary does not have. The end of an older timeline is settled, so one look tells. On the primary's
  * own timeline it is not: it was measured at nearly the same moment, and the primary goes on writing; only another history
  * shows another branch there. Whoever is ahead all the same cannot stream, and then says so. Without a history nothing is proven.
  */
 function hasDiverged(own: Positioned, source: Positioned): boolean {
+  return isKnown(own) && isKnown(source) && isDiverged({ ...own, position: replayedBy(own) }, source);
+}
+
+/** The same of what it has received. */
+function hasReceivedMore(own: Positioned, source: Positioned): boolean {
   return isKnown(own) && isKnown(source) && isDiverged(own, source);
 }
 

@@ -99,9 +99,15 @@ export interface Branch {
   readonly history: readonly TimelineEnd[];
 }
 
+/** Of which timeline of this branch the byte before `lsn` is: the first one that ends there or later. */
+export function timelineAt({ timeline, history }: Ancestry, lsn: string): number {
+  const end = history.find((entry) => entry.timeline < timeline && compareLsn(lsn, entry.endLsn) <= 0);
+  return end?.timeline ?? timeline;
+}
+
 /**
  * Has `node` gone past the place where the branches part? On the primary's own branch it has not, however far it is: the two
- * positions are never of one moment.
+ * positions are never of one moment. A standby has only gone as far as it has replayed.
  */
 export function isDiverged(node: Branch, primary: Branch): boolean {
   const ancestryOf = ({ position, history }: Branch): Ancestry => ({ timeline: position.timeline, history });

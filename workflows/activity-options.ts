@@ -64,8 +64,17 @@ export const { promote } = proxyActivities<Activities>(end);
 export const { confirmPrimary, attach, setSynchronousStandbys } = proxyActivities<Activities>(settle);
 // It waits as long as the standby's position advances.
 export const { repoint } = proxyActivities<Activities>({ ...settle, startToCloseTimeout: '1 day' });
-export const { inspectData, saveConfiguration, stop, setDataAside, placeData, restoreConfiguration, configureStandby } =
-  proxyActivities<Activities>({ ...settle, startToCloseTimeout: '2m' });
+export const {
+  findOwnWal,
+  inspectData,
+  releaseSlots,
+  saveConfiguration,
+  stop,
+  setDataAside,
+  placeData,
+  restoreConfiguration,
+  configureStandby,
+} = proxyActivities<Activities>({ ...settle, startToCloseTimeout: '2m' });
 export const { saveDivergedWal, baseBackup, verifyBackup, removeData, clearReplacedData } =
   proxyActivities<Activities>(copy);
 export const { start, confirmStreaming } = proxyActivities<Activities>(rise);

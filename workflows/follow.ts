@@ -34,9 +34,10 @@ export async function follow(input: FollowInput): Promise<FollowReport> {
     const missing = await run.attachEverywhere();
     await run.clearUp();
     return missing === null
-      ? finish('completed', run.reason, line)
-      : finish('incomplete', 'attach-unconfirmed', missing);
+      ? finish('completed', run.reason, `${line}${run.discarded}`)
+      : finish('incomplete', 'attach-unconfirmed', `${missing}${run.discarded}`);
   } catch (error) {
+    await run.giveUp();
     if (error instanceof Stopped) return finish('incomplete', error.reason, error.message);
     if (error instanceof Aborted)
       return finish('incomplete', 'decided-by-person', `${error.message}; left by decision`);
@@ -49,6 +50,11 @@ class FollowRun extends BringUp {
   async tellStreaming(): Promise<void> {
     if (this.observation.configuration.policy.synchronous.standbys === 0) return;
     await tellParent((parent) => parent.signal(streamsSignal, this.input.node));
+  }
+
+  /** What a rebuild has replaced, for the report. */
+  get discarded(): string {
+    return this.rebuild.report;
   }
 
   /** All at once: one that is dead must not keep the node from the others. Null, or who does not use the node by a person's decision. */
@@ -81,6 +87,7 @@ class FollowRun extends BringUp {
   async clearUp(): Promise<void> {
     const { node } = this.input;
     await this.rebuild.clear(this.observation.configuration);
+    if (this.rung === 'rebuild' || this.hasStarted) await this.releaseSlots();
     const title = `Save the configuration of ${this.name}`;
     const question = { stepId: `node${String(node)}.save-configuration`, title, choices: ['retry', 'skip'] as const };
     const save = () =>
@@ -94,6 +101,7 @@ class FollowRun extends BringUp {
     // The node streams, so a mark is only what a rebuild that was cut off has left.
     if (!saved?.mark) return;
     await this.rebuild.clear(this.observation.configuration, saved.mark);
+    await this.releaseSlots();
     await save();
   }
 }

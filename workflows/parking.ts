@@ -61,7 +61,7 @@ export class Parking {
     setHandler(parkedQuery, () => this.parked, { description: 'The steps that wait for a decision.' });
     setHandler(decideUpdate, (decision) => this.decide(decision), {
       description:
-        'Decides about a parked step: {"stepId": "node0.base-backup", "choice": "retry", "operator": "you", "reason": "why"}; choice is retry, skip or abort.',
+        'Decides about a parked step: {"stepId": "node0.base-backup", "choice": "retry", "operator": "you", "reason": "why"}; choice is one that the step has: retry, skip, rebuild or abort.',
       validator: (decision) => {
         const problem = findDecisionProblem(decision, this.parked);
         if (problem !== null) throw ApplicationFailure.nonRetryable(problem, 'DecisionRejected');
@@ -130,8 +130,10 @@ export class Parking {
   }
 
   /** The same, where `abort` ends the whole. @throws Aborted with `left`, what is left undone, when a person decided so */
-  async parkOrAbort(question: Question, againMs: number | null, left = question.problem): Promise<void> {
-    if ((await this.park(question, againMs)) === 'abort') throw new Aborted(left);
+  async parkOrAbort(question: Question, againMs: number | null, left = question.problem): Promise<Choice> {
+    const choice = await this.park(question, againMs);
+    if (choice === 'abort') throw new Aborted(left);
+    return choice;
   }
 
   /**

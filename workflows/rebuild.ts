@@ -3,8 +3,9 @@
 
 import { uuid4 } from '@temporalio/workflow';
 import type { Observation } from '../activities/observe';
+import type { SaveDivergedWalResult } from '../activities/save-diverged-wal';
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
-import { asidePath, freshSuffix, type RebuildPlan, rebuildIdPattern } from '../domain/rebuild';
+import { asidePath, type DivergedRange, freshSuffix, type RebuildPlan, rebuildIdPattern } from '../domain/rebuild';
 import { planRebuild } from '../domain/rebuild-plan';
 import { factsOf } from '../domain/witness';
 import * as acts from './activity-options';
@@ -28,6 +29,8 @@ export class Rebuild {
   /** The copy was started once: should the node need another one, the next copy is a new one. */
   private isPlaced = false;
   private plan: RebuildPlan | null = null;
+  /** What its data held that is in no other copy now, and where the old data is: for the report. */
+  private readonly discarded = new Map<'wal' | 'archive' | 'data', string>();
   /** A person has let go what it holds up to here. */
   private discardedTo: string | null = null;
   private readonly repetition = new Repetition();
@@ -45,6 +48,11 @@ export class Rebuild {
   /** A rebuild has begun: its steps cost too much to be repeated without being asked. */
   get isCostly(): boolean {
     return this.plan !== null;
+  }
+
+  /** Sentences for the report: which WAL was discarded, and where it and the old data are. Empty without a rebuild. */
+  get report(): string {
+    return [...this.discarded.values()].map((line) => `; ${line}`).join('');
   }
 
   /**
@@ -68,12 +76,19 @@ export class Rebuild {
     await this.saveDivergedWal(observation, rebuild);
     if (rebuild.mode === 'removeFirst') {
       await this.stop(observation, rebuild);
-      await act('remove-data', 'Remove the old data', 'by policy.replacedData: removeFirst', acts.removeData);
+      const removed = await act(
+        'remove-data',
+        'Remove the old data',
+        'by policy.replacedData: removeFirst',
+        acts.removeData,
+      );
+      this.discarded.set('data', removed.line);
     }
     await act('base-backup', 'Base backup', `copy node ${String(primary)}`, acts.baseBackup);
     await act('verify-backup', 'Verify the copy', 'every file against its checksum', acts.verifyBackup);
     if (rebuild.mode === 'sibling') await this.stop(observation, rebuild);
-    await act('set-data-aside', 'Set the old data aside', 'nothing is removed yet', acts.setDataAside);
+    const aside = await act('set-data-aside', 'Set the old data aside', 'nothing is removed yet', acts.setDataAside);
+    if (rebuild.mode === 'sibling') this.discarded.set('data', aside.line);
     await act('place-data', 'Put the copy in place', 'by rename', acts.placeData);
     await act('restore-configuration', 'Restore the configuration', 'its own files', acts.restoreConfiguration);
     await act(
@@ -100,7 +115,7 @@ export class Rebuild {
       title: `Clear up after the rebuild of ${this.name}`,
       choices: ['retry', 'abort'] as const,
     };
-    await this.parking.runOrPark(question, () =>
+    const cleared = await this.parking.runOrPark(question, () =>
       this.step(
         'clear-replaced-data',
         'Clear up',
@@ -108,6 +123,7 @@ export class Rebuild {
         (options) => acts.clearReplacedData.executeWithOptions(options, [{ configuration, node, primary, rebuild }]),
       ),
     );
+    if (cleared && this.plan) this.discarded.set('data', cleared.line);
     this.plan = null;
   }
 
@@ -150,10 +166,13 @@ export class Rebuild {
         },
       ]),
     );
-    const isVouchedFor = !saved.wasPrimary || saved.fenceMark === 'before-promotion';
-    if (!saved.range || isVouchedFor || configuration.policy.divergedWrites === 'discard') return;
+    if (saved.range) this.discarded.set('wal', saved.line);
+    if (!isQuestion(saved) || configuration.policy.divergedWrites === 'discard') return;
     if (this.discardedTo === saved.range.toLsn) return;
-    const problem = `${saved.line}; it was not proven to be stopped before its successor was promoted, so clients may have been told that these writes are safe. skip: replace its data all the same (the WAL is saved); abort: leave it as it is`;
+    const why = saved.wasPrimary
+      ? 'it was not proven to be stopped before its successor was promoted'
+      : 'nobody has decided that they may be lost';
+    const problem = `${saved.line}; ${why}, so clients may have been told that these writes are safe. skip: replace its data all the same (the WAL is saved); abort: leave it as it is`;
     const stepId = `node${String(node)}.diverged-writes`;
     const title = `Diverged writes of ${this.name}`;
     await this.parking.parkOrAbort({ stepId, title, problem, choices: ['abort', 'skip'] }, null, saved.line);
@@ -185,6 +204,14 @@ export class Rebuild {
       (done) => done.line,
     );
   }
+}
+
+/**
+ * Commits past the fork, or what may be some. What the failover itself has fenced before it promoted is vouched for: its loss was
+ * weighed then. Records without a commit were promised to nobody.
+ */
+function isQuestion(saved: SaveDivergedWalResult): saved is SaveDivergedWalResult & { readonly range: DivergedRange } {
+  return saved.range !== null && saved.range.commits !== 0 && saved.fenceMark !== 'before-promotion';
 }
 
 /** Enough to clear up after: what else it replaced is found by its links. */

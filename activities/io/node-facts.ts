@@ -10,7 +10,8 @@ import { sqlTarget } from './tools';
 
 // A standby's timeline: its control file may still name the timeline of the last restart point, so what it received
 // counts too. The LSN is read first: a standby that crosses to the next timeline meanwhile must not look as if it had gone
-// past the fork on the old one. WAL segment names start with the timeline (PostgreSQL documentation, 30.6 WAL Internals).
+// past the fork on the old one. WAL segment names start with the timeline (PostgreSQL documentation, 30.6 WAL Internals), and
+// nothing else in pg_wal has a name of 24 characters. There may be 100,000 of them: pg_ls_waldir() would look at each file.
 const query = `
 select r.is_in_recovery,
   (select system_identifier::text from pg_control_system()) as system_identifier,
@@ -39,7 +40,7 @@ left join pg_stat_wal_receiver w on true
 cross join lateral (select case when r.is_in_recovery
   then greatest(w.received_tli, (select timeline_id from pg_control_checkpoint()),
     (select min_recovery_end_timeline from pg_control_recovery()),
-    (select max(('x' || substr(name, 1, 8))::bit(32)::int) from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$'))
+    (select ('x' || substr(max(name collate "C"), 1, 8))::bit(32)::int from pg_ls_dir('pg_wal') name where length(name) = 24))
   else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline) t
 cross join lateral (select 'pg_wal/' || lpad(upper(to_hex(t.timeline)), 8, '0') || '.history' as path) h`;
 
@@ -78,6 +79,7 @@ export async function readNodeFacts(
   for (;;) {
     try {
       const [row] = await sql.query<Row>(sqlTarget(configuration, node), query, {
+        lane: 'look',
         timeoutMs: Math.max(1, deadline - Date.now()),
       });
       return toFacts(node.id, row!);

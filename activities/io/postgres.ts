@@ -1,12 +1,9 @@
-// One warm connection per node, so that a query on the worst night costs one round trip and no handshake.
+// Warm connections to each node, so that a query on the worst night costs one round trip and no handshake.
 // Every failure is classified by SQLSTATE or socket code, never by message text, which is translated.
 
-import { readFile, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { Client, DatabaseError, type QueryResultRow } from 'pg';
 import { messageOf } from './failures';
-import { findPassword } from './pcp-pass';
+import { readPassword } from './pg-pass';
 
 export interface SqlTarget {
   readonly host: string;
@@ -30,9 +27,17 @@ export class SqlFailure extends Error {
   }
 }
 
+/**
+ * One connection each, where one query runs at a time. look: what one node says of itself. act: what is quick, and must not hold up
+ * a look. long: what may take a minute; opened for that query alone, and closed after it.
+ */
+export type Lane = 'look' | 'act' | 'long';
+
 interface Warm {
   readonly client: Client;
   isBroken: boolean;
+  /** Resolves when whoever came last has had its turn. */
+  turn: Promise<void>;
 }
 
 const silentCodes = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
@@ -45,34 +50,39 @@ export class SqlConnections {
 
   /**
    * Runs one statement. A warm connection that turns out broken is replaced once, so the statement may have been sent
-   * twice: every statement of ours may be repeated.
+   * twice: every statement of ours may be repeated. Only a statement that was sent and not answered condemns its connection.
    * @throws SqlFailure within timeoutMs
    */
   async query<Row extends QueryResultRow>(
     target: SqlTarget,
     text: string,
-    options: { values?: unknown[]; timeoutMs: number },
+    { lane = 'act', values, timeoutMs }: { values?: unknown[]; timeoutMs: number; lane?: Lane },
   ): Promise<Row[]> {
-    const deadline = Date.now() + options.timeoutMs;
+    const deadline = Date.now() + timeoutMs;
+    const key = keyOf(target, lane);
     for (let isFirst = true; ; isFirst = false) {
-      const wasWarm = this.warmClients.has(keyOf(target));
-      const warm = await this.connect(target, deadline - Date.now());
+      const wasWarm = this.warmClients.has(key);
+      const warm = await this.connect(target, key, deadline - Date.now());
+      const leave = await takeTurn(warm, deadline - Date.now(), target);
       try {
-        const timeoutMs = Math.max(1, deadline - Date.now());
-        const config = { text, ...(options.values && { values: options.values }), query_timeout: timeoutMs };
+        const config = { text, ...(values && { values }), query_timeout: Math.max(1, deadline - Date.now()) };
         return (await warm.client.query<Row>(config)).rows;
       } catch (error) {
         const failed = classify(error, target);
         if (failed.kind !== 'rejected') discard(warm);
         if (failed.kind === 'lost' && isFirst && wasWarm) continue;
         throw failed;
+      } finally {
+        leave();
+        if (lane === 'long') await this.forget(key, warm);
       }
     }
   }
 
-  /** Opens the connection if it is not open, and proves that it works, so that the next query is fast. Never throws. */
+  /** Opens the connections that must be fast if they are not open, and proves that they work. Never throws. */
   async warm(target: SqlTarget, timeoutMs: number): Promise<void> {
-    await this.query(target, 'select 1', { timeoutMs }).catch(() => undefined);
+    const lanes = ['look', 'act'] as const;
+    await Promise.allSettled(lanes.map((lane) => this.query(target, 'select 1', { timeoutMs, lane })));
   }
 
   async close(): Promise<void> {
@@ -82,8 +92,14 @@ export class SqlConnections {
     await Promise.allSettled(clients.map(async (opening) => close(await opening)));
   }
 
-  private async connect(target: SqlTarget, timeoutMs: number): Promise<Warm> {
-    const key = keyOf(target);
+  /** Whoever waits for its turn there opens another one. */
+  private async forget(key: string, warm: Warm): Promise<void> {
+    const opening = this.warmClients.get(key);
+    if (opening && (await opening.catch(() => null)) === warm) this.warmClients.delete(key);
+    if (!warm.isBroken) await close(warm);
+  }
+
+  private async connect(target: SqlTarget, key: string, timeoutMs: number): Promise<Warm> {
     const deadline = Date.now() + timeoutMs;
     for (let existing = this.warmClients.get(key); existing; existing = this.warmClients.get(key)) {
       const warm = await withinBound(existing, deadline - Date.now(), target);
@@ -99,6 +115,25 @@ export class SqlConnections {
     });
     return await opening;
   }
+}
+
+/**
+ * The answer ends the turn. Whoever gives up waiting has sent nothing, and lets the next one wait for those before.
+ * @throws SqlFailure silent
+ */
+async function takeTurn(warm: Warm, timeoutMs: number, target: SqlTarget): Promise<() => void> {
+  const before = warm.turn;
+  let leave = (): void => undefined;
+  warm.turn = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
+  try {
+    await withinBound(before, timeoutMs, target);
+  } catch (error) {
+    void before.then(leave);
+    throw error;
+  }
+  return leave;
 }
 
 /** A frozen server never answers a polite goodbye: the socket is closed without one. */
@@ -130,7 +165,7 @@ async function open(target: SqlTarget, timeoutMs: number): Promise<Warm> {
     // Nothing of ours may wait for a synchronous standby: that wait is what a failover has to end.
     options: '-c synchronous_commit=local -c statement_timeout=0',
   });
-  const warm: Warm = { client, isBroken: false };
+  const warm: Warm = { client, isBroken: false, turn: Promise.resolve() };
   client.on('error', () => {
     warm.isBroken = true;
   });
@@ -144,23 +179,6 @@ async function open(target: SqlTarget, timeoutMs: number): Promise<Warm> {
     void client.end().catch(() => undefined);
     throw classifyConnect(error, target);
   }
-}
-
-/** A .pgpass line for this target (PostgreSQL documentation, 34.16); undefined lets the server say that it wants one. */
-async function readPassword(target: SqlTarget): Promise<string> {
-  const file = target.passFile.startsWith('~/') ? join(homedir(), target.passFile.slice(2)) : target.passFile;
-  const { mode } = await stat(file);
-  if ((mode & 0o077) !== 0) throw new Error(`${file} is readable by others and therefore not used: chmod 600 it`);
-  const password = findPassword(await readFile(file, 'utf8'), [
-    target.host,
-    String(target.port),
-    target.database,
-    target.user,
-  ]);
-  if (password === undefined) {
-    throw new Error(`${file} has no line for ${target.host}:${String(target.port)}:${target.database}:${target.user}`);
-  }
-  return password;
 }
 
 async function withinBound<T>(promise: Promise<T>, timeoutMs: number, target: SqlTarget): Promise<T> {
@@ -212,8 +230,8 @@ function nameOf(target: SqlTarget): string {
   return `PostgreSQL at ${target.host}:${String(target.port)}`;
 }
 
-function keyOf(target: SqlTarget): string {
-  return JSON.stringify([target.host, target.port, target.user, target.database]);
+function keyOf(target: SqlTarget, lane: Lane): string {
+  return JSON.stringify([target.host, target.port, target.user, target.database, lane]);
 }
 
 /** ALTER SYSTEM takes no parameters. standard_conforming_strings is on since PostgreSQL 9.1. */

@@ -116,7 +116,7 @@ async function findMissingWal(tools: Tools, input: StreamingInput, facts: NodeFa
     .query<{ oldest: string; is_missing: boolean }>(
       sqlTarget(configuration, getNode(configuration, primary)),
       `select name as oldest, substr(name, 9) > substr(pg_walfile_name($1::text::pg_lsn), 9) as is_missing
-       from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$' order by substr(name, 9) limit 1`,
+       from pg_ls_dir('pg_wal') name where length(name) = 24 order by substr(name, 9) limit 1`,
       { values: [formatLsn(position + 1n)], timeoutMs: sqlMs },
     )
     .catch(() => []);

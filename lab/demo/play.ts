@@ -30,7 +30,7 @@ export async function play(stage: Stage): Promise<Judged<DemoJson>> {
 
   printHeading(
     say,
-    `2. Node ${String(former)} comes back: an immediate stop is a crash, so its data is replaced by a copy (at 8 MB/s, to be watched)`,
+    `2. Node ${String(former)} comes back. To show a rebuild, policy.follow is set to rebuild alone: its data is replaced by a copy (at 8 MB/s, to be watched)`,
   );
   const workload = await startLoad(stage);
   const rejoin = await playRejoin(stage, former, settings, workload);

@@ -49,7 +49,9 @@ export async function runRejoin(
   workload: Workload,
 ): Promise<RejoinRun> {
   const { lab } = stage;
-  setPolicy(lab, { baseBackup: { maximumRateKilobytes, compression: 'none' } });
+  const { follow: ways } = lab.configuration.policy;
+  // With repoint, a node that holds nothing past the fork would only be started.
+  setPolicy(lab, { baseBackup: { maximumRateKilobytes, compression: 'none' }, follow: ['rebuild'] });
   const written = workload.journal.acknowledged.length;
   const since = performance.now();
   const { report, web, done } = await watchIncident(stage, {
@@ -62,6 +64,8 @@ export async function runRejoin(
         if (!/^(incident|node [0-9]+):/.test(line)) say(line);
       }),
   });
+  // The next failover's standby is to be repointed.
+  setPolicy(lab, { follow: ways });
   const follow = report.follows.find((entry) => entry.node === node) ?? null;
   return {
     ...{ node, report, follow, web },

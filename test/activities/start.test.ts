@@ -51,6 +51,18 @@ async function expectStandby(): Promise<void> {
   expect(await bed.ask(1, 'select pg_is_in_recovery() as readonly')).toEqual({ readonly: true });
 }
 
+/** Of a backup that begins far ahead. */
+function readBackupLabel(): string {
+  return `START WAL LOCATION: 0/F0000028 (file 0000000100000000000000F0)
+CHECKPOINT LOCATION: 0/F0000060
+BACKUP METHOD: streamed
+BACKUP FROM: primary
+START TIME: 2026-01-01 00:00:00 UTC
+LABEL: none
+START TIMELINE: 1
+`;
+}
+
 /** What the server's processes hold open. */
 function openFiles(): string[] {
   return bed.processes(1).flatMap(({ pid }) => {
@@ -58,6 +70,29 @@ function openFiles(): string[] {
     return readdirSync(folder).map((name) => readlinkSync(path.join(folder, name)));
   });
 }
+
+it('says why one that streams takes no connections, once nothing has moved for its patience', async () => {
+  setting('hot_standby = off');
+  const { type, message } = await failureOf(start({ patienceMs: 3000 }));
+  expect(type).toBe('Unproven');
+  expect(message).toMatch(
+    /^node 1 runs, but takes no connections, and nothing has moved for 3 s: .*57P03|not accepting/,
+  );
+  expect(message).toMatch(
+    /it shows "startup recovering [0-9A-F]{24}" and "walreceiver( streaming [0-9A-F/]+)?": it replays/,
+  );
+  expect(message).toContain('hot_standby is off there, or a transaction with many subtransactions');
+});
+
+it('says why one that waits for WAL which nobody has takes no connections', async () => {
+  const { port } = bed.node(0);
+  setting(`primary_conninfo = 'host=127.0.0.1 port=${String(port + 7)} user=nobody'`);
+  // Without the WAL that it needs to be consistent.
+  writeFileSync(path.join(directory(), 'backup_label'), readBackupLabel());
+  const { message } = await failureOf(start({ patienceMs: 3000 }));
+  expect(message).toContain('no WAL receiver: it waits for WAL that does not come: its log says which');
+  expect(message).toContain('could not connect to the primary server');
+});
 
 it('starts a stopped standby, which outlives the connection and keeps neither it nor the lock', async () => {
   // As an earlier version left it.

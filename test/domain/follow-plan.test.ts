@@ -38,6 +38,8 @@ test('every rung and exactly the reasons of the source are reached', () => {
     repoint: true,
     start: true,
     rebuild: true,
+    compare: true,
+    wait: true,
   };
   expect(new Set(stories.map((story) => answerOf(tell(story))))).toEqual(new Set([...reasons, ...Object.keys(rungs)]));
 });
@@ -48,6 +50,11 @@ test.each([
   ['a stopped node that nobody', 'pgpool-runbook rejoin 2'],
   ['a node that refuses while', 'PostgreSQL runs there'],
   ['backends without', 'postmaster'],
+  ['a primary that ended in production, never looked at', 'does it hold WAL past the fork?'],
+  [
+    'a standby that received a whole record',
+    '(1, 0/5000000): it holds records that node 1 does not have: it must be rebuilt',
+  ],
   ['a clean stop exactly', 'last checkpoint (1, 0/5000000)'],
   ['a frozen node', 'no answer in 1000 ms'],
 ])('%s … is told with "%s"', (title, words) => {

@@ -3,7 +3,7 @@
 import type { PolicyConfiguration } from '../../domain/cluster';
 import type { FollowRequest } from '../../domain/follow-plan';
 import type { ReasonCode } from '../../domain/outcome';
-import type { HostFacts } from '../../domain/witness';
+import { stoppedStories } from './follow-stopped-stories';
 import {
   at,
   frozen,
@@ -13,7 +13,6 @@ import {
   receivesNothing,
   recovering,
   stopped,
-  systemIdentifier,
   vanished,
   wellLsn,
   type Differences,
@@ -29,23 +28,12 @@ export interface FollowStory {
   readonly nodes?: Differences['nodes'];
   readonly request?: Partial<FollowRequest>;
   readonly follow?: PolicyConfiguration['follow'];
-  readonly expected: 'none' | 'repoint' | 'start' | 'rebuild' | ReasonCode;
+  readonly expected: 'none' | 'repoint' | 'start' | 'rebuild' | 'compare' | 'wait' | ReasonCode;
 }
 
-/** Node 2, stopped; as a crashed primary unless told otherwise, and a start is allowed. */
-function lies(
-  title: string,
-  expected: FollowStory['expected'],
-  host: Partial<HostFacts>,
-  more: Partial<FollowStory> = {},
-): FollowStory {
-  const own = { ...stopped, host: { processes: 'none' as const, ...host } };
-  return { title, topology: '2 stopped', own, request: { isStartAllowed: true }, expected, ...more };
-}
-
-function control(state: string, lsn = '0/4000000', timeline = 1, identifier = systemIdentifier): Partial<HostFacts> {
-  return { controlFile: { state, systemIdentifier: identifier, checkpoint: { timeline, lsn } } };
-}
+/** As a primary leaves a standby that dies while it writes: WAL up to a page boundary, within a record. */
+const receivedMore = { ...at('0/5002000'), replayedLsn: wellLsn, walReceiver: null };
+const twinHistory = [{ timeline: 1, endLsn: '0/4FFFF00' }];
 
 const streams = { ...onTimeline2, walReceiver: receiverFrom(1, 2) };
 const foreign = '7999999999999999999';
@@ -117,6 +105,59 @@ export const followStories: readonly FollowStory[] = [
     own: at('0/5000001'),
     follow: ['repoint', 'rewind'],
     expected: 'diverged',
+  },
+  {
+    title: 'a standby that has received more than the fork, but not replayed it, is looked at',
+    topology: '2 on timeline 1, received to 0/5002000, replayed to the fork',
+    own: receivedMore,
+    expected: 'compare',
+  },
+  {
+    title: 'a standby that received part of a record past the fork is repointed',
+    topology: '2 on timeline 1, received to 0/5002000, replayed to the fork',
+    own: receivedMore,
+    request: { ownWal: 'none' },
+    expected: 'repoint',
+  },
+  {
+    title: 'a standby whose WAL cannot be read is repointed: that shows what it can do, and harms nothing',
+    topology: '2 on timeline 1, received to 0/5002000, replayed to the fork',
+    own: receivedMore,
+    request: { ownWal: 'unknown' },
+    expected: 'repoint',
+  },
+  {
+    title: 'a standby that received a whole record past the fork will replay it, and then cannot follow',
+    topology: '2 on timeline 1, received to 0/5002000, replayed to the fork',
+    own: { ...receivedMore, isReplayPaused: true },
+    request: { ownWal: 'some' },
+    expected: 'rebuild',
+  },
+  {
+    title: 'a standby that is far behind has still received more than the fork',
+    topology: '2 on timeline 1, received to 0/5002000, replayed to 0/4000000',
+    own: { ...receivedMore, replayedLsn: '0/4000000' },
+    expected: 'compare',
+  },
+  {
+    title: 'a standby that received part of a record, of WAL that the primary has removed',
+    topology: '2 on timeline 1, received to 0/5002000, replayed to the fork',
+    own: receivedMore,
+    request: { hasLostWal: true, ownWal: 'none' },
+    expected: 'rebuild',
+  },
+  {
+    title: 'a standby that has replayed one byte past the fork has diverged, whatever lies in its pg_wal',
+    topology: '2 on timeline 1, replayed to 0/5000001',
+    own: { ...receivedMore, replayedLsn: '0/5000001' },
+    request: { ownWal: 'none' },
+    expected: 'rebuild',
+  },
+  {
+    title: 'a standby that has not replayed up to a twin branch that it received',
+    topology: '2 received another timeline 2, replayed timeline 1 before both forks',
+    own: { ...streams, ...at('0/5000100', 2), walReceiver: null, history: twinHistory, replayedLsn: '0/4FFFE00' },
+    expected: 'compare',
   },
   {
     title: 'a standby of a twin branch with the primary’s own number has diverged',
@@ -233,6 +274,34 @@ export const followStories: readonly FollowStory[] = [
   },
   { title: 'a standby whose host vanished', topology: '2 vanished', own: vanished, expected: 'node-unreachable' },
   { title: 'a standby that is starting', topology: '2 says 57P03', own: recovering, expected: 'node-unreachable' },
+  {
+    title: 'a standby that is starting, wanted back, is waited for',
+    topology: '2 says 57P03, standby.signal is there',
+    own: { ...recovering, host: { hasStandbySignal: true } },
+    request: { isStartAllowed: true },
+    expected: 'wait',
+  },
+  {
+    title: 'a crashed primary that is starting by itself is not waited for as a standby',
+    topology: '2 says 57P03, no standby.signal',
+    own: { ...recovering, host: {} },
+    request: { isStartAllowed: true },
+    expected: 'node-unreachable',
+  },
+  {
+    title: 'a standby that does not come up is rebuilt when a person says so',
+    topology: '2 says 57P03, standby.signal is there',
+    own: { ...recovering, host: { hasStandbySignal: true } },
+    request: { isStartAllowed: true, isRebuildWanted: true },
+    expected: 'rebuild',
+  },
+  {
+    title: 'a rebuild that was wanted, of a standby that is up by now',
+    topology: '2 on timeline 1 at the fork, receives nothing',
+    own: receivesNothing,
+    request: { isStartAllowed: true, isRebuildWanted: true },
+    expected: 'repoint',
+  },
   ...[
     { title: 'a frozen node', topology: '2 silent', own: frozen },
     { title: 'a node that refuses while it starts', topology: '2 refuses', own: { ...stopped, host: {} } },
@@ -259,48 +328,7 @@ export const followStories: readonly FollowStory[] = [
     { title: 'a vanished node, wanted back', topology: '2 vanished', own: vanished },
     { title: 'a node whose host was not asked', topology: '2 refuses', own: { ...stopped, host: null } },
   ].map((story) => ({ ...story, request: { isStartAllowed: true }, expected: 'node-unreachable' }) as FollowStory),
-  lies('a stopped node that nobody asked for', 'node-unreachable', control('shut down'), { request: {} }),
-  lies(
-    'a missing data directory that nobody asked for',
-    'node-unreachable',
-    { hasDataDirectory: false },
-    { request: {} },
-  ),
-  lies('a stopped node without a data directory is rebuilt', 'rebuild', {
-    hasDataDirectory: false,
-    processes: 'unknown',
-  }),
-  lies(
-    'no data directory, and a rebuild is not allowed',
-    'node-unreachable',
-    { hasDataDirectory: false },
-    { follow: ['repoint'] },
-  ),
-  lies('a control file that cannot be read proves nothing', 'node-unreachable', { controlFile: null }),
-  lies('a stopped node of another cluster', 'other-system', control('shut down', '0/4000000', 1, foreign)),
-  lies('a stopped node of a newer branch', 'diverged-branches', control('in production', '0/4000000', 3)),
-  lies('a stopped standby is started', 'start', { ...control('shut down in recovery'), hasStandbySignal: true }),
-  lies('a killed standby is started', 'start', { ...control('in archive recovery'), hasStandbySignal: true }),
-  lies('a fenced primary that was a standby since is started', 'start', {
-    ...control('in archive recovery', '0/5000100'),
-    hasStandbySignal: true,
-    fenceMark: 'after-return',
-  }),
-  lies('a standby without standby.signal would come up as a primary', 'rebuild', control('shut down in recovery')),
-  lies('a clean stop before the fork', 'start', control('shut down', '0/4FFFF88')),
-  lies('a clean stop exactly at the fork, which only it has', 'rebuild', control('shut down', wellLsn)),
-  lies('a clean stop past the fork', 'rebuild', control('shut down', '0/5000060')),
-  lies('a clean stop on the primary’s own timeline', 'rebuild', control('shut down', '0/5000080', 2)),
-  lies('a clean stop past the fork, and a rebuild is not allowed', 'diverged', control('shut down', wellLsn), {
-    follow: ['repoint'],
-  }),
-  ...['in production', 'in crash recovery', 'shutting down', 'starting up'].map((state) =>
-    lies(`a primary that ended ${state}, fenced or not`, 'rebuild', {
-      ...control(state),
-      hasStandbySignal: true,
-      fenceMark: 'before-promotion',
-    }),
-  ),
+  ...stoppedStories,
   {
     title: 'a standby that cannot say where it is',
     topology: '2 answers, position unknown',

@@ -13,6 +13,7 @@ import {
   parseLsn,
   parseTimelineHistory,
   rangesAfter,
+  timelineAt,
   type WalPosition,
 } from '../../domain/wal';
 
@@ -162,6 +163,19 @@ describe('diverged: WAL that the primary’s history does not contain', () => {
     expect(isDiverged(twin, primary)).toBe(true);
     expect(isDiverged({ ...twin, history: [history[0]!] }, primary)).toBe(true);
   });
+});
+
+test.each([
+  ['0/100', 1],
+  ['0/300', 1],
+  ['0/301', 2],
+  ['0/501', 3],
+])('the byte before %s is on timeline %d', (lsn, expected) => {
+  const history = [
+    { timeline: 1, endLsn: '0/300' },
+    { timeline: 2, endLsn: '0/500' },
+  ];
+  expect(timelineAt({ timeline: 3, history }, lsn)).toBe(expected);
 });
 
 /** From "1:0/300 2:0/500 3": timelines with their ends, the last one open. */

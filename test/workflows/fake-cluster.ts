@@ -4,6 +4,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../activities/index';
 import type { PromoteFailure } from '../../activities/promote';
 import type { ClusterConfiguration, PolicyConfiguration } from '../../domain/cluster';
+import type { OwnWal } from '../../domain/follow-plan';
 import type { DataFacts } from '../../domain/rebuild';
 import type { OpenedTimeline } from '../../domain/wal';
 import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts } from '../../domain/witness';
@@ -43,6 +44,8 @@ export class FakeCluster {
   /** What a rebuild finds on its node. */
   data: DataFacts = dataFacts();
   wal: FakeWal = nothingDiverged;
+  /** What lies in its pg_wal past the fork. */
+  ownWal: OwnWal = 'some';
   /** Whom each node was told to follow while it was stopped. */
   readonly configured = new Map<number, number>();
   private readonly nodes = new Map<number, NodeFacts>();

@@ -4,6 +4,8 @@ import type { DataFacts, DivergedRange, FenceMark } from '../../domain/rebuild';
 import { deadNode, type FakeCluster, type Fakes, standbyNode } from './fake-cluster';
 
 type RebuildVerb =
+  | 'findOwnWal'
+  | 'releaseSlots'
   | 'inspectData'
   | 'saveConfiguration'
   | 'saveDivergedWal'
@@ -79,7 +81,9 @@ export function dataFacts(more: Partial<DataFacts> = {}): DataFacts {
 export function rebuildFakes(cluster: FakeCluster): Pick<Fakes, RebuildVerb> {
   const done = (line: string) => () => Promise.resolve({ changed: true, line });
   return {
+    findOwnWal: () => Promise.resolve({ changed: false, line: `own WAL: ${cluster.ownWal}`, ownWal: cluster.ownWal }),
     inspectData: () => Promise.resolve({ changed: false, line: 'inspected', facts: cluster.data }),
+    releaseSlots: done('released'),
     saveConfiguration: () => Promise.resolve({ changed: true, line: 'saved', set: 'set1', mark: null }),
     saveDivergedWal: () => Promise.resolve({ changed: true, line: 'it held 1024 bytes of its own', ...cluster.wal }),
     baseBackup: () => Promise.resolve({ changed: true, line: 'copied', bytes: gigabyte }),

@@ -184,9 +184,10 @@ it('what a rebuild that was cut off has left is cleared by the next follow', asy
   const { incident } = await bench.send(cluster, { kind: 'follow', node: 2 });
   await incident.result();
   expect(cleared).toEqual([mark]);
-  expect(cluster.callsOf('follow 2').slice(-3)).toEqual([
+  expect(cluster.callsOf('follow 2').slice(-4)).toEqual([
     'saveConfiguration 2',
     'clearReplacedData 2',
+    'releaseSlots 2',
     'saveConfiguration 2',
   ]);
 });

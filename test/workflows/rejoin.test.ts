@@ -1,7 +1,7 @@
 // Nodes that come back: by themselves, or because a person wants them. Order of the rebuild, its questions, and its way on after failures.
 
 import type { IncidentReport } from '../../workflows/messages';
-import { deadNode, type FakeCluster, primaryNode, standbyNode, worldChanged } from './fake-cluster';
+import { deadNode, type FakeCluster, primaryNode, recoveringNode, standbyNode, worldChanged } from './fake-cluster';
 import { dataFacts, divergedRange } from './fake-rebuild';
 import { Bench, eventually, type IncidentHandle } from './support';
 
@@ -22,7 +22,9 @@ const rejoin = (node: number) => bench.send(cluster, { kind: 'rejoin', node, mai
 const finish = async ({ incident }: { incident: IncidentHandle }): Promise<IncidentReport> => await incident.result();
 
 // Once the node and its primary, then everybody: data is replaced only beside one primary.
-const beforeCopy = ['observe', 'observe', 'inspectData 0', 'saveConfiguration 0', 'saveDivergedWal 0'];
+const looks = ['observe', 'findOwnWal 0', 'observe', 'findOwnWal 0'];
+const saving = ['inspectData 0', 'saveConfiguration 0', 'saveDivergedWal 0'];
+const beforeCopy = [...looks, ...saving];
 const copy = ['baseBackup 0', 'verifyBackup 0'];
 const placing = [
   'setDataAside 0',
@@ -33,7 +35,7 @@ const placing = [
   'confirmStreaming 0',
 ];
 const stopping = ['stop 0', 'saveDivergedWal 0'];
-const afterwards = ['attach 0', 'clearReplacedData 0', 'saveConfiguration 0'];
+const afterwards = ['attach 0', 'clearReplacedData 0', 'releaseSlots 0', 'saveConfiguration 0'];
 const wholeRebuild = [...beforeCopy, ...copy, ...stopping, ...placing, ...afterwards];
 
 describe('a person wants the crashed former primary back', () => {
@@ -52,6 +54,55 @@ describe('a person wants the crashed former primary back', () => {
     });
     await bench.record('incident-rejoin', sent.incident);
     await bench.record('follow-rebuild', await bench.followOf(sent.incident, 0));
+  });
+
+  it('with nothing past the fork it is started as a standby, and nothing is copied', async () => {
+    cluster.ownWal = 'none';
+    expect(await finish(await rejoin(0))).toMatchObject({ outcome: 'completed', follows: [{ node: 0, rung: 'none' }] });
+    expect(cluster.callsOf('follow 0')).toEqual([
+      ...['observe', 'findOwnWal 0', 'configureStandby 0', 'start 0', 'observe'],
+      ...['attach 0', 'releaseSlots 0', 'saveConfiguration 0'],
+    ]);
+  });
+
+  it('that does not come up parks with the reason, and is rebuilt when that is decided', async () => {
+    cluster.ownWal = 'none';
+    cluster.fail('start 0', worldChanged('node 0 runs, but takes no connections'));
+    const { start } = cluster.fakes;
+    cluster.fakes.configureStandby = ({ node, primary }) => {
+      cluster.configured.set(node, primary);
+      cluster.set({ ...recoveringNode(0), host: { ...recoveringNode(0).host!, hasStandbySignal: true } });
+      return Promise.resolve({ changed: true, line: 'configured' });
+    };
+    cluster.fakes.start = start;
+    const sent = await rejoin(0);
+    const step = await bench.untilParked(sent.incident, 'node0.start');
+    expect(step.choices).toEqual(['retry', 'rebuild', 'abort']);
+    expect(step.problem).toMatch(
+      /^node 0 runs, but takes no connections[.] retry: wait again; rebuild: replace its data/,
+    );
+    await bench.decide(sent.incident, 'node0.start', 'rebuild');
+    expect(await finish(sent)).toMatchObject({ follows: [{ node: 0, rung: 'rebuild', outcome: 'completed' }] });
+  });
+
+  it('that is starting already is waited for, and nothing is written', async () => {
+    cluster.set({ ...recoveringNode(0), host: { ...recoveringNode(0).host!, hasStandbySignal: true } });
+    cluster.configured.set(0, 1);
+    expect(await finish(await rejoin(0))).toMatchObject({ outcome: 'completed' });
+    expect(cluster.callsOf('follow 0')).toEqual([
+      'observe',
+      'start 0',
+      'observe',
+      'attach 0',
+      'releaseSlots 0',
+      'saveConfiguration 0',
+    ]);
+  });
+
+  it('its WAL cannot be looked at: it is rebuilt', async () => {
+    cluster.fail('findOwnWal 0', worldChanged('no pg_waldump'), worldChanged('no pg_waldump'));
+    cluster.ownWal = 'none';
+    expect(await finish(await rejoin(0))).toMatchObject({ follows: [{ node: 0, rung: 'rebuild' }] });
   });
 
   it('with removeFirst its data goes before the copy, and nothing is set aside', async () => {
@@ -77,6 +128,8 @@ describe('a person wants the crashed former primary back', () => {
     cluster.fail('placeData 0', worldChanged('rename failed'));
     const sent = await rejoin(0);
     expect(await bench.untilParked(sent.incident, 'node0.place-data')).toMatchObject({ problem: 'rename failed' });
+    // Nobody knows for how long: no slot may fill up the primary's disk meanwhile.
+    expect(cluster.callsOf('follow 0')).toContain('releaseSlots 0');
     await bench.decide(sent.incident, 'node0.place-data', 'retry');
     expect(await finish(sent)).toMatchObject({ outcome: 'completed', follows: [{ reason: 'rebuilt' }] });
     const calls = cluster.callsOf('follow 0');
@@ -90,7 +143,7 @@ describe('a person wants the crashed former primary back', () => {
     const sent = await rejoin(0);
     const step = await bench.untilParked(sent.incident, 'node0.plan-rebuild');
     expect(step.choices).toEqual(['retry', 'abort']);
-    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'observe', 'inspectData 0']);
+    expect(cluster.callsOf('follow 0')).toEqual([...looks, 'inspectData 0']);
     cluster.data = dataFacts();
     await bench.decide(sent.incident, 'node0.plan-rebuild', 'retry');
     expect(await finish(sent)).toMatchObject({ outcome: 'completed' });
@@ -106,7 +159,7 @@ describe('a person wants the crashed former primary back', () => {
     const sent = await rejoin(0);
     const step = await bench.untilParked(sent.incident, 'node0.plan-rebuild');
     expect(step.problem).toContain('nodes 1 and 2 accept writes');
-    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'observe', 'inspectData 0']);
+    expect(cluster.callsOf('follow 0')).toEqual([...looks, 'inspectData 0']);
     cluster.fakes.observe = observe;
     cluster.set(standbyNode(2, 1, 2));
     await bench.decide(sent.incident, 'node0.plan-rebuild', 'retry');
@@ -146,18 +199,36 @@ describe('writes that only the former primary has', () => {
     const report = await finish(sent);
     expect(report.follows).toMatchObject([{ node: 0, outcome, reason }]);
     expect(cluster.callsOf('follow 0').includes('baseBackup 0')).toBe(choice === 'skip');
+    expect(cluster.callsOf('follow 0')).toContain('releaseSlots 0');
     if (choice === 'abort') await bench.stopAwaiting(cluster, 0);
   });
 
   it.each([
-    ['policy.divergedWrites is discard', 'discard', 'after-return', true],
-    ['its stop was proven before the promotion', 'park', 'before-promotion', true],
-    ['it never was a primary', 'park', 'none', false],
-  ] as const)('are saved and reported, no question, when %s', async (_, divergedWrites, fenceMark, wasPrimary) => {
-    cluster.setPolicy({ divergedWrites });
-    cluster.wal = { range: divergedRange, wasPrimary, fenceMark };
-    expect(await finish(await rejoin(0))).toMatchObject({ outcome: 'completed', follows: [{ reason: 'rebuilt' }] });
-    expect(cluster.callsOf('follow 0')).toEqual(wholeRebuild);
+    ['policy.divergedWrites is discard', 'discard', 'after-return', true, 3],
+    ['its stop was proven before the promotion', 'park', 'before-promotion', true, 3],
+    ['they are no commits', 'park', 'after-return', true, 0],
+    ['it never was a primary, and they are no commits', 'park', 'none', false, 0],
+  ] as const)(
+    'are saved and reported, no question, when %s',
+    async (_, divergedWrites, fenceMark, wasPrimary, commits) => {
+      cluster.setPolicy({ divergedWrites });
+      cluster.wal = { range: { ...divergedRange, commits }, wasPrimary, fenceMark };
+      const report = await finish(await rejoin(0));
+      expect(report).toMatchObject({ outcome: 'completed', follows: [{ reason: 'rebuilt' }] });
+      expect(cluster.callsOf('follow 0')).toEqual(wholeRebuild);
+      const line = 'streams; it held 1024 bytes of its own; the replaced data is kept';
+      expect([report.follows[0]!.line, report.events[0]!.line]).toEqual([line, expect.stringContaining(line)]);
+    },
+  );
+
+  it.each([3, null])('of a standby are a question as well: %p commits', async (commits) => {
+    cluster.set(standbyNode(0, 9, 1, '0/5000400'));
+    cluster.wal = { range: { ...divergedRange, commits }, wasPrimary: false, fenceMark: 'none' };
+    const sent = await bench.send(cluster, { kind: 'returned', node: 0, oldPrimary: null });
+    const step = await bench.untilParked(sent.incident, 'node0.diverged-writes');
+    expect(step.problem).toContain('nobody has decided that they may be lost');
+    await bench.decide(sent.incident, 'node0.diverged-writes', 'skip');
+    expect(await finish(sent)).toMatchObject({ follows: [{ node: 0, rung: 'rebuild', outcome: 'completed' }] });
   });
 
   it('of one that comes up writable by itself are a question after it was fenced', async () => {
@@ -185,7 +256,7 @@ describe('a node that answers again', () => {
     cluster.set(standbyNode(0, 9, 1, '0/5000400'));
     const sent = await bench.send(cluster, { kind: 'returned', node: 0, oldPrimary: null });
     expect(await finish(sent)).toMatchObject({ follows: [{ node: 0, rung: 'rebuild', outcome: 'completed' }] });
-    expect(cluster.callsOf('follow 0')).toEqual(wholeRebuild);
+    expect(cluster.callsOf('follow 0')).toEqual(['observe', 'observe', ...wholeRebuild.slice(looks.length)]);
   });
 
   it('is left to a person where policy.rejoin is manual, and follows when that person says so', async () => {

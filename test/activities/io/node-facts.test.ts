@@ -1,4 +1,6 @@
 // readNodeFacts against real nodes: positions, timelines and streams as other queries see them, and silence as a fact.
+import { rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { readNodeFacts } from '../../../activities/io/node-facts';
 import type { NodeFacts } from '../../../domain/witness';
 import { lookAtRest } from '../at-rest';
@@ -51,6 +53,34 @@ it('sees that the WAL messages stop when the primary freezes, while the receiver
   expect(await read(0, 300)).toMatchObject({ sql: 'silent', position: null, host: null });
   expect(Date.now() - startedAt).toBeLessThan(1500);
   bed.lab.thaw(0);
+});
+
+it('looks quickly at a node with 100,000 WAL files', async () => {
+  const directory = path.join(bed.node(1).dataDirectory, 'pg_wal');
+  // Names that are never used here: no timeline, and far ahead.
+  const names = Array.from(
+    { length: 100_000 },
+    (_, n) => `00000000000000F0${n.toString(16).toUpperCase().padStart(8, '0')}`,
+  );
+  for (const name of names) writeFileSync(path.join(directory, name), '');
+  try {
+    await read(1);
+    const timed = async (look: () => Promise<unknown>): Promise<number> => {
+      const startedAt = performance.now();
+      await look();
+      return performance.now() - startedAt;
+    };
+    const looks = [await timed(() => read(1)), await timed(() => read(1)), await timed(() => read(1))];
+    const statting = await timed(() =>
+      bed.ask(1, `select max(name) from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$'`),
+    );
+    expect((await read(1)).position).toMatchObject({ timeline: 1 });
+    expect({ look: Math.min(...looks), statting }).toMatchObject({ look: expect.any(Number) as number });
+    // The machine may be slow, but it is the same one.
+    expect(Math.min(...looks)).toBeLessThan(statting / 2);
+  } finally {
+    for (const name of names) rmSync(path.join(directory, name));
+  }
 });
 
 it('knows the new timeline of a standby that has followed without a restart point', async () => {

@@ -66,6 +66,27 @@ it('passes values apart from the text, and quotes where SQL takes no values', as
   expect(await ask(`select ${quoteLiteral(nasty)} as value`)).toEqual([{ value: nasty }]);
 });
 
+it('lets a look pass while something long goes on, and closes what was opened for that alone', async () => {
+  const long = sql.query(target(), `select 'done' as it from pg_sleep(1.5)`, { timeoutMs: 10_000, lane: 'long' });
+  const acting = sql.query(target(), `select 'done' as it from pg_sleep(1)`, { timeoutMs: 10_000 });
+  const look = { timeoutMs: 700, lane: 'look' } as const;
+  // Both lanes are in use by then.
+  await waitFor(async () => (await countOurs()) === 2, { what: 'two connections', timeoutMs: 5000 });
+  for (let looks = 0; looks < 3; looks += 1)
+    expect(await sql.query(target(), 'select 1 as one', look)).toEqual([{ one: 1 }]);
+  expect(await Promise.all([long, acting])).toEqual([[{ it: 'done' }], [{ it: 'done' }]]);
+  await waitFor(async () => (await countOurs()) === 2, { what: 'the long one to be closed', timeoutMs: 5000 });
+});
+
+it('gives up a statement that was never sent, and leaves the one before it alone', async () => {
+  const [first] = await ask('select pg_backend_pid() as pid');
+  const before = ask('select pg_backend_pid() as pid from pg_sleep(1)');
+  const queued = failureOf(ask('select 1', 200));
+  const last = ask('select pg_backend_pid() as pid');
+  expect((await queued).kind).toBe('silent');
+  expect([await before, await last]).toEqual([[first], [first]]);
+});
+
 it('keeps the connection after an error of the statement', async () => {
   const [first] = await ask('select pg_backend_pid() as pid');
   const failure = await failureOf(ask('select 1/0'));

@@ -19,6 +19,7 @@ import { makeDirectoryFor, writeFor } from '../../../lab/files';
 import { findSystemUser } from '../../../lab/layout';
 import { labVariable, runOrFail } from '../../../lab/processes';
 import {
+  allowOnlyRebuild,
   expectFollowing,
   expectNothingLeft,
   expectOneWritable,
@@ -61,6 +62,7 @@ beforeAll(async () => {
 
   await lab.stopImmediate(0);
   primary = await untilPromoted(scenario(), 0);
+  await allowOnlyRebuild(scenario(), 0, primary);
   const { out, progress } = await rejoin(scenario(), 0);
   expect(`${progress}${out}`).toContain('completed (rebuilt)');
 }, 240_000);

@@ -3,6 +3,7 @@
 import { sendSignal } from '../../../lab/processes';
 import { readProgress } from '../../../lab/progress';
 import {
+  allowOnlyRebuild,
   expectFollowing,
   expectHonestLoss,
   expectNothingLeft,
@@ -33,6 +34,7 @@ test('a copy outlives its worker: the next one reads on, and the node streams fr
   setPolicy(scenario(), { baseBackup: { maximumRateKilobytes: 2048, compression: 'none' } });
   await lab.stopImmediate(0);
   const primary = await untilPromoted(scenario(), 0);
+  await allowOnlyRebuild(scenario(), 0, primary);
   const rejoining = rejoin(scenario(), 0);
   await untilShown('the copy shows its progress', /^node 0: base backup [0-9]+ % [(].* of .*[)]$/);
   const copy = findCopies(scenario(), 0);

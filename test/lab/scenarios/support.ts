@@ -336,6 +336,12 @@ export async function runHook({ lab }: Scenario, ...args: readonly string[]): Pr
   });
 }
 
+/** A crashed primary that holds nothing past the fork is only started: where its data shall be replaced, once the others follow. */
+export async function allowOnlyRebuild(scenario: Scenario, former: number, primary: number): Promise<void> {
+  await expectFollowing(scenario, thirdOf(former, primary), primary);
+  setPolicy(scenario, { follow: ['rebuild'] });
+}
+
 /** Awaits a condition; a rejection counts as "not yet" and is shown when time is up. */
 export async function until(what: string, condition: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
   await waitFor(condition, { what, timeoutMs });

@@ -6,6 +6,7 @@ import { getNode } from '../../../domain/cluster';
 import { findProcesses } from '../../../lab/processes';
 import { readState } from '../../../lab/state';
 import {
+  allowOnlyRebuild,
   expectFollowing,
   expectHonestLoss,
   expectNothingLeft,
@@ -14,6 +15,7 @@ import {
   expectPgpoolUses,
   expectServed,
   rejoin,
+  setPolicy,
   until,
   untilPromoted,
   useScenario,
@@ -42,9 +44,11 @@ test('ten rounds leave three nodes that stream, and no slot, process, job, copy 
   const { lab, temporal } = scenario();
   let primary = 0;
   for (let round = 1; round <= rounds; round += 1) {
+    setPolicy(scenario(), { follow: ['repoint', 'rebuild'] });
     await lab.stopImmediate(primary);
     const next = await untilPromoted(scenario(), primary);
     await expectServed(scenario());
+    await allowOnlyRebuild(scenario(), primary, next);
     const said = await rejoin(scenario(), primary);
     expect({ round, ...said }).toMatchObject({ round, exitCode: 0 });
     expect(said.out).toMatch(/^completed \(rebuilt\)/);
