@@ -84,8 +84,8 @@ const node = section({
   port: v.optional(port(), 5432),
   dataDirectory: absolutePath("the node's data directory"),
   applicationName: v.optional(
-    // An identifier needs no quotes in synchronous_standby_names; pgpool keeps 63 bytes (NAMEDATALEN).
-    text('a letter or _, then up to 62 of A-Z a-z 0-9 _', (value) => /^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(value)),
+    // What a server keeps as it is: 63 bytes (NAMEDATALEN) of printable ASCII (pg_clean_ascii). In synchronous_standby_names * means everybody.
+    text('1 to 63 printable ASCII characters other than "*" alone', (value) => /^(?!\*$)[ -~]{1,63}$/.test(value)),
   ),
   priority: v.optional(wholeNumber(0, 1000), 100),
   ssh: v.optional(

@@ -15,20 +15,22 @@ const asynchronous: SynchronousSet = { required: 0, names: [] };
 export function parseSynchronousStandbyNames(text: string): SynchronousSet | null {
   const trimmed = text.trim();
   if (trimmed === '') return asynchronous;
-  const method = /^(?:(?:any|first)\s+)?([0-9]{1,4})\s*\(([^()]*)\)$/i.exec(trimmed);
+  const method = /^(?:(?:any|first)\s+)?([0-9]{1,4})\s*\((.*)\)$/is.exec(trimmed);
   const names = splitNames(method ? method[2]! : trimmed);
   const required = method ? Number(method[1]) : 1;
   return names === null || required === 0 ? null : { required, names };
 }
 
+/** A name in double quotes may hold anything (syncrep_scanner.l); a bare one ends where a list goes on. */
 function splitNames(text: string): string[] | null {
   const names: string[] = [];
-  for (const part of text.split(',')) {
-    const match = /^\s*(?:"((?:[^"]|"")+)"|([^\s"()]+))\s*$/.exec(part);
+  const pattern = /\s*(?:"((?:[^"]|"")+)"|([^\s",()]+))\s*(,|$)/gy;
+  for (;;) {
+    const match = pattern.exec(text);
     if (!match) return null;
     names.push(match[1]?.replaceAll('""', '"') ?? match[2]!);
+    if (match[3] === '') return names;
   }
-  return names;
 }
 
 /**
@@ -76,7 +78,7 @@ export function formatSynchronousStandbyNames(
   if (standbys === 0) return '';
   const names = configuration.nodes
     .filter((node) => streaming.includes(node.id))
-    .map((node) => `"${node.applicationName}"`);
+    .map((node) => `"${node.applicationName.replaceAll('"', '""')}"`);
   const required = whenNone === 'wait' ? standbys : Math.min(standbys, names.length);
   return required === 0 || names.length === 0 ? '' : `ANY ${String(required)} (${names.join(', ')})`;
 }

@@ -106,6 +106,24 @@ describe('after a failover', () => {
     expect(conninfo).not.toContain('hostaddr');
   });
 
+  it('takes an application name of any printable characters, and commits can wait for it', async () => {
+    const applicationName = String.raw`pg-2.example.com, "it's" \o/ (c)`;
+    const nodes = bed.configuration.nodes.map((node) => (node.id === 2 ? { ...node, applicationName } : node));
+    const policy = { ...bed.configuration.policy, synchronous: { standbys: 1, whenNone: 'degrade' as const } };
+    const configuration = { ...bed.configuration, nodes, policy };
+    expect((await repoint({ configuration })).changed).toBe(true);
+    await expectFollowing();
+    expect((await repoint({ configuration })).changed).toBe(false);
+    await perform(bed.tools, 'setSynchronousStandbys', { configuration, primary: 1 });
+    const wanted = { application_name: applicationName, sync_state: 'quorum' };
+    const listing = 'select application_name, sync_state from pg_stat_replication';
+    await waitFor(async () => JSON.stringify(await bed.ask(1, listing)) === JSON.stringify(wanted), {
+      what: 'node 2 in the quorum',
+      timeoutMs: 5000,
+    });
+    await bed.ask(1, 'create table confirmed (id int)');
+  });
+
   it('refuses a node that has left recovery', async () => {
     await bed.ask(2, 'select pg_promote(true)');
     const before = await readConninfo();

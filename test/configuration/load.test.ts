@@ -139,10 +139,28 @@ const single: readonly (readonly [string, string, string, string])[] = [
   ['a host with a quote', '10.0.0.11', '"a\'b"', '4: nodes[1].host must be a host name or an IP address'],
   ['a host that is a socket directory', '10.0.0.11', '/tmp', '4: nodes[1].host must be a host name or an IP address'],
   [
-    'an application name with a dash',
+    'an application name with a letter beyond ASCII',
     'id: 1,',
-    'id: 1, applicationName: a-b,',
-    '4: nodes[1].applicationName must be a letter',
+    'id: 1, applicationName: knöten,',
+    '4: nodes[1].applicationName must be 1 to 63 printable ASCII characters',
+  ],
+  [
+    'an application name of 64 characters',
+    'id: 1,',
+    `id: 1, applicationName: ${'a'.repeat(64)},`,
+    '4: nodes[1].applicationName must be 1 to 63 printable ASCII characters',
+  ],
+  [
+    'an application name that means everybody',
+    'id: 1,',
+    'id: 1, applicationName: "*",',
+    '4: nodes[1].applicationName must be 1 to 63 printable ASCII characters other than "*" alone, not "*"',
+  ],
+  [
+    'an empty application name',
+    'id: 1,',
+    'id: 1, applicationName: "",',
+    '4: nodes[1].applicationName must be 1 to 63 printable ASCII characters',
   ],
   [
     'a relative data directory',
@@ -259,6 +277,14 @@ test.each(appended)('%s is reported', (line, expected) => {
 test.each(['::1', 'fe80::1', '2001:db8::10', 'db-1.example.org', 'db_1', '10.0.0.1'])('%s is a host', (host) => {
   expect(problemsOf(edit(clusterFile, '10.0.0.10', `'${host}'`))).toEqual([]);
 });
+
+test.each(['pg-0', 'STANDBY.01', 'pg1.example.com', '192.168.56.11', "it's", 'a "b"', '15/main', 'a'.repeat(63)])(
+  '%s is an application name',
+  (name) => {
+    const text = edit(clusterFile, 'id: 1,', `id: 1, applicationName: ${JSON.stringify(name)},`);
+    expect(parseClusterFile(text, 'shop.yaml').nodes[1]?.applicationName).toBe(name);
+  },
+);
 
 test.each(['temporal.example.org:7233', '[::1]:7233'])('%s is a Temporal address', (address) => {
   expect(problemsOf(`${clusterFile}temporal: { address: '${address}' }\n`)).toEqual([]);
