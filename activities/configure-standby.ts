@@ -2,7 +2,7 @@
 // The node's former primary_conninfo is repointed, so that its sslmode, passfile or password survive; none of it is ever reported.
 
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
-import { parseConninfo, repointConninfo, upstreamOf } from '../domain/conninfo';
+import { describeRenaming, parseConninfo, repointConninfo, upstreamOf } from '../domain/conninfo';
 import {
   autoConfHeader,
   readSetting,
@@ -42,7 +42,7 @@ export async function configureStandby(tools: Tools, input: ConfigureStandbyInpu
   }
   const is = changed ? 'is now' : 'is already';
   const line = `node ${String(node.id)} ${is} configured to follow node ${String(primary.id)} (${primary.host}:${String(primary.port)})`;
-  return { changed, line: `${line}${former.note}` };
+  return { changed, line: `${line}${former.note || describeRenaming(former.conninfo, conninfo)}` };
 }
 
 function isAsWanted(files: NodeFiles, text: string): boolean {

@@ -1,7 +1,7 @@
 // Makes a standby stream from another primary by reload (primary_conninfo is reloadable since PostgreSQL 13), and proves it.
 
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
-import { parseConninfo, repointConninfo, upstreamOf } from '../domain/conninfo';
+import { describeRenaming, parseConninfo, repointConninfo, upstreamOf } from '../domain/conninfo';
 import { failure } from './io/failures';
 import { withNodeLock } from './io/node-lock';
 import { alterSystem } from './io/settings';
@@ -34,28 +34,34 @@ export async function repoint(tools: Tools, input: RepointInput): Promise<Repoin
   const { configuration } = input;
   const node = getNode(configuration, input.node);
   // The lock needs ssh: a standby that is set right already must not depend on it.
-  const changed =
+  const renamed =
     (await readDifference(tools, input)) !== null &&
     (await withNodeLock(
       tools,
       { configuration, node, waitMs: lockMs, timeoutMs: actMs, isRequired: true },
       async ({ confirm }) => {
-        const value = await readDifference(tools, input);
-        if (value === null) return false;
+        const difference = await readDifference(tools, input);
+        if (difference === null) return false;
+        const { wanted: value, current } = difference;
         const target = sqlTarget(configuration, node);
         await alterSystem(tools, target, { name: 'primary_conninfo', value }, { timeoutMs: sqlMs, confirm });
-        return true;
+        return describeRenaming(current, value);
       },
     ));
   await confirmStreaming(tools, input, streamingMs);
   return {
-    changed,
-    line: `node ${String(node.id)} streams from node ${String(input.primary)} on timeline ${String(input.timeline)}`,
+    changed: renamed !== false,
+    line: `node ${String(node.id)} streams from node ${String(input.primary)} on timeline ${String(input.timeline)}${renamed || ''}`,
   };
 }
 
-/** What primary_conninfo should be; null when it is. */
-async function readDifference(tools: Tools, input: RepointInput): Promise<string | null> {
+interface Difference {
+  readonly current: string;
+  readonly wanted: string;
+}
+
+/** What primary_conninfo is and should be; null when it is so. */
+async function readDifference(tools: Tools, input: RepointInput): Promise<Difference | null> {
   const { configuration } = input;
   const node = getNode(configuration, input.node);
   const primary = getNode(configuration, input.primary);
@@ -73,5 +79,5 @@ async function readDifference(tools: Tools, input: RepointInput): Promise<string
     );
   }
   const wanted = repointConninfo(row.conninfo, upstreamOf(configuration, node, primary));
-  return wanted === row.conninfo ? null : wanted;
+  return wanted === row.conninfo ? null : { current: row.conninfo, wanted };
 }

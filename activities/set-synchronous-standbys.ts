@@ -1,7 +1,9 @@
 // Writes synchronous_standby_names on the primary from who really streams, by policy.synchronous.
 
-import { type ClusterConfiguration, getNode } from '../domain/cluster';
+import { applicationNameOf, withRealNames } from '../domain/application-name';
+import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
 import { formatSynchronousStandbyNames } from '../domain/synchronous';
+import { readNodeFacts } from './io/node-facts';
 import { withNodeLock } from './io/node-lock';
 import { alterSystem, readSetting } from './io/settings';
 import { sqlTarget, type Tools } from './io/tools';
@@ -12,6 +14,8 @@ export interface SetSynchronousStandbysInput {
 }
 
 const timeoutMs = 2000;
+/** For a standby to say its name. */
+const nameMs = 1000;
 const lockMs = 10_000;
 const actMs = 20_000;
 const name = 'synchronous_standby_names';
@@ -57,15 +61,21 @@ async function chooseStandbys(tools: Tools, { configuration, primary }: SetSynch
     `select application_name from pg_stat_replication where state = 'streaming'`,
     { timeoutMs },
   );
-  const streaming = configuration.nodes.filter((node) =>
-    // PostgreSQL compares these names without case (syncrep.c).
-    rows.some((row) => row.application_name.toLowerCase() === node.applicationName.toLowerCase()),
-  );
+  // PostgreSQL compares these names without case (syncrep.c).
+  const names = new Set(rows.map((row) => row.application_name.toLowerCase()));
+  const isStreaming = (node: NodeConfiguration): boolean => names.has(applicationNameOf(node).toLowerCase());
+  const others = configuration.nodes.filter((node) => node.id !== primary);
+  // Whoever is listed under its name need not be asked for it, nor anybody where all are told: a silent one would cost time.
+  const isTold = others.filter(isStreaming).length === names.size;
+  const unclear = isTold ? [] : others.filter((node) => !isStreaming(node));
+  const facts = await Promise.all(unclear.map((node) => readNodeFacts(tools.sql, configuration, node, nameMs)));
+  const named = withRealNames(configuration, facts);
+  const streaming = named.nodes.filter((node) => node.id !== primary && isStreaming(node));
   // With nobody streaming, an empty list would let commits pass: "wait" names everybody who may come back.
   const isWaiting = streaming.length === 0 && configuration.policy.synchronous.whenNone === 'wait';
-  const named = isWaiting ? configuration.nodes.filter((node) => node.id !== primary) : streaming;
+  const chosen = isWaiting ? others : streaming;
   return formatSynchronousStandbyNames(
-    configuration,
-    named.map((node) => node.id),
+    named,
+    chosen.map((node) => node.id),
   );
 }

@@ -1,7 +1,7 @@
 // Rules between keys of the cluster file. Each is skipped where one of its values is missing or already reported.
 
+import { defaultApplicationName } from '../domain/application-name';
 import { findDebianCluster } from '../domain/service';
-import { defaultApplicationName } from './complete';
 import type { ClusterFile } from './schema';
 import type { Path } from './yaml-lines';
 

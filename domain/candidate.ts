@@ -1,5 +1,6 @@
 // Which standby may become the primary: greatest (timeline, LSN), then priority, then lowest id; or why none may.
 
+import { withRealNames } from './application-name';
 import { type ClusterConfiguration, getNode } from './cluster';
 import type { ReasonCode } from './outcome';
 import { hasLastCommit } from './synchronous';
@@ -51,7 +52,7 @@ export function chooseCandidate(
     };
   }
   const missing = hasLastCommit(
-    configuration,
+    withRealNames(configuration, facts.nodes),
     request.formerSynchronousStandbyNames,
     // A commit that only a node ahead of the candidate confirmed would be lost.
     sameSystem.filter((entry) => comparePosition(entry.position, best.position) <= 0).map((entry) => entry.node),

@@ -7,7 +7,8 @@ export interface NodeConfiguration {
   readonly host: string;
   readonly port: number;
   readonly dataDirectory: string;
-  readonly applicationName: string;
+  /** Null: the file gives none, and the standby keeps the one of its own primary_conninfo. See application-name.ts. */
+  readonly applicationName: string | null;
   /** Greater wins between candidates that are equal in (timeline, LSN); 0 = never a candidate. */
   readonly priority: number;
   readonly ssh: { readonly host: string; readonly port: number; readonly user: string; readonly identityFile: string };

@@ -106,7 +106,7 @@ function formatBackend({ id, host, port, dataDirectory, applicationName }: NodeC
     `backend_port${number} = ${String(port)}`,
     `backend_weight${number} = 1`,
     `backend_data_directory${number} = ${quote(dataDirectory)}`,
-    `backend_application_name${number} = ${quote(applicationName)}`,
+    ...(applicationName === null ? [] : [`backend_application_name${number} = ${quote(applicationName)}`]),
     `backend_flag${number} = 'ALLOW_TO_FAILOVER'`,
   ];
 }

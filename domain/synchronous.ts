@@ -1,7 +1,8 @@
 // Synchronous replication: who may hold the last acknowledged commit, and what the new primary waits for.
 // R + W > N: of N listed standbys W had to confirm each commit; asking R of them is enough when R + W > N.
 
-import { type ClusterConfiguration } from './cluster';
+import { applicationNameOf } from './application-name';
+import type { ClusterConfiguration, NodeConfiguration } from './cluster';
 
 export interface SynchronousSet {
   readonly required: number;
@@ -43,27 +44,29 @@ export function hasLastCommit(
   reachable: readonly number[],
   formerPrimary: number | null,
 ): string | null {
+  const nameOf = (node: NodeConfiguration): string => applicationNameOf(node).toLowerCase();
   const standbys = configuration.nodes.filter((node) => node.id !== formerPrimary);
-  const allNames = standbys.map((node) => node.applicationName);
-  const formerName = configuration.nodes.find((node) => node.id === formerPrimary)?.applicationName.toLowerCase();
+  const former = configuration.nodes.find((node) => node.id === formerPrimary);
   const sets: { set: SynchronousSet; source: string }[] = [
-    { set: { required: configuration.policy.synchronous.standbys, names: allNames }, source: 'policy.synchronous' },
+    { set: { required: configuration.policy.synchronous.standbys, names: ['*'] }, source: 'policy.synchronous' },
   ];
   if (formerSetting !== null) {
     const set = parseSynchronousStandbyNames(formerSetting);
     // Unreadable text must not pass as "asynchronous".
-    sets.push({ set: set ?? { required: 1, names: allNames }, source: `synchronous_standby_names '${formerSetting}'` });
+    sets.push({ set: set ?? { required: 1, names: ['*'] }, source: `synchronous_standby_names '${formerSetting}'` });
   }
   for (const { set, source } of sets) {
     // PostgreSQL compares names without case (syncrep.c, SyncRepGetStandbyPriority); a primary never confirms to itself,
     // and a listed standby that the cluster file does not know may hold a commit as well.
-    const listed = (set.names.includes('*') ? allNames : set.names).map((name) => name.toLowerCase());
-    const members = new Set(listed.filter((name) => name !== formerName));
-    const asked = standbys.filter(
-      (node) => reachable.includes(node.id) && members.has(node.applicationName.toLowerCase()),
-    ).length;
-    if (set.required > 0 && members.size > 0 && asked + set.required <= members.size) {
-      return `${String(asked)} of the ${String(members.size)} standbys of ${source} answer without being ahead of the candidate: the last acknowledged commit may be on another one; bring it back`;
+    const isListed = (node: NodeConfiguration): boolean => names.has('*') || names.has(nameOf(node));
+    const names = new Set(set.names.map((name) => name.toLowerCase()));
+    if (former) names.delete(nameOf(former));
+    const strangers = [...names].filter((name) => name !== '*' && !standbys.some((node) => nameOf(node) === name));
+    const members = standbys.filter(isListed).length + (names.has('*') ? 0 : strangers.length);
+    const asked = standbys.filter((node) => reachable.includes(node.id) && isListed(node)).length;
+    if (set.required > 0 && members > 0 && asked + set.required <= members) {
+      const unknown = strangers.length === 0 ? '' : `; no node is known as ${strangers.join(', ')}`;
+      return `${String(asked)} of the ${String(members)} standbys of ${source} answer without being ahead of the candidate${unknown}: the last acknowledged commit may be on another one; bring it back`;
     }
   }
   return null;
@@ -78,7 +81,7 @@ export function formatSynchronousStandbyNames(
   if (standbys === 0) return '';
   const names = configuration.nodes
     .filter((node) => streaming.includes(node.id))
-    .map((node) => `"${node.applicationName.replaceAll('"', '""')}"`);
+    .map((node) => `"${applicationNameOf(node).replaceAll('"', '""')}"`);
   const required = whenNone === 'wait' ? standbys : Math.min(standbys, names.length);
   return required === 0 || names.length === 0 ? '' : `ANY ${String(required)} (${names.join(', ')})`;
 }

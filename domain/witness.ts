@@ -57,6 +57,8 @@ export interface NodeFacts {
   readonly timelineAgeMs: number | null;
   readonly isReplayPaused: boolean | null;
   readonly synchronousStandbyNames: string | null;
+  /** Of its primary_conninfo; for a standby without one the name that PostgreSQL gives it. Null = it has none, or did not say. */
+  readonly applicationName: string | null;
   readonly walReceiver: WalReceiverFacts | null;
   /** Null when there was no need to look: SQL had answered. */
   readonly host: HostFacts | null;

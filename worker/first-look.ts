@@ -5,7 +5,8 @@ import { readHostFacts } from '../activities/io/host-facts';
 import { readNodeFacts } from '../activities/io/node-facts';
 import { readNodeInfo } from '../activities/io/pcp';
 import type { Tools } from '../activities/io/tools';
-import type { ClusterConfiguration } from '../domain/cluster';
+import type { ClusterConfiguration, NodeConfiguration } from '../domain/cluster';
+import type { NodeFacts } from '../domain/witness';
 
 const lookMs = 5000;
 
@@ -20,6 +21,7 @@ export async function findUnreachable(tools: Tools, configuration: ClusterConfig
     const name = `${cluster}, node ${String(node.id)}`;
     return [
       ...(sql.sql === 'answered' ? [] : [`${name}, SQL: ${sql.sqlSeen}`]),
+      ...findOtherName(name, node, sql),
       ...(host.ssh === 'answered' && host.seen === 'host answers' ? [] : [`${name}, ssh: ${host.seen}`]),
     ];
   });
@@ -32,4 +34,13 @@ export async function findUnreachable(tools: Tools, configuration: ClusterConfig
     }
   });
   return (await Promise.all([...nodes, ...pgpools])).flat();
+}
+
+/** Monitoring, synchronous_standby_names and pgpool.conf may know it by the name that it has. */
+function findOtherName(name: string, { applicationName }: NodeConfiguration, facts: NodeFacts): string[] {
+  if (facts.isInRecovery !== true || applicationName === null || facts.applicationName === applicationName) return [];
+  const has = String(facts.applicationName);
+  return [
+    `${name} is a standby named ${has}, and the cluster file says applicationName ${applicationName}, which it gets when it next follows: write ${has} there, or leave the key out, to keep it`,
+  ];
 }

@@ -3,6 +3,7 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { FenceInput, FenceResult } from '../activities/fence';
 import type { Observation } from '../activities/observe';
+import { withRealNames } from '../domain/application-name';
 import { type FailoverPlan, type FailoverRequest, planFailover } from '../domain/failover-plan';
 import type { ReasonCode, Verdict } from '../domain/outcome';
 import { formatSynchronousStandbyNames } from '../domain/synchronous';
@@ -190,10 +191,10 @@ async function promoteCandidate(steps: Steps, { configuration, facts }: Observat
 }
 
 /** With whenNone: wait, nobody may commit before a standby streams; else the set is written once the standbys do. */
-function synchronousNamesAtPromotion({ configuration }: Observation, candidate: number): string {
+function synchronousNamesAtPromotion({ configuration, facts }: Observation, candidate: number): string {
   if (configuration.policy.synchronous.whenNone === 'degrade') return '';
   const others = configuration.nodes.filter((node) => node.id !== candidate).map((node) => node.id);
-  return formatSynchronousStandbyNames(configuration, others);
+  return formatSynchronousStandbyNames(withRealNames(configuration, facts.nodes), others);
 }
 
 function promoted(

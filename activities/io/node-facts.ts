@@ -1,6 +1,7 @@
 // What one node says of itself over SQL, in one round trip.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/cluster';
+import { readApplicationName } from '../../domain/conninfo';
 import { parseTimelineHistory } from '../../domain/wal';
 import type { NodeFacts, SqlAnswer } from '../../domain/witness';
 import { SqlFailure, type SqlConnections } from './postgres';
@@ -18,6 +19,7 @@ select r.is_in_recovery,
   extract(epoch from clock_timestamp() - (pg_stat_file(h.path, true)).modification) * 1000 as timeline_age_ms,
   case when r.is_in_recovery then pg_is_wal_replay_paused() end as is_replay_paused,
   current_setting('synchronous_standby_names') as synchronous_standby_names,
+  current_setting('primary_conninfo') as conninfo, current_setting('cluster_name') as cluster_name,
   w.status as receiver_status, w.sender_host, w.sender_port, w.received_tli,
   extract(epoch from clock_timestamp() - w.last_msg_receipt_time) * 1000 as last_message_age_ms
 from (select pg_is_in_recovery() as is_in_recovery) r
@@ -42,6 +44,9 @@ interface Row {
   timeline_age_ms: string | null;
   is_replay_paused: boolean | null;
   synchronous_standby_names: string;
+  /** May hold a password: only its application_name leaves this file. */
+  conninfo: string;
+  cluster_name: string;
   receiver_status: string | null;
   sender_host: string | null;
   sender_port: number | null;
@@ -91,6 +96,7 @@ function toFacts(node: number, row: Row): NodeFacts {
     timelineAgeMs: numberOrNull(row.timeline_age_ms),
     isReplayPaused: row.is_replay_paused,
     synchronousStandbyNames: row.synchronous_standby_names,
+    applicationName: nameOf(row),
     walReceiver:
       row.receiver_status === null
         ? null
@@ -103,6 +109,11 @@ function toFacts(node: number, row: Row): NodeFacts {
           },
     host: null,
   };
+}
+
+/** Without application_name a standby is listed by its cluster_name, else as walreceiver (walreceiver.c, WalReceiverMain). */
+function nameOf({ conninfo, cluster_name: clusterName, is_in_recovery: isInRecovery }: Row): string | null {
+  return readApplicationName(conninfo) ?? (isInRecovery ? clusterName || 'walreceiver' : null);
 }
 
 export function silentNode(node: number, sql: SqlAnswer, sqlSeen: string): NodeFacts {
@@ -119,6 +130,7 @@ export function silentNode(node: number, sql: SqlAnswer, sqlSeen: string): NodeF
     timelineAgeMs: null,
     isReplayPaused: null,
     synchronousStandbyNames: null,
+    applicationName: null,
     walReceiver: null,
     host: null,
   };

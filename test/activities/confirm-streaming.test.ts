@@ -51,6 +51,19 @@ it('proves it, as often as it is asked', async () => {
   expect(await perform(bed.tools, 'confirmStreaming', inputFor())).toEqual(proven);
 });
 
+it('finds a standby by the name that it has: its own, or the one that PostgreSQL gives it', async () => {
+  const nodes = bed.configuration.nodes.map((node) => ({ ...node, applicationName: 'other' }));
+  const configuration = { ...bed.configuration, nodes };
+  expect(await perform(bed.tools, 'confirmStreaming', inputFor({ configuration }))).toEqual(proven);
+  const { primary_conninfo: conninfo } = await bed.ask(1, 'show primary_conninfo');
+  await set(1, `primary_conninfo = '${String(conninfo).replace(' application_name=node1', '').replaceAll("'", "''")}'`);
+  await set(1, `cluster_name = '15/main'`);
+  await bed.stop(1);
+  await bed.lab.start(1);
+  await prove(5000, { configuration });
+  expect(await bed.ask(0, 'select application_name from pg_stat_replication')).toEqual({ application_name: '15/main' });
+});
+
 it('waits for a standby that is busy with older WAL, as long as it advances', async () => {
   const archive = path.join(bed.layout.directory, 'archive');
   mkdirSync(archive, { recursive: true });

@@ -124,6 +124,23 @@ describe('after a failover', () => {
     await bed.ask(1, 'create table confirmed (id int)');
   });
 
+  it('keeps the name of a standby where the cluster file gives none; where it gives another one, that is told', async () => {
+    const nodes = bed.configuration.nodes.map((node) => ({ ...node, applicationName: null }));
+    const configuration = { ...bed.configuration, nodes };
+    await setConninfo(String(await readConninfo()).replace('application_name=node2', 'application_name=shop_c'));
+    const line = 'node 2 streams from node 1 on timeline 2';
+    expect(await repoint({ configuration })).toEqual({ changed: true, line });
+    await expectFollowing();
+    expect(await bed.ask(1, 'select application_name from pg_stat_replication')).toEqual({
+      application_name: 'shop_c',
+    });
+    expect(await repoint()).toEqual({
+      changed: true,
+      line: `${line}; its application_name is now node2, it was shop_c`,
+    });
+    expect(await bed.ask(1, 'select application_name from pg_stat_replication')).toEqual({ application_name: 'node2' });
+  });
+
   it('refuses a node that has left recovery', async () => {
     await bed.ask(2, 'select pg_promote(true)');
     const before = await readConninfo();

@@ -20,7 +20,7 @@ function problemsOf(text: string): readonly string[] {
 test('a minimal file gets every default', () => {
   const ssh = { port: 22, user: 'postgres', identityFile: '~/.ssh/id_ed25519' };
   const node = (id: number, host: string) => ({
-    ...{ id, host, port: 5432, dataDirectory: '/srv/main', applicationName: `node${id}`, priority: 100 },
+    ...{ id, host, port: 5432, dataDirectory: '/srv/main', applicationName: null, priority: 100 },
     ssh: { host, ...ssh },
   });
   expect(parseClusterFile(clusterFile, 'shop.yaml')).toEqual({

@@ -88,6 +88,7 @@ function nodeFacts(node: number): fc.Arbitrary<NodeFacts> {
       timelineAgeMs: age,
       isReplayPaused: flag,
       synchronousStandbyNames: setting,
+      applicationName: often<string | null>(fc.constant(null), fc.constantFrom('node1', 'walreceiver')),
       walReceiver: fc.option(receiver),
       host: fc.option(host),
       replayedLsn: often<string | null>(lsn, fc.constant(null)),

@@ -120,6 +120,7 @@ function makeNodeFacts(node: number, differences: DeepPartialNode = {}): NodeFac
     timelineAgeMs: null,
     isReplayPaused: isInRecovery ? false : null,
     synchronousStandbyNames: '',
+    applicationName: null,
     walReceiver: walReceiver ? { ...receiverFrom(0), ...walReceiver } : walReceiver === null ? null : receiver,
     host: host ? { ...hostIsWell, ...host } : null,
     ...plain,
@@ -176,6 +177,7 @@ const nothingOverSql = {
   history: [],
   isReplayPaused: null,
   synchronousStandbyNames: null,
+  applicationName: null,
   walReceiver: null,
 } as const;
 

@@ -2,7 +2,8 @@
 
 import fc from 'fast-check';
 import { formatSynchronousStandbyNames, hasLastCommit, parseSynchronousStandbyNames } from '../../domain/synchronous';
-import { makeConfiguration } from './builders';
+import { withRealNames } from '../../domain/application-name';
+import { makeConfiguration, makeFacts } from './builders';
 
 describe('reading', () => {
   test.each([
@@ -131,6 +132,38 @@ describe('R + W > N: do the standbys that were asked hold the last commit?', () 
   });
 });
 
+describe('names that the standbys really have', () => {
+  const unnamed = { 0: { applicationName: null }, 1: { applicationName: null }, 2: { applicationName: null } };
+  const named = (first: string | null, second: string | null, nodes = {}) => {
+    const facts = makeFacts({ nodes: { 1: { applicationName: first }, 2: { applicationName: second } } });
+    return withRealNames(makeConfiguration({ nodes }), facts.nodes);
+  };
+  const set = 'ANY 1 (shop_b, shop_c)';
+
+  test.each([
+    ['the file gives none', unnamed],
+    ['the file says another one', {}],
+  ])('count, not those of the cluster file: %s', (_, nodes) => {
+    const configuration = named('shop_b', 'shop_c', nodes);
+    expect(hasLastCommit(configuration, set, [1, 2], 0)).toBeNull();
+    expect(hasLastCommit(configuration, set, [1], 0)).toMatch(/^1 of the 2 standbys/);
+    const synchronous = { standbys: 1, whenNone: 'degrade' as const };
+    const waiting = { ...configuration, policy: { ...configuration.policy, synchronous } };
+    expect(formatSynchronousStandbyNames(waiting, [1, 2])).toBe('ANY 1 ("shop_b", "shop_c")');
+  });
+
+  test('one that does not answer is taken for nobody; the line names whom no node is known as', () => {
+    const seen = hasLastCommit(named('shop_b', null, unnamed), set, [1], 0);
+    expect(seen).toMatch(/^1 of the 2 .* candidate; no node is known as shop_c: the last acknowledged commit/);
+  });
+
+  test('standbys that share a name are two', () => {
+    const configuration = named('walreceiver', 'walreceiver', unnamed);
+    expect(hasLastCommit(configuration, 'walreceiver', [1, 2], 0)).toBeNull();
+    expect(hasLastCommit(configuration, 'walreceiver', [1], 0)).toMatch(/^1 of the 2 standbys/);
+  });
+});
+
 describe('writing what the new primary waits for', () => {
   test.each([
     ['asynchronous', 0, 'degrade', [1, 2], ''],
@@ -145,12 +178,15 @@ describe('writing what the new primary waits for', () => {
     expect(parseSynchronousStandbyNames(text)).not.toBeNull();
   });
 
-  test.each(['pg-0', 'STANDBY.01', 'a "b"', "it's", 'back\\slash', 'x, y (z)', ' '])('the name %j', (applicationName) => {
-    const policy = { synchronous: { standbys: 1, whenNone: 'degrade' as const } };
-    const configuration = makeConfiguration({ policy, nodes: { 1: { applicationName } } });
-    const text = formatSynchronousStandbyNames(configuration, [1, 2]);
-    expect(parseSynchronousStandbyNames(text)).toEqual({ required: 1, names: [applicationName, 'node2'] });
-    expect(hasLastCommit(configuration, text, [1, 2], 0)).toBeNull();
-    expect(hasLastCommit(configuration, text, [1], 0)).toMatch(/^1 of the 2 standbys/);
-  });
+  test.each(['pg-0', 'STANDBY.01', 'a "b"', "it's", 'back\\slash', 'x, y (z)', ' '])(
+    'the name %j',
+    (applicationName) => {
+      const policy = { synchronous: { standbys: 1, whenNone: 'degrade' as const } };
+      const configuration = makeConfiguration({ policy, nodes: { 1: { applicationName } } });
+      const text = formatSynchronousStandbyNames(configuration, [1, 2]);
+      expect(parseSynchronousStandbyNames(text)).toEqual({ required: 1, names: [applicationName, 'node2'] });
+      expect(hasLastCommit(configuration, text, [1, 2], 0)).toBeNull();
+      expect(hasLastCommit(configuration, text, [1], 0)).toMatch(/^1 of the 2 standbys/);
+    },
+  );
 });

@@ -194,6 +194,7 @@ function node(id: number, facts: Partial<NodeFacts>): NodeFacts {
     timelineAgeMs: null,
     isReplayPaused: null,
     synchronousStandbyNames: '',
+    applicationName: null,
     walReceiver: null,
     host: null,
     ...facts,
