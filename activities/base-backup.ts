@@ -4,7 +4,7 @@
 import { Context } from '@temporalio/activity';
 import { applicationNameOf } from '../domain/application-name';
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
-import { baseBackupPrefix, formatConninfo } from '../domain/conninfo';
+import { baseBackupPrefix, formatConninfo, tlsOptions } from '../domain/conninfo';
 import { describeBytes, type RebuildPlan } from '../domain/rebuild';
 import { failure } from './io/failures';
 import { baseBackupJobName, settleCopy } from './io/fresh-copy';
@@ -171,7 +171,7 @@ class Copy {
       keepalives_interval: '5',
       keepalives_count: '3',
     };
-    return formatConninfo(new Map(Object.entries(values)));
+    return formatConninfo(new Map([...Object.entries(values), ...tlsOptions(this.configuration.postgres)]));
   }
 
   /** pg_basebackup's own words, what the primary says now, and what to do. */

@@ -20,6 +20,7 @@ export function complete(file: ClusterFile): ClusterConfiguration {
     })),
     postgres: {
       ...file.postgres,
+      sslRootCertificate: file.postgres.sslRootCertificate ?? null,
       service: typeof service === 'string' ? { kind: service } : { kind: 'commands', ...service.commands },
     },
     ssh: { knownHostsFile },

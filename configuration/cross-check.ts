@@ -26,6 +26,7 @@ export function crossCheck(file: Draft<ClusterFile>, report: Report): void {
   checkNodes(file, report);
   checkSharedHosts(file, report);
   checkDirectories(file, report);
+  checkTls(file, report);
   checkPgpool(file, report);
   checkPolicy(file, report);
 }
@@ -91,6 +92,15 @@ function haveOwnServices(left: string, right: string): boolean {
 
 function isWithin(path: string, directory: string): boolean {
   return `${path}/`.startsWith(`${directory}/`);
+}
+
+function checkTls({ postgres }: Draft<ClusterFile>, report: Report): void {
+  const { sslMode, sslRootCertificate } = postgres ?? {};
+  const isVerified = sslMode?.startsWith('verify');
+  if (isVerified && sslRootCertificate === undefined)
+    report(['postgres', 'sslMode'], `needs postgres.sslRootCertificate: without it nothing can be verified`);
+  if (sslRootCertificate !== undefined && !isVerified && sslMode !== 'require')
+    report(['postgres', 'sslRootCertificate'], 'has no effect without sslMode require, verify-ca or verify-full');
 }
 
 /** A rebuild replaces the data directory: what is needed during one must not lie in it. */

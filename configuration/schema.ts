@@ -175,6 +175,8 @@ export const clusterFileSchema = section({
     database: v.optional(name('a database', 63), 'postgres'),
     replicationUser: v.optional(name('a PostgreSQL user', 63), 'replicator'),
     passFile: v.optional(homePath('a PostgreSQL password file'), '~/.pgpass'),
+    sslMode: v.optional(oneOf('disable', 'prefer', 'require', 'verify-ca', 'verify-full'), 'prefer'),
+    sslRootCertificate: v.optional(absolutePath('a file with root certificates')),
     service: v.optional(service, 'pg_ctl'),
   }),
   ssh: v.optional(

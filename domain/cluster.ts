@@ -61,6 +61,10 @@ export interface ClusterConfiguration {
     readonly replicationUser: string;
     /** Read by the worker, and by the nodes for their own connections: a leading ~/ means each reader's own home. */
     readonly passFile: string;
+    /** libpq's sslmode, for every connection to a node. */
+    readonly sslMode: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+    /** On the worker's host and on each node; null: whoever answers is believed. */
+    readonly sslRootCertificate: string | null;
     readonly service: ServiceConfiguration;
   };
   readonly ssh: { readonly knownHostsFile: string };

@@ -37,8 +37,18 @@ export interface Upstream {
   readonly applicationName: string | null;
   /** Where none stands there. */
   readonly defaultName: string;
+  /** Written only where nothing stood before. */
+  readonly tls: ReadonlyMap<string, string>;
   /** Where the nodes keep their passwords; a path under ~/ is libpq's own default and need not be written. */
   readonly passFile: string;
+}
+
+/** Nothing for libpq's own default. */
+export function tlsOptions({ sslMode, sslRootCertificate }: ClusterConfiguration['postgres']): Map<string, string> {
+  const options = new Map<string, string>();
+  if (sslMode !== 'prefer') options.set('sslmode', sslMode);
+  if (sslRootCertificate !== null) options.set('sslrootcert', sslRootCertificate);
+  return options;
 }
 
 /** Where `node` is to stream from, by the cluster file. */
@@ -53,6 +63,7 @@ export function upstreamOf(
     user: postgres.replicationUser,
     applicationName: node.applicationName,
     defaultName: defaultApplicationName(node.id),
+    tls: tlsOptions(postgres),
     passFile: postgres.passFile,
   };
 }
@@ -62,7 +73,9 @@ export function upstreamOf(
  * a site's own sslmode or passfile survives. hostaddr goes, because it would win over host.
  */
 export function repointConninfo(current: string, upstream: Upstream): string {
-  const values = parseConninfo(current) ?? new Map<string, string>();
+  const parsed = parseConninfo(current);
+  // Whether it is encrypted is the site's own choice, the default included.
+  const values = parsed?.size ? parsed : new Map(upstream.tls);
   values.delete('hostaddr');
   if (!values.has('user')) values.set('user', upstream.user);
   if (!values.has('passfile') && upstream.passFile.startsWith('/')) values.set('passfile', upstream.passFile);

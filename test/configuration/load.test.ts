@@ -32,6 +32,8 @@ test('a minimal file gets every default', () => {
       database: 'postgres',
       replicationUser: 'replicator',
       passFile: '~/.pgpass',
+      sslMode: 'prefer',
+      sslRootCertificate: null,
       service: { kind: 'pg_ctl' },
     },
     ssh: { knownHostsFile: '~/.ssh/known_hosts' },

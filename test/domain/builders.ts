@@ -76,6 +76,8 @@ export function makeConfiguration(differences: ConfigurationDifferences = {}, co
       database: 'postgres',
       replicationUser: 'replicator',
       passFile: '~/.pgpass',
+      sslMode: 'prefer' as const,
+      sslRootCertificate: null,
       service: { kind: 'pg_ctl' as const },
       ...differences.postgres,
     },

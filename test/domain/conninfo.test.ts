@@ -67,6 +67,7 @@ describe('repointing', () => {
     applicationName: 'node2',
     defaultName: 'node2',
     passFile: '~/.pgpass',
+    tls: new Map(),
   };
   const pointed = "host='10.0.0.11' port='5433' application_name='node2'";
 
@@ -107,6 +108,17 @@ describe('repointing', () => {
     ['user=u', 'application_name=node2', '; its application_name is now node2, it had none'],
   ])('from %j to %j is told: %j', (former, next, told) => {
     expect(describeRenaming(former, next)).toBe(told);
+  });
+
+  test('sslmode of the cluster file is written only where there was no conninfo', () => {
+    const tls = new Map([
+      ['sslmode', 'verify-ca'],
+      ['sslrootcert', '/etc/root.crt'],
+    ]);
+    expect(repointConninfo('', { ...upstream, tls })).toBe(
+      `sslmode='verify-ca' sslrootcert='/etc/root.crt' user='replicator' ${pointed}`,
+    );
+    expect(repointConninfo('user=u', { ...upstream, tls })).toBe(`user='u' ${pointed}`);
   });
 
   test('a second time changes nothing', () => {

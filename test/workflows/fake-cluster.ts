@@ -278,6 +278,8 @@ function configurationOf(cluster: string, ids: readonly number[]): ClusterConfig
       database: 'postgres',
       replicationUser: 'replicator',
       passFile: '~/.pgpass',
+      sslMode: 'prefer',
+      sslRootCertificate: null,
       service: { kind: 'pg_ctl' },
     },
     ssh: { knownHostsFile: '~/.ssh/known_hosts' },
