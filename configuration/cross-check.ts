@@ -142,11 +142,11 @@ function checkPolicy({ nodes, policy }: Draft<ClusterFile>, report: Report): voi
       `must be less than the number of nodes: ${most}, not ${String(standbys)}`,
     );
   }
-  const ladder = ['repoint', 'rewind', 'rebuild'];
+  const ladder = ['repoint', 'rebuild'];
   const follow = policy?.follow;
   const isInOrder = follow?.every((rung, index) => index === 0 || compareRungs(ladder, follow[index - 1], rung) < 0);
   if (follow?.length === 0 || isInOrder === false) {
-    report(['policy', 'follow'], 'must name at least one of repoint, rewind, rebuild, each once and in this order');
+    report(['policy', 'follow'], 'must name at least one of repoint, rebuild, each once and in this order');
   }
   const program = policy?.fenceCommand?.[0];
   if (program !== undefined && !/^\/[^/]/.test(program)) {

@@ -120,6 +120,18 @@ const pgpool = section({
   passFile: v.optional(homePath('a PCP password file'), '~/.pcppass'),
 });
 
+const rung = v.picklist(
+  ['repoint', 'rebuild'],
+  'one of repoint, rebuild (rewind is not built yet: a rebuild takes its place)',
+);
+
+/** Keys of features to come. Nothing is accepted that has no effect. */
+export const notBuilt: readonly string[] = [
+  'policy.slots',
+  'policy.slotRetentionBytes',
+  'policy.unreachableFromPgpoolMs',
+];
+
 const policy = section({
   maximumLagBytes: v.optional(bytes(), 16_777_216),
   unreachableHost: v.optional(oneOf('proceed', 'park'), 'proceed'),
@@ -131,11 +143,7 @@ const policy = section({
     [],
   ),
   crashRecoveryMs: v.optional(milliseconds(), 3000),
-  unreachableFromPgpoolMs: v.optional(milliseconds(), 10_000),
-  follow: v.optional(
-    v.array(oneOf('repoint', 'rewind', 'rebuild'), 'a list from repoint, rewind, rebuild, such as [repoint, rebuild]'),
-    ['repoint', 'rewind', 'rebuild'],
-  ),
+  follow: v.optional(v.array(rung, 'a list from repoint, rebuild, such as [repoint, rebuild]'), ['repoint', 'rebuild']),
   baseBackup: v.optional(
     section({
       // 0, or what pg_basebackup --max-rate takes.
@@ -154,8 +162,6 @@ const policy = section({
     }),
     {},
   ),
-  slots: v.optional(oneOf('none', 'physical'), 'none'),
-  slotRetentionBytes: v.optional(bytes(), 0),
   minimumIntervalMs: v.optional(milliseconds(), 60_000),
 });
 

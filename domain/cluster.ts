@@ -33,8 +33,7 @@ export interface PolicyConfiguration {
   readonly unreachableHost: 'proceed' | 'park';
   readonly fenceCommand: readonly string[];
   readonly crashRecoveryMs: number;
-  readonly unreachableFromPgpoolMs: number;
-  readonly follow: readonly ('repoint' | 'rewind' | 'rebuild')[];
+  readonly follow: readonly ('repoint' | 'rebuild')[];
   readonly baseBackup: {
     /** Kilobytes (1024 bytes) a second that a base backup may take from the primary; 0 = unlimited. */
     readonly maximumRateKilobytes: number;
@@ -45,8 +44,6 @@ export interface PolicyConfiguration {
   readonly divergedWrites: 'park' | 'discard';
   readonly rejoin: 'automatic' | 'manual';
   readonly synchronous: { readonly standbys: number; readonly whenNone: 'degrade' | 'wait' };
-  readonly slots: 'none' | 'physical';
-  readonly slotRetentionBytes: number;
   readonly minimumIntervalMs: number;
 }
 

@@ -102,7 +102,7 @@ const rules: readonly (readonly [string, string, string, string])[] = [
   [
     'a repeated follow',
     last,
-    `${last}policy: { follow: [rewind, rewind] }\n`,
+    `${last}policy: { follow: [rebuild, rebuild] }\n`,
     '10: policy.follow must name at least one',
   ],
   [

@@ -46,15 +46,12 @@ test('a minimal file gets every default', () => {
       unreachableHost: 'proceed',
       fenceCommand: [],
       crashRecoveryMs: 3000,
-      unreachableFromPgpoolMs: 10000,
-      follow: ['repoint', 'rewind', 'rebuild'],
+      follow: ['repoint', 'rebuild'],
       baseBackup: { maximumRateKilobytes: 0, compression: 'none' },
       replacedData: 'keep',
       divergedWrites: 'park',
       rejoin: 'automatic',
       synchronous: { standbys: 0, whenNone: 'degrade' },
-      slots: 'none',
-      slotRetentionBytes: 0,
       minimumIntervalMs: 60000,
     },
     temporal: { address: '127.0.0.1:7233', namespace: 'default', taskQueue: 'pgpool-runbook' },
@@ -243,10 +240,14 @@ const appended: readonly (readonly [string, string])[] = [
     'policy: { crashRecoveryMs: 0 }',
     'policy.crashRecoveryMs must be a whole number of milliseconds, 1 to 86400000, not 0',
   ],
-  ['policy: { unreachableFromPgpoolMs: 0 }', 'policy.unreachableFromPgpoolMs must be a whole number of milliseconds'],
+  ['policy: { unreachableFromPgpoolMs: 10000 }', 'policy.unreachableFromPgpoolMs is not built yet: leave it out'],
   ['policy: { minimumIntervalMs: 86400001 }', 'policy.minimumIntervalMs must be a whole number of milliseconds'],
-  ['policy: { follow: rebuild }', 'policy.follow must be a list from repoint, rewind, rebuild'],
-  ['policy: { follow: [rebuild, clone] }', 'policy.follow[1] must be one of repoint, rewind, rebuild, not "clone"'],
+  ['policy: { follow: rebuild }', 'policy.follow must be a list from repoint, rebuild'],
+  ['policy: { follow: [rebuild, clone] }', 'policy.follow[1] must be one of repoint, rebuild (rewind is'],
+  [
+    'policy: { follow: [repoint, rewind, rebuild] }',
+    'policy.follow[1] must be one of repoint, rebuild (rewind is not built yet: a rebuild takes its place), not "rewind"',
+  ],
   ['policy: { replacedData: true }', 'policy.replacedData must be one of keep, remove, removeFirst, not true'],
   ['policy: { divergedWrites: keep }', 'policy.divergedWrites must be one of park, discard, not "keep"'],
   ['policy: { rejoin: no }', 'policy.rejoin must be one of automatic, manual, not "no"'],
@@ -255,8 +256,8 @@ const appended: readonly (readonly [string, string])[] = [
     'policy.synchronous.standbys must be a whole number, 0 to 15, not 0.5',
   ],
   ['policy: { synchronous: { whenNone: x } }', 'policy.synchronous.whenNone must be one of degrade, wait, not "x"'],
-  ['policy: { slots: logical }', 'policy.slots must be one of none, physical, not "logical"'],
-  ['policy: { slotRetentionBytes: "1" }', 'policy.slotRetentionBytes must be a whole number of bytes'],
+  ['policy: { slots: physical }', 'policy.slots is not built yet: leave it out'],
+  ['policy: { slotRetentionBytes: 0 }', 'policy.slotRetentionBytes is not built yet: leave it out'],
   ['policy: { fenceCommand: s3cret }', 'policy.fenceCommand must be a list: a program and its arguments, or []'],
   [
     'policy: { fenceCommand: [/bin/f, "s3cret\\n"] }',
@@ -303,7 +304,7 @@ nodes:
   - 5
 postgres: { user: x, user: y }
 pgpool: []
-policy: { follow: [rebuild, rewind] }
+policy: { follow: [rebuild, repoint] }
 unknown: 1
 `;
   expect(problemsOf(text).map((problem) => problem.split(/ (?:must|is|repeats)/)[0])).toEqual([

@@ -52,15 +52,12 @@ const policyDefaults: PolicyConfiguration = {
   unreachableHost: 'proceed',
   fenceCommand: [],
   crashRecoveryMs: 3000,
-  unreachableFromPgpoolMs: 10_000,
-  follow: ['repoint', 'rewind', 'rebuild'],
+  follow: ['repoint', 'rebuild'],
   baseBackup: { maximumRateKilobytes: 0, compression: 'none' },
   replacedData: 'keep',
   divergedWrites: 'park',
   rejoin: 'automatic',
   synchronous: { standbys: 0, whenNone: 'degrade' },
-  slots: 'none',
-  slotRetentionBytes: 0,
   minimumIntervalMs: 60_000,
 };
 
