@@ -7,6 +7,8 @@ import { compareLsn, formatLsn, parseLsn } from '../../domain/wal';
 import { type NodeFacts, receivesFrom } from '../../domain/witness';
 import { failure, messageOf } from './failures';
 import { readNodeFacts } from './node-facts';
+import { readSetting } from './settings';
+import { explainSlot } from './slots';
 import { sqlTarget, type Tools } from './tools';
 
 export interface StreamingInput {
@@ -108,10 +110,22 @@ async function giveUp(tools: Tools, input: StreamingInput, facts: NodeFacts, see
       `${name} cannot stream from ${source}: it needs WAL from ${facts.position!.lsn} on, and ${source}'s oldest WAL file is ${missing}: rebuild ${name}`,
     );
   }
+  const slot = await explainOwnSlot(tools, input, facts);
   throw failure(
     'unproven',
-    `${name} does not stream from ${source} on timeline ${String(input.timeline)}: ${seen}; its log says why`,
+    `${name} does not stream from ${source} on timeline ${String(input.timeline)}: ${seen}; ${slot || 'its log says why'}`,
   );
+}
+
+async function explainOwnSlot(
+  tools: Tools,
+  { configuration, node: id, primary }: StreamingInput,
+  facts: NodeFacts,
+): Promise<string> {
+  const node = getNode(configuration, id);
+  const slot = await readSetting(tools, sqlTarget(configuration, node), 'primary_slot_name', sqlMs).catch(() => '');
+  const input = { configuration, node: id, primary: getNode(configuration, primary), slot };
+  return await explainSlot(tools, input, applicationNameOf(node, facts));
 }
 
 /**

@@ -141,6 +141,31 @@ describe('after a failover', () => {
     expect(await bed.ask(1, 'select application_name from pg_stat_replication')).toEqual({ application_name: 'node2' });
   });
 
+  it('makes the slot that the standby names, and streams through it; the second time it only proves it', async () => {
+    await bed.ask(2, `alter system set primary_slot_name = 'host_of_2'`);
+    await bed.ask(2, 'select pg_reload_conf()');
+    const line = 'node 2 streams from node 1 on timeline 2';
+    const made = ', through its slot host_of_2, which was made there';
+    expect(await repoint()).toEqual({ changed: true, line: `${line}${made}` });
+    await expectFollowing();
+    const slots = 'select slot_name, active, restart_lsn is not null as reserved from pg_replication_slots';
+    expect(await bed.ask(1, slots)).toEqual({ slot_name: 'host_of_2', active: true, reserved: true });
+    expect(await repoint()).toEqual({ changed: false, line });
+  });
+
+  it('says which slot cannot be made, and why', async () => {
+    await bed.ask(1, `select pg_create_physical_replication_slot('taken_' || n) from generate_series(1, 10) n`);
+    await bed.ask(2, `alter system set primary_slot_name = 'host_of_2'`);
+    await bed.ask(2, 'select pg_reload_conf()');
+    const before = await readConninfo();
+    const failure = await failureOf(repoint());
+    expect(failure).toMatchObject({ type: 'Unproven', nonRetryable: false });
+    expect(failure.message).toMatch(
+      /^the replication slot host_of_2, which node 2 names in primary_slot_name, on node 1 cannot be made: .*all replication slots are in use/,
+    );
+    expect(await readConninfo()).toBe(before);
+  });
+
   it('refuses a node that has left recovery', async () => {
     await bed.ask(2, 'select pg_promote(true)');
     const before = await readConninfo();
@@ -184,8 +209,12 @@ describe('without proof', () => {
       what: 'the row on node 2',
       timeoutMs: 5000,
     });
+    await bed.ask(2, `alter system set primary_slot_name = 'host_of_2'`);
+    await bed.ask(2, 'select pg_reload_conf()');
     await failOver();
     const failure = await failureOf(repoint());
+    // A slot of ours that nobody streams through would hold WAL for ever.
+    expect((await bed.ask(1, 'select count(*)::int as n from pg_replication_slots'))['n']).toBe(0);
     expect(failure).toMatchObject({ type: 'Unproven', nonRetryable: false });
     expect(failure.message).toMatch(
       /^node 2 does not stream from node 1 on timeline 2: (no WAL receiver|receiver at .*); node 1 .*; its log says why$/,
