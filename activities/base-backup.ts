@@ -2,8 +2,9 @@
 // Writes beside the old data (or, with removeFirst, into its emptied directory), and is done when backup_manifest is there.
 
 import { Context } from '@temporalio/activity';
+import { applicationNameOf } from '../domain/application-name';
 import { type ClusterConfiguration, getNode } from '../domain/cluster';
-import { formatConninfo } from '../domain/conninfo';
+import { baseBackupPrefix, formatConninfo, tlsOptions } from '../domain/conninfo';
 import { describeBytes, type RebuildPlan } from '../domain/rebuild';
 import { copySlotName, holdWal } from './io/copy-slot';
 import { failure } from './io/failures';
@@ -174,14 +175,14 @@ class Copy {
       port: String(port),
       user: this.configuration.postgres.replicationUser,
       // In front: the server cuts names at 63 bytes, and what is left must never be the standby's own.
-      application_name: `base_backup_${this.node.applicationName}`,
+      application_name: `${baseBackupPrefix}${applicationNameOf(this.node)}`,
       connect_timeout: '10',
       // A host that vanished is noticed after half a minute, not two hours.
       keepalives_idle: '15',
       keepalives_interval: '5',
       keepalives_count: '3',
     };
-    return formatConninfo(new Map(Object.entries(values)));
+    return formatConninfo(new Map([...Object.entries(values), ...tlsOptions(this.configuration.postgres)]));
   }
 
   /** pg_basebackup's own words, what the primary says now, and what to do. */

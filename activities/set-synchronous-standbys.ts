@@ -1,9 +1,11 @@
 // Writes synchronous_standby_names on the primary from who really streams, by policy.synchronous.
 
 import { sleep } from '@temporalio/activity';
-import { type ClusterConfiguration, getNode } from '../domain/cluster';
+import { applicationNameOf, withRealNames } from '../domain/application-name';
+import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
 import { formatSynchronousStandbyNames } from '../domain/synchronous';
 import { compareLsn } from '../domain/wal';
+import { readNodeFacts } from './io/node-facts';
 import { withNodeLock } from './io/node-lock';
 import type { SqlTarget } from './io/postgres';
 import { alterSystem, readSetting } from './io/settings';
@@ -15,6 +17,8 @@ export interface SetSynchronousStandbysInput {
 }
 
 const timeoutMs = 2000;
+/** For a standby to say its name. */
+const nameMs = 1000;
 const lockMs = 10_000;
 const actMs = 20_000;
 const name = 'synchronous_standby_names';
@@ -72,14 +76,21 @@ async function chooseStandbys(tools: Tools, { configuration, primary }: SetSynch
   const others = configuration.nodes.filter((node) => node.id !== primary);
   const isDegrading = standbys > 0 && whenNone === 'degrade';
   // "wait" names everybody: whoever comes back releases the commits that wait, without waiting for us.
-  const names = isDegrading
+  const confirming = isDegrading
     ? await readConfirming(tools, sqlTarget(configuration, getNode(configuration, primary)))
     : null;
   // PostgreSQL compares these names without case (syncrep.c).
-  const named = others.filter((node) => names?.includes(node.applicationName.toLowerCase()) ?? true);
+  const isNamed = (node: NodeConfiguration): boolean =>
+    confirming?.includes(applicationNameOf(node).toLowerCase()) ?? false;
+  // Whoever is listed under its name need not be asked for it, nor anybody where all are told: a silent one would cost time.
+  const isTold = confirming !== null && others.filter(isNamed).length === confirming.length;
+  const unclear = isTold ? [] : others.filter((node) => !isNamed(node));
+  const facts = await Promise.all(unclear.map((node) => readNodeFacts(tools.sql, configuration, node, nameMs)));
+  const named = withRealNames(configuration, facts);
+  const chosen = named.nodes.filter((node) => node.id !== primary && (confirming === null || isNamed(node)));
   return formatSynchronousStandbyNames(
-    configuration,
-    named.map((node) => node.id),
+    named,
+    chosen.map((node) => node.id),
   );
 }
 

@@ -3,11 +3,6 @@
 import type { ClusterConfiguration } from '../domain/cluster';
 import type { ClusterFile } from './schema';
 
-/** pgpool matches this name with the standby's application_name, so it must be predictable: node0, node1, ... */
-export function defaultApplicationName(id: number): string {
-  return `node${String(id)}`;
-}
-
 export function complete(file: ClusterFile): ClusterConfiguration {
   const { service } = file.postgres;
   const { knownHostsFile, ...sshDefaults } = file.ssh;
@@ -15,7 +10,7 @@ export function complete(file: ClusterFile): ClusterConfiguration {
     ...file,
     nodes: file.nodes.map(({ applicationName, ssh, ...node }) => ({
       ...node,
-      applicationName: applicationName ?? defaultApplicationName(node.id),
+      applicationName: applicationName ?? null,
       ssh: {
         host: ssh.host ?? node.host,
         port: ssh.port ?? sshDefaults.port,
@@ -25,6 +20,7 @@ export function complete(file: ClusterFile): ClusterConfiguration {
     })),
     postgres: {
       ...file.postgres,
+      sslRootCertificate: file.postgres.sslRootCertificate ?? null,
       service: typeof service === 'string' ? { kind: service } : { kind: 'commands', ...service.commands },
     },
     ssh: { knownHostsFile },

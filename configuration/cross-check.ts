@@ -1,7 +1,7 @@
 // Rules between keys of the cluster file. Each is skipped where one of its values is missing or already reported.
 
+import { defaultApplicationName } from '../domain/application-name';
 import { findDebianCluster } from '../domain/service';
-import { defaultApplicationName } from './complete';
 import type { ClusterFile } from './schema';
 import type { Path } from './yaml-lines';
 
@@ -26,6 +26,7 @@ export function crossCheck(file: Draft<ClusterFile>, report: Report): void {
   checkNodes(file, report);
   checkSharedHosts(file, report);
   checkDirectories(file, report);
+  checkTls(file, report);
   checkPgpool(file, report);
   checkPolicy(file, report);
 }
@@ -93,6 +94,15 @@ function isWithin(path: string, directory: string): boolean {
   return `${path}/`.startsWith(`${directory}/`);
 }
 
+function checkTls({ postgres }: Draft<ClusterFile>, report: Report): void {
+  const { sslMode, sslRootCertificate } = postgres ?? {};
+  const isVerified = sslMode?.startsWith('verify');
+  if (isVerified && sslRootCertificate === undefined)
+    report(['postgres', 'sslMode'], `needs postgres.sslRootCertificate: without it nothing can be verified`);
+  if (sslRootCertificate !== undefined && !isVerified && sslMode !== 'require')
+    report(['postgres', 'sslRootCertificate'], 'has no effect without sslMode require, verify-ca or verify-full');
+}
+
 /** A rebuild replaces the data directory: what is needed during one must not lie in it. */
 function checkDirectories({ nodes, paths }: Draft<ClusterFile>, report: Report): void {
   const dataDirectories = new Set(nodes?.map((node) => node?.dataDirectory));
@@ -132,11 +142,11 @@ function checkPolicy({ nodes, policy }: Draft<ClusterFile>, report: Report): voi
       `must be less than the number of nodes: ${most}, not ${String(standbys)}`,
     );
   }
-  const ladder = ['repoint', 'rewind', 'rebuild'];
+  const ladder = ['repoint', 'rebuild'];
   const follow = policy?.follow;
   const isInOrder = follow?.every((rung, index) => index === 0 || compareRungs(ladder, follow[index - 1], rung) < 0);
   if (follow?.length === 0 || isInOrder === false) {
-    report(['policy', 'follow'], 'must name at least one of repoint, rewind, rebuild, each once and in this order');
+    report(['policy', 'follow'], 'must name at least one of repoint, rebuild, each once and in this order');
   }
   const program = policy?.fenceCommand?.[0];
   if (program !== undefined && !/^\/[^/]/.test(program)) {

@@ -1,7 +1,7 @@
 // A YAML text with the line of everything in it: what syntax, keys and places the schema itself cannot see.
 
 import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
-import { getEntries, getItem, type Schema } from './schema';
+import { getEntries, getItem, notBuilt, type Schema } from './schema';
 
 /** Keys and list positions from the top of the file. */
 export type Path = readonly (string | number)[];
@@ -71,11 +71,12 @@ export function findKeyProblems(yaml: YamlText, schema: Schema): Problem[] {
           sentence: `${formatPath([...path, key])} is written twice (first on line ${String(first)}): keep one`,
         });
       } else if (!expectedChild) {
+        const name = formatPath([...path, key]);
         const known = Object.keys(entries).join(', ');
-        problems.push({
-          line,
-          sentence: `${formatPath([...path, key])} is not a known key: remove it or use one of ${known}`,
-        });
+        const why = notBuilt.includes(name)
+          ? 'is not built yet: leave it out'
+          : `is not a known key: remove it or use one of ${known}`;
+        problems.push({ line, sentence: `${name} ${why}` });
       } else walk(child, expectedChild, [...path, key]);
       firstLines.set(key, first ?? line);
     }

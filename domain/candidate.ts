@@ -1,5 +1,6 @@
 // Which standby may become the primary: greatest (timeline, LSN), then priority, then lowest id; or why none may.
 
+import { withRealNames } from './application-name';
 import { type Positioned, sortBranches } from './branches';
 import { type ClusterConfiguration, getNode } from './cluster';
 import type { ReasonCode } from './outcome';
@@ -215,7 +216,7 @@ function findMissingCommit(
   );
   // A commit that only a node ahead of the candidate confirmed would be lost.
   const reachable = standbys.filter((entry) => comparePosition(entry.position, best.position) <= 0);
-  return hasLastCommit(configuration, {
+  return hasLastCommit(withRealNames(configuration, facts.nodes), {
     inForce,
     copies,
     reachable: reachable.map(({ node }) => node),

@@ -7,7 +7,8 @@ export interface NodeConfiguration {
   readonly host: string;
   readonly port: number;
   readonly dataDirectory: string;
-  readonly applicationName: string;
+  /** Null: the file gives none, and the standby keeps the one of its own primary_conninfo. See application-name.ts. */
+  readonly applicationName: string | null;
   /** Greater wins between candidates that are equal in (timeline, LSN); 0 = never a candidate. */
   readonly priority: number;
   readonly ssh: { readonly host: string; readonly port: number; readonly user: string; readonly identityFile: string };
@@ -32,8 +33,7 @@ export interface PolicyConfiguration {
   readonly unreachableHost: 'proceed' | 'park';
   readonly fenceCommand: readonly string[];
   readonly crashRecoveryMs: number;
-  readonly unreachableFromPgpoolMs: number;
-  readonly follow: readonly ('repoint' | 'rewind' | 'rebuild')[];
+  readonly follow: readonly ('repoint' | 'rebuild')[];
   readonly baseBackup: {
     /** Kilobytes (1024 bytes) a second that a base backup may take from the primary; 0 = unlimited. */
     readonly maximumRateKilobytes: number;
@@ -44,8 +44,6 @@ export interface PolicyConfiguration {
   readonly divergedWrites: 'park' | 'discard';
   readonly rejoin: 'automatic' | 'manual';
   readonly synchronous: { readonly standbys: number; readonly whenNone: 'degrade' | 'wait' };
-  readonly slots: 'none' | 'physical';
-  readonly slotRetentionBytes: number;
   readonly minimumIntervalMs: number;
 }
 
@@ -60,6 +58,10 @@ export interface ClusterConfiguration {
     readonly replicationUser: string;
     /** Read by the worker, and by the nodes for their own connections: a leading ~/ means each reader's own home. */
     readonly passFile: string;
+    /** libpq's sslmode, for every connection to a node. */
+    readonly sslMode: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+    /** On the worker's host and on each node; null: whoever answers is believed. */
+    readonly sslRootCertificate: string | null;
     readonly service: ServiceConfiguration;
   };
   readonly ssh: { readonly knownHostsFile: string };

@@ -112,7 +112,7 @@ function formatBackend({ id, host, port, dataDirectory, applicationName }: NodeC
     `backend_hostname${number} = ${quote(host)}`,
     `backend_port${number} = ${String(port)}`,
     `backend_data_directory${number} = ${quote(dataDirectory)}`,
-    `backend_application_name${number} = ${quote(applicationName)}`,
+    ...(applicationName === null ? [] : [`backend_application_name${number} = ${quote(applicationName)}`]),
   ];
 }
 

@@ -1,7 +1,8 @@
 // Synchronous replication: who may hold the last acknowledged commit, and what the new primary waits for.
 // R + W > N: of N listed standbys W had to confirm each commit; asking R of them is enough when R + W > N.
 
-import { type ClusterConfiguration } from './cluster';
+import { applicationNameOf } from './application-name';
+import type { ClusterConfiguration, NodeConfiguration } from './cluster';
 
 export interface SynchronousSet {
   readonly required: number;
@@ -15,20 +16,22 @@ const asynchronous: SynchronousSet = { required: 0, names: [] };
 export function parseSynchronousStandbyNames(text: string): SynchronousSet | null {
   const trimmed = text.trim();
   if (trimmed === '') return asynchronous;
-  const method = /^(?:(?:any|first)\s+)?([0-9]{1,4})\s*\(([^()]*)\)$/i.exec(trimmed);
+  const method = /^(?:(?:any|first)\s+)?([0-9]{1,4})\s*\((.*)\)$/is.exec(trimmed);
   const names = splitNames(method ? method[2]! : trimmed);
   const required = method ? Number(method[1]) : 1;
   return names === null || required === 0 ? null : { required, names };
 }
 
+/** A name in double quotes may hold anything (syncrep_scanner.l); a bare one ends where a list goes on. */
 function splitNames(text: string): string[] | null {
   const names: string[] = [];
-  for (const part of text.split(',')) {
-    const match = /^\s*(?:"((?:[^"]|"")+)"|([^\s"()]+))\s*$/.exec(part);
+  const pattern = /\s*(?:"((?:[^"]|"")+)"|([^\s",()]+))\s*(,|$)/gy;
+  for (;;) {
+    const match = pattern.exec(text);
     if (!match) return null;
     names.push(match[1]?.replaceAll('""', '"') ?? match[2]!);
+    if (match[3] === '') return names;
   }
-  return names;
 }
 
 export interface CommitQuestion {
@@ -49,20 +52,17 @@ export function hasLastCommit(
   configuration: ClusterConfiguration,
   { inForce, copies, reachable, formerPrimary }: CommitQuestion,
 ): string | null {
+  const nameOf = (node: NodeConfiguration): string => applicationNameOf(node).toLowerCase();
   const standbys = configuration.nodes.filter((node) => node.id !== formerPrimary);
-  const allNames = standbys.map((node) => node.applicationName);
-  const formerName = configuration.nodes.find((node) => node.id === formerPrimary)?.applicationName.toLowerCase();
+  const former = configuration.nodes.find((node) => node.id === formerPrimary);
   // Unreadable text must not pass as "asynchronous".
-  const parse = (text: string): SynchronousSet =>
-    parseSynchronousStandbyNames(text) ?? { required: 1, names: allNames };
+  const parse = (text: string): SynchronousSet => parseSynchronousStandbyNames(text) ?? { required: 1, names: ['*'] };
+  const byPolicy = { required: configuration.policy.synchronous.standbys, names: ['*'] };
   const sets =
     inForce !== null
       ? [{ set: parse(inForce), source: `synchronous_standby_names '${inForce}'` }]
       : [
-          {
-            set: { required: configuration.policy.synchronous.standbys, names: allNames },
-            source: 'policy.synchronous',
-          },
+          { set: byPolicy, source: 'policy.synchronous' },
           ...copies.map(({ node, names }) => ({
             set: parse(names),
             source: `synchronous_standby_names '${names}' (node ${node}'s copy)`,
@@ -71,13 +71,15 @@ export function hasLastCommit(
   for (const { set, source } of sets) {
     // PostgreSQL compares names without case (syncrep.c, SyncRepGetStandbyPriority); a primary never confirms to itself,
     // and a listed standby that the cluster file does not know may hold a commit as well.
-    const listed = (set.names.includes('*') ? allNames : set.names).map((name) => name.toLowerCase());
-    const members = new Set(listed.filter((name) => name !== formerName));
-    const asked = standbys.filter(
-      (node) => reachable.includes(node.id) && members.has(node.applicationName.toLowerCase()),
-    ).length;
-    if (set.required > 0 && members.size > 0 && asked + set.required <= members.size) {
-      return `${asked} of the ${members.size} standbys of ${source} answer without being ahead of the candidate: the last acknowledged commit may be on another one; bring it back`;
+    const isListed = (node: NodeConfiguration): boolean => names.has('*') || names.has(nameOf(node));
+    const names = new Set(set.names.map((name) => name.toLowerCase()));
+    if (former) names.delete(nameOf(former));
+    const strangers = [...names].filter((name) => name !== '*' && !standbys.some((node) => nameOf(node) === name));
+    const members = standbys.filter(isListed).length + (names.has('*') ? 0 : strangers.length);
+    const asked = standbys.filter((node) => reachable.includes(node.id) && isListed(node)).length;
+    if (set.required > 0 && members > 0 && asked + set.required <= members) {
+      const unknown = strangers.length === 0 ? '' : `; no node is known as ${strangers.join(', ')}`;
+      return `${asked} of the ${members} standbys of ${source} answer without being ahead of the candidate${unknown}: the last acknowledged commit may be on another one; bring it back`;
     }
   }
   return null;
@@ -88,7 +90,9 @@ export function hasLastCommit(
  * release nobody, ever.
  */
 export function formatSynchronousStandbyNames(configuration: ClusterConfiguration, named: readonly number[]): string {
-  const names = configuration.nodes.filter(({ id }) => named.includes(id)).map((node) => `"${node.applicationName}"`);
+  const names = configuration.nodes
+    .filter(({ id }) => named.includes(id))
+    .map((node) => `"${applicationNameOf(node).replaceAll('"', '""')}"`);
   const required = Math.min(configuration.policy.synchronous.standbys, names.length);
-  return required === 0 ? '' : `ANY ${String(required)} (${names.join(', ')})`;
+  return required === 0 ? '' : `ANY ${required} (${names.join(', ')})`;
 }

@@ -5,7 +5,7 @@ import { probeFrom, readHostFacts } from '../activities/io/host-facts';
 import { readNodeFacts } from '../activities/io/node-facts';
 import { readNodeInfo } from '../activities/io/pcp';
 import type { Tools } from '../activities/io/tools';
-import { type ClusterConfiguration, getNode } from '../domain/cluster';
+import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
 import { describeSynchronousChange } from '../domain/synchronous-change';
 import type { HostFacts, NodeFacts } from '../domain/witness';
 
@@ -22,6 +22,7 @@ export async function findUnreachable(tools: Tools, configuration: ClusterConfig
     const name = `${cluster}, node ${String(node.id)}`;
     const lines = [
       ...(sql.sql === 'answered' ? [] : [`${name}, SQL: ${sql.sqlSeen}`]),
+      ...findOtherName(name, node, sql),
       ...(host.ssh === 'answered' && host.seen === 'host answers' ? [] : [`${name}, ssh: ${host.seen}`]),
     ];
     return { sql, host, lines };
@@ -67,4 +68,13 @@ async function findSilentProbes(
     return [`${configuration.cluster}, node ${String(node)}, ${ask}: ${seen || answer}; ${advice}`];
   });
   return (await Promise.all(lines)).flat();
+}
+
+/** Monitoring, synchronous_standby_names and pgpool.conf may know it by the name that it has. */
+function findOtherName(name: string, { applicationName }: NodeConfiguration, facts: NodeFacts): string[] {
+  if (facts.isInRecovery !== true || applicationName === null || facts.applicationName === applicationName) return [];
+  const has = String(facts.applicationName);
+  return [
+    `${name} is a standby named ${has}, and the cluster file says applicationName ${applicationName}, which it gets when it next follows: write ${has} there, or leave the key out, to keep it`,
+  ];
 }

@@ -3,6 +3,7 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { FenceResult } from '../activities/fence';
 import type { Observation } from '../activities/observe';
+import { withRealNames } from '../domain/application-name';
 import { type FailoverRequest, planFailover } from '../domain/failover-plan';
 import { formatSynchronousStandbyNames } from '../domain/synchronous';
 import { factsOf } from '../domain/witness';
@@ -92,10 +93,10 @@ async function promoteCandidate(
 }
 
 /** With whenNone: wait, nobody may commit before a standby streams; else the set is written once the standbys do. */
-function synchronousNamesAtPromotion({ configuration }: Observation, candidate: number): string {
+function synchronousNamesAtPromotion({ configuration, facts }: Observation, candidate: number): string {
   if (configuration.policy.synchronous.whenNone === 'degrade') return '';
   const others = configuration.nodes.filter((node) => node.id !== candidate).map((node) => node.id);
-  return formatSynchronousStandbyNames(configuration, others);
+  return formatSynchronousStandbyNames(withRealNames(configuration, facts.nodes), others);
 }
 
 /** Backends without their postmaster go on committing. */

@@ -57,6 +57,8 @@ export interface NodeFiles {
   readonly savedAuto: FileText | null;
   /** primary_conninfo as PostgreSQL reads the files, where neither postgresql.auto.conf has one; empty when unset or unreadable. */
   readonly effectiveConninfo: string;
+  /** primary_slot_name as PostgreSQL reads the files; empty when unset or unreadable. */
+  readonly effectiveSlot: string;
   readonly hasStandbySignal: boolean;
   readonly hasRecoverySignal: boolean;
 }
@@ -82,6 +84,7 @@ export async function readFiles(
     auto: decode(find('auto')),
     savedAuto: decode(find('saved')),
     effectiveConninfo: (decode(find('effective'))?.text ?? '').replace(/\n$/, ''),
+    effectiveSlot: find('slot') ?? '',
     hasStandbySignal: find('standby') === 'yes',
     hasRecoverySignal: find('recovery') === 'yes',
   };

@@ -146,6 +146,7 @@ CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>
 # PostgreSQL's own answer takes as long as all the rest, and counts only where neither of these files has one.
 grep -qs "^primary_conninfo = '[^']" "$REAL/$AUTO" \${LAST:+"$LAST/$AUTO"} ||
   echo "effective=$("$BIN/postgres" -C primary_conninfo -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null 9>&- | encode)"
+echo "slot=$("$BIN/postgres" -C primary_slot_name -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null 9>&-)"
 for name in standby recovery; do exists "$REAL/$name.signal" && echo "$name=yes" || echo "$name=no"; done
 echo "end=yes"
 `;

@@ -81,11 +81,11 @@ export async function probeFrom(
   timeoutMs: number,
 ): Promise<ProbeFacts> {
   const base = { from: from.id, about: about.id };
-  const { bin, user, database, passFile } = configuration.postgres;
+  const { bin, user, database, passFile, sslMode, sslRootCertificate } = configuration.postgres;
   try {
     const seconds = Math.max(0.2, timeoutMs / 1000 - 0.2).toFixed(1);
     const result = await tools.ssh.run(sshTarget(configuration, from), probeScript, {
-      args: [bin, about.host, String(about.port), user, database, passFile, seconds],
+      args: [bin, about.host, String(about.port), user, database, passFile, seconds, sslMode, sslRootCertificate ?? ''],
       timeoutMs,
     });
     return { ...base, ...classifyProbe(result.stdout) };

@@ -2,7 +2,7 @@
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/cluster';
 import { parseTimelineHistory } from '../../domain/wal';
-import { parseConninfo } from '../../domain/conninfo';
+import { parseConninfo, readApplicationName } from '../../domain/conninfo';
 import type { Address, NodeFacts, SqlAnswer } from '../../domain/witness';
 import { parseFenceMark } from './host-facts';
 import { SqlFailure, type SqlConnections } from './postgres';
@@ -25,12 +25,12 @@ select r.is_in_recovery,
     where name in ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction'))
   end as own_settings,
   case when r.is_in_recovery then pg_read_file('standby.signal', 0, 64, true) end as standby_signal,
-  case when r.is_in_recovery then current_setting('primary_conninfo') end as conninfo,
   case when not r.is_in_recovery then (select count(*)::int from pg_stat_activity
     where backend_type = 'client backend' and application_name <> 'pgpool-runbook') end as clients,
   case when not r.is_in_recovery then (select count(*)::int from pg_stat_replication
     where state = 'streaming' and application_name <> 'pg_basebackup') end as followers,
   current_setting('synchronous_standby_names') as synchronous_standby_names,
+  current_setting('primary_conninfo') as conninfo, current_setting('cluster_name') as cluster_name,
   w.status as receiver_status, w.sender_host, w.sender_port, w.received_tli,
   extract(epoch from clock_timestamp() - w.last_msg_receipt_time) * 1000 as last_message_age_ms
 from (select pg_is_in_recovery() as is_in_recovery) r
@@ -57,10 +57,12 @@ interface Row {
   apply_delay_ms: number | null;
   own_settings: Record<string, number> | null;
   standby_signal: string | null;
-  conninfo: string | null;
   clients: number | null;
   followers: number | null;
   synchronous_standby_names: string;
+  /** May hold a password: only application_name, host and port leave this file. */
+  conninfo: string;
+  cluster_name: string;
   receiver_status: string | null;
   sender_host: string | null;
   sender_port: number | null;
@@ -114,9 +116,10 @@ function toFacts(node: number, row: Row): NodeFacts {
     ownSettings: row.own_settings,
     fenceMark: row.standby_signal === null ? null : (parseFenceMark(row.standby_signal.trim()) ?? 'none'),
     synchronousStandbyNames: row.synchronous_standby_names,
-    upstream: upstreamAddress(row.conninfo ?? ''),
+    upstream: row.is_in_recovery ? upstreamAddress(row.conninfo) : null,
     clients: row.clients,
     followers: row.followers,
+    applicationName: nameOf(row),
     walReceiver:
       row.receiver_status === null
         ? null
@@ -129,6 +132,11 @@ function toFacts(node: number, row: Row): NodeFacts {
           },
     host: null,
   };
+}
+
+/** Without application_name a standby is listed by its cluster_name, else as walreceiver (walreceiver.c, WalReceiverMain). */
+function nameOf({ conninfo, cluster_name: clusterName, is_in_recovery: isInRecovery }: Row): string | null {
+  return readApplicationName(conninfo) ?? (isInRecovery ? clusterName || 'walreceiver' : null);
 }
 
 export function silentNode(node: number, sql: SqlAnswer, sqlSeen: string): NodeFacts {
@@ -151,6 +159,7 @@ export function silentNode(node: number, sql: SqlAnswer, sqlSeen: string): NodeF
     upstream: null,
     clients: null,
     followers: null,
+    applicationName: null,
     walReceiver: null,
     host: null,
   };

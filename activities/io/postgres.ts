@@ -1,9 +1,11 @@
 // Warm connections to each node, so that a query on the worst night costs one round trip and no handshake.
 // Every failure is classified by SQLSTATE or socket code, never by message text, which is translated.
 
+import type { ConnectionOptions } from 'node:tls';
 import { Client, DatabaseError, type QueryResultRow } from 'pg';
 import { messageOf } from './failures';
 import { readPassword } from './pg-pass';
+import { connectByMode, type TlsSettings } from './tls';
 
 export interface SqlTarget {
   readonly host: string;
@@ -11,6 +13,7 @@ export interface SqlTarget {
   readonly user: string;
   readonly database: string;
   readonly passFile: string;
+  readonly tls: TlsSettings;
 }
 
 /** recovering: SQLSTATE 57P03; rejected: any other error from the server; lost: the connection broke in mid-query. */
@@ -151,7 +154,18 @@ async function close(warm: Warm): Promise<void> {
 }
 
 async function open(target: SqlTarget, timeoutMs: number): Promise<Warm> {
+  const deadline = Date.now() + timeoutMs;
+  try {
+    return await connectByMode(target.tls, (ssl) => openOnce(target, ssl, Math.max(1, deadline - Date.now())));
+  } catch (error) {
+    // A root certificate that cannot be read.
+    throw error instanceof SqlFailure ? error : classifyConnect(error, target);
+  }
+}
+
+async function openOnce(target: SqlTarget, ssl: ConnectionOptions | false, timeoutMs: number): Promise<Warm> {
   const client = new Client({
+    ssl,
     host: target.host,
     port: target.port,
     user: target.user,
@@ -231,7 +245,7 @@ function nameOf(target: SqlTarget): string {
 }
 
 function keyOf(target: SqlTarget, lane: Lane): string {
-  return JSON.stringify([target.host, target.port, target.user, target.database, lane]);
+  return JSON.stringify([target.host, target.port, target.user, target.database, target.tls, lane]);
 }
 
 /** ALTER SYSTEM takes no parameters. standard_conforming_strings is on since PostgreSQL 9.1. */

@@ -43,7 +43,7 @@ export async function alterSystem(
 export async function readSetting(
   tools: Tools,
   target: SqlTarget,
-  name: Setting['name'],
+  name: Setting['name'] | 'primary_slot_name',
   timeoutMs: number,
 ): Promise<string> {
   const [row] = await tools.sql.query<{ value: string }>(target, 'select current_setting($1) as value', {

@@ -1,11 +1,14 @@
 // Proves that a standby streams from its primary, and explains it when it does not.
 
 import { heartbeat, sleep } from '@temporalio/activity';
+import { applicationNameOf } from '../../domain/application-name';
 import { type ClusterConfiguration, getNode } from '../../domain/cluster';
 import { compareLsn, formatLsn, parseLsn } from '../../domain/wal';
 import { type NodeFacts, receivesFrom } from '../../domain/witness';
 import { failure, messageOf } from './failures';
 import { readNodeFacts } from './node-facts';
+import { readSetting } from './settings';
+import { explainSlot } from './slots';
 import { sqlTarget, type Tools } from './tools';
 
 export interface StreamingInput {
@@ -33,10 +36,11 @@ export async function confirmStreaming(tools: Tools, input: StreamingInput, pati
   let seen = '';
   for (;;) {
     heartbeat(seen);
-    const [facts, listed] = await Promise.all([
+    const [facts, listing] = await Promise.all([
       readNodeFacts(tools.sql, configuration, node, sqlMs),
       readListing(tools, input),
     ]);
+    const listed = findListed(listing, applicationNameOf(node, facts));
     if (isReceiving(facts, input) && listed.isStreaming) return;
     seen = `${describeReceiver(facts)}; ${listed.seen}`;
     const now = Date.now();
@@ -70,22 +74,31 @@ function describeReceiver({ sql, sqlSeen, walReceiver, isReplayPaused }: NodeFac
   return `receiver at ${String(walReceiver.host)}:${String(walReceiver.port)}, timeline ${String(walReceiver.timeline)}${paused}`;
 }
 
-async function readListing(tools: Tools, input: StreamingInput): Promise<{ isStreaming: boolean; seen: string }> {
-  const { configuration, node, primary } = input;
-  const { applicationName } = getNode(configuration, node);
-  const target = sqlTarget(configuration, getNode(configuration, primary));
+interface Listing {
+  readonly name: string;
+  readonly rows: readonly { readonly application_name: string; readonly state: string }[];
+  /** Why there are none; empty when the primary answered. */
+  readonly problem: string;
+}
+
+async function readListing(tools: Tools, { configuration, primary }: StreamingInput): Promise<Listing> {
+  const name = `node ${String(primary)}`;
   try {
-    const rows = await tools.sql.query<{ state: string }>(
-      target,
-      `select state from pg_stat_replication where application_name = $1`,
-      { values: [applicationName], timeoutMs: sqlMs },
+    const rows = await tools.sql.query<Listing['rows'][number]>(
+      sqlTarget(configuration, getNode(configuration, primary)),
+      'select application_name, state from pg_stat_replication',
+      { timeoutMs: sqlMs },
     );
-    const states = rows.map(({ state }) => state);
-    const seen = states.length === 0 ? `does not list ${applicationName}` : `lists it as ${states.join(', ')}`;
-    return { isStreaming: states.includes('streaming'), seen: `node ${String(primary)} ${seen}` };
+    return { name, rows, problem: '' };
   } catch (error) {
-    return { isStreaming: false, seen: messageOf(error) };
+    return { name, rows: [], problem: messageOf(error) };
   }
+}
+
+function findListed(listing: Listing, applicationName: string): { isStreaming: boolean; seen: string } {
+  const states = listing.rows.filter((row) => row.application_name === applicationName).map(({ state }) => state);
+  const seen = states.length === 0 ? `does not list ${applicationName}` : `lists it as ${states.join(', ')}`;
+  return { isStreaming: states.includes('streaming'), seen: listing.problem || `${listing.name} ${seen}` };
 }
 
 async function giveUp(tools: Tools, input: StreamingInput, facts: NodeFacts, seen: string): Promise<never> {
@@ -97,10 +110,22 @@ async function giveUp(tools: Tools, input: StreamingInput, facts: NodeFacts, see
       `${name} cannot stream from ${source}: it needs WAL from ${facts.position!.lsn} on, and ${source}'s oldest WAL file is ${missing}: rebuild ${name}`,
     );
   }
+  const slot = await explainOwnSlot(tools, input, facts);
   throw failure(
     'unproven',
-    `${name} does not stream from ${source} on timeline ${String(input.timeline)}: ${seen}; its log says why`,
+    `${name} does not stream from ${source} on timeline ${String(input.timeline)}: ${seen}; ${slot || 'its log says why'}`,
   );
+}
+
+async function explainOwnSlot(
+  tools: Tools,
+  { configuration, node: id, primary }: StreamingInput,
+  facts: NodeFacts,
+): Promise<string> {
+  const node = getNode(configuration, id);
+  const slot = await readSetting(tools, sqlTarget(configuration, node), 'primary_slot_name', sqlMs).catch(() => '');
+  const input = { configuration, node: id, primary: getNode(configuration, primary), slot };
+  return await explainSlot(tools, input, applicationNameOf(node, facts));
 }
 
 /**

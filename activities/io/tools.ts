@@ -15,8 +15,9 @@ export interface Tools {
 }
 
 export function sqlTarget(configuration: ClusterConfiguration, node: NodeConfiguration): SqlTarget {
-  const { user, database, passFile } = configuration.postgres;
-  return { host: node.host, port: node.port, user, database, passFile };
+  const { user, database, passFile, sslMode, sslRootCertificate } = configuration.postgres;
+  const tls = { sslMode, sslRootCertificate };
+  return { host: node.host, port: node.port, user, database, passFile, tls };
 }
 
 export function sshTarget(configuration: ClusterConfiguration, node: NodeConfiguration): SshTarget {

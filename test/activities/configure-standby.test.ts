@@ -40,7 +40,10 @@ beforeEach(async () => {
 
 const former = `Primary_Conninfo = 'user=replicator password=hunter2 host=127.0.0.9 hostaddr=127.0.0.9 sslmode=disable application_name=x'`;
 const own = `${autoConfHeader}restore_command = 'false'\n# a comment\n`;
-const stale = `primary_slot_name = 'ghost'\nrecovery_target_timeline = '1'\nsynchronous_standby_names = 'ghost'\n`;
+const stale = `primary_slot_name = 'own_slot'\nrecovery_target_timeline = '1'\nsynchronous_standby_names = 'ghost'\n`;
+
+const slotsOfPrimary = async (): Promise<unknown> =>
+  (await bed.ask(0, 'select array_agg(slot_name::text) as names from pg_replication_slots'))['names'];
 
 /** Everything but the conninfo's own words. */
 function expectConfigured(): void {
@@ -61,7 +64,8 @@ it('repoints the node’s own primary_conninfo, drops what is of the moment, and
   const { host, port } = bed.node(0);
   const where = `configured to follow node 0 (${host}:${String(port)})`;
   const first = await configure();
-  expect(first).toEqual({ changed: true, line: `node 1 is now ${where}` });
+  const renamed = ', through its slot own_slot, which was made there; its application_name is now node1, it was x';
+  expect(first).toEqual({ changed: true, line: `node 1 is now ${where}${renamed}` });
   expectConfigured();
   expect(conninfo()).toMatchObject({ password: 'hunter2', sslmode: 'disable' });
   expect(conninfo()).not.toHaveProperty('hostaddr');
@@ -76,8 +80,10 @@ it('repoints the node’s own primary_conninfo, drops what is of the moment, and
   await bed.lab.start(1);
   const isStreaming = `select count(*)::int as n from pg_stat_replication where application_name = 'node1' and state = 'streaming'`;
   await waitFor(async () => (await bed.ask(0, isStreaming))['n'] === 1, { what: 'a stream', timeoutMs: 10_000 });
-  const names = `select current_setting('primary_slot_name') || current_setting('synchronous_standby_names') as names`;
-  expect(await bed.ask(1, names)).toEqual({ names: '' });
+  expect(await bed.ask(1, 'show synchronous_standby_names')).toEqual({ synchronous_standby_names: '' });
+  const slots = 'select slot_name, active from pg_replication_slots';
+  await waitFor(async () => (await bed.ask(0, slots))['active'] === true, { what: 'its slot', timeoutMs: 5000 });
+  expect(await bed.ask(0, slots)).toMatchObject({ slot_name: 'own_slot' });
 
   const failure = await failureOf(configure());
   expect(failure).toMatchObject({ type: 'WorldChanged', nonRetryable: true });
@@ -85,22 +91,38 @@ it('repoints the node’s own primary_conninfo, drops what is of the moment, and
   expect(JSON.stringify([first, failure, failure.message, failure.stack])).not.toContain('hunter2');
 });
 
+it('keeps the application name of the node where the cluster file gives none', async () => {
+  write('postgresql.auto.conf', former);
+  const nodes = bed.configuration.nodes.map((node) => ({ ...node, applicationName: null }));
+  const configuration = { ...bed.configuration, nodes };
+  const { line } = await perform(bed.tools, 'configureStandby', { configuration, node: 1, primary: 0 });
+  expect(line).not.toContain('application_name');
+  expect(conninfo()).toMatchObject({ application_name: 'x' });
+});
+
 describe('the former primary_conninfo is found', () => {
   it('in the last saved set, when postgresql.auto.conf was restored without it', async () => {
-    write('postgresql.auto.conf', `${own}${former}\n`);
+    write('postgresql.auto.conf', `${own}${former}\nprimary_slot_name = 'saved_slot'\n`);
     await perform(bed.tools, 'saveConfiguration', { configuration: bed.configuration, node: 1, rebuildId: null });
     write('postgresql.auto.conf', own);
-    expect((await configure()).line).toMatch(/^node 1 is now configured to follow node 0 \([0-9.:]+\)$/);
+    expect((await configure()).line).toContain(', through its slot saved_slot, which was made there');
     expectConfigured();
+    expect(read('postgresql.auto.conf')).toContain("primary_slot_name = 'saved_slot'");
+    expect(await slotsOfPrimary()).toContain('saved_slot');
     expect(conninfo()).toMatchObject({ password: 'hunter2', sslmode: 'disable' });
   });
 
   it('in a file that postgresql.conf includes, as in pgpool’s own examples', async () => {
     write('postgresql.auto.conf', own);
     write('postgresql.conf', `${original}\ninclude_if_exists = 'myrecovery.conf'\n`);
-    write('myrecovery.conf', `${former}\n`);
-    expect((await configure()).line).not.toMatch(/cluster file/);
+    write('myrecovery.conf', `${former}\nprimary_slot_name = 'host_of_1'\n`);
+    const { line } = await configure();
+    expect(line).not.toMatch(/cluster file/);
+    expect(line).toContain(', through its slot host_of_1, which was made there');
+    expect(await configure()).toMatchObject({ changed: false, line: expect.not.stringContaining('slot') as string });
     expectConfigured();
+    expect(read('postgresql.auto.conf')).not.toContain('primary_slot_name');
+    expect(await slotsOfPrimary()).toContain('host_of_1');
     expect(conninfo()).toMatchObject({ password: 'hunter2', sslmode: 'disable' });
   });
 

@@ -1,5 +1,6 @@
 // confirmStreaming on real nodes: both ends must say so; who advances is waited for, and who does not is given up with what was seen.
 import { appendFileSync, copyFileSync, chmodSync, mkdirSync, readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { confirmStreaming as proveStreaming, type StreamingInput } from '../../activities/io/streaming';
 import { type Bed, createEnvironment, createTools, dieDuring, failureOf, perform, startBed, waitFor } from './support';
@@ -49,6 +50,47 @@ async function fillSegment(): Promise<void> {
 it('proves it, as often as it is asked', async () => {
   expect(await perform(bed.tools, 'confirmStreaming', inputFor())).toEqual(proven);
   expect(await perform(bed.tools, 'confirmStreaming', inputFor())).toEqual(proven);
+});
+
+it('finds a standby by the name that it has: its own, or the one that PostgreSQL gives it', async () => {
+  const nodes = bed.configuration.nodes.map((node) => ({ ...node, applicationName: 'other' }));
+  const configuration = { ...bed.configuration, nodes };
+  expect(await perform(bed.tools, 'confirmStreaming', inputFor({ configuration }))).toEqual(proven);
+  const { primary_conninfo: conninfo } = await bed.ask(1, 'show primary_conninfo');
+  await set(1, `primary_conninfo = '${String(conninfo).replace(' application_name=node1', '').replaceAll("'", "''")}'`);
+  await set(1, `cluster_name = '15/main'`);
+  await bed.stop(1);
+  await bed.lab.start(1);
+  await prove(5000, { configuration });
+  expect(await bed.ask(0, 'select application_name from pg_stat_replication')).toEqual({ application_name: '15/main' });
+});
+
+it('names a slot that is missing, or that another standby uses', async () => {
+  await set(1, `primary_slot_name = 'ghost'`);
+  const receivers = `select count(*)::int as n from pg_stat_wal_receiver where status = 'streaming'`;
+  await waitFor(async () => (await bed.ask(1, receivers))['n'] === 0, { what: 'the end of it', timeoutMs: 5000 });
+  const named = 'the replication slot ghost, which node 1 names in primary_slot_name, on node 0';
+  expect((await failureOf(prove(300))).message).toMatch(new RegExp(`; ${named} does not exist$`));
+  await bed.ask(0, `select pg_create_physical_replication_slot('ghost')`);
+  await prove(10_000);
+  const { host, port } = bed.node(0);
+  const other = [bed.configuration.postgres.bin + '/pg_receivewal', '-n', '-S', 'ghost', '-D', bed.layout.directory];
+  await set(1, `primary_conninfo = ''`);
+  await waitFor(async () => (await bed.ask(0, 'select active from pg_replication_slots'))['active'] === false, {
+    what: 'the slot to be free',
+    timeoutMs: 5000,
+  });
+  const child = spawn(other[0]!, [...other.slice(1), '-d', `host=${host} port=${String(port)} user=replicator`], {
+    env: { PGPASSFILE: bed.layout.worker.passFile, PGAPPNAME: 'archiver' },
+    stdio: 'ignore',
+  });
+  await waitFor(async () => (await bed.ask(0, 'select active from pg_replication_slots'))['active'] === true, {
+    what: 'the slot to be used',
+    timeoutMs: 5000,
+  });
+  const message = (await failureOf(prove(300))).message;
+  child.kill();
+  expect(message).toMatch(new RegExp(`; ${named} is used by archiver: give each node its own$`));
 });
 
 it('waits for a standby that is busy with older WAL, as long as it advances', async () => {

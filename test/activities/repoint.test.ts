@@ -106,6 +106,66 @@ describe('after a failover', () => {
     expect(conninfo).not.toContain('hostaddr');
   });
 
+  it('takes an application name of any printable characters, and commits can wait for it', async () => {
+    const applicationName = String.raw`pg-2.example.com, "it's" \o/ (c)`;
+    const nodes = bed.configuration.nodes.map((node) => (node.id === 2 ? { ...node, applicationName } : node));
+    const policy = { ...bed.configuration.policy, synchronous: { standbys: 1, whenNone: 'degrade' as const } };
+    const configuration = { ...bed.configuration, nodes, policy };
+    expect((await repoint({ configuration })).changed).toBe(true);
+    await expectFollowing();
+    expect((await repoint({ configuration })).changed).toBe(false);
+    await perform(bed.tools, 'setSynchronousStandbys', { configuration, primary: 1 });
+    const wanted = { application_name: applicationName, sync_state: 'quorum' };
+    const listing = 'select application_name, sync_state from pg_stat_replication';
+    await waitFor(async () => JSON.stringify(await bed.ask(1, listing)) === JSON.stringify(wanted), {
+      what: 'node 2 in the quorum',
+      timeoutMs: 5000,
+    });
+    await bed.ask(1, 'create table confirmed (id int)');
+  });
+
+  it('keeps the name of a standby where the cluster file gives none; where it gives another one, that is told', async () => {
+    const nodes = bed.configuration.nodes.map((node) => ({ ...node, applicationName: null }));
+    const configuration = { ...bed.configuration, nodes };
+    await setConninfo(String(await readConninfo()).replace('application_name=node2', 'application_name=shop_c'));
+    const line = 'node 2 streams from node 1 on timeline 2';
+    expect(await repoint({ configuration })).toEqual({ changed: true, line });
+    await expectFollowing();
+    expect(await bed.ask(1, 'select application_name from pg_stat_replication')).toEqual({
+      application_name: 'shop_c',
+    });
+    expect(await repoint()).toEqual({
+      changed: true,
+      line: `${line}; its application_name is now node2, it was shop_c`,
+    });
+    expect(await bed.ask(1, 'select application_name from pg_stat_replication')).toEqual({ application_name: 'node2' });
+  });
+
+  it('makes the slot that the standby names, and streams through it; the second time it only proves it', async () => {
+    await bed.ask(2, `alter system set primary_slot_name = 'host_of_2'`);
+    await bed.ask(2, 'select pg_reload_conf()');
+    const line = 'node 2 streams from node 1 on timeline 2';
+    const made = ', through its slot host_of_2, which was made there';
+    expect(await repoint()).toEqual({ changed: true, line: `${line}${made}` });
+    await expectFollowing();
+    const slots = 'select slot_name, active, restart_lsn is not null as reserved from pg_replication_slots';
+    expect(await bed.ask(1, slots)).toEqual({ slot_name: 'host_of_2', active: true, reserved: true });
+    expect(await repoint()).toEqual({ changed: false, line });
+  });
+
+  it('says which slot cannot be made, and why', async () => {
+    await bed.ask(1, `select pg_create_physical_replication_slot('taken_' || n) from generate_series(1, 10) n`);
+    await bed.ask(2, `alter system set primary_slot_name = 'host_of_2'`);
+    await bed.ask(2, 'select pg_reload_conf()');
+    const before = await readConninfo();
+    const failure = await failureOf(repoint());
+    expect(failure).toMatchObject({ type: 'Unproven', nonRetryable: false });
+    expect(failure.message).toMatch(
+      /^the replication slot host_of_2, which node 2 names in primary_slot_name, on node 1 cannot be made: .*all replication slots are in use/,
+    );
+    expect(await readConninfo()).toBe(before);
+  });
+
   it('refuses a node that has left recovery', async () => {
     await bed.ask(2, 'select pg_promote(true)');
     const before = await readConninfo();
@@ -149,8 +209,12 @@ describe('without proof', () => {
       what: 'the row on node 2',
       timeoutMs: 5000,
     });
+    await bed.ask(2, `alter system set primary_slot_name = 'host_of_2'`);
+    await bed.ask(2, 'select pg_reload_conf()');
     await failOver();
     const failure = await failureOf(repoint());
+    // A slot of ours that nobody streams through would hold WAL for ever.
+    expect((await bed.ask(1, 'select count(*)::int as n from pg_replication_slots'))['n']).toBe(0);
     expect(failure).toMatchObject({ type: 'Unproven', nonRetryable: false });
     expect(failure.message).toMatch(
       /^node 2 does not stream from node 1 on timeline 2: (no WAL receiver|receiver at .*); node 1 .*; its log says why$/,

@@ -51,6 +51,13 @@ it('names the standbys that stream; the second time it changes nothing', async (
   expect(await set(one)).toEqual({ changed: false, line: `commits wait for ${wanted}` });
 });
 
+it('names a standby as it is named, not as the cluster file or the default would', async () => {
+  const nodes = bed.configuration.nodes.map((node) => ({ ...node, applicationName: node.id === 1 ? null : 'other' }));
+  const renamed = { ...inputFor(one), configuration: { ...inputFor(one).configuration, nodes } };
+  const wanted = 'ANY 1 ("node1", "node2")';
+  expect((await perform(bed.tools, 'setSynchronousStandbys', renamed)).line).toBe(`commits wait for ${wanted}`);
+});
+
 it('is completed by another worker when the first is killed between the setting and its reload', async () => {
   const both = { standbys: 2, whenNone: 'degrade' } as const;
   await dieDuring(bed.lab.clusterFile, 'setSynchronousStandbys', inputFor(both), { beforeQuery: 'pg_reload_conf' });

@@ -62,6 +62,18 @@ const rules: readonly (readonly [string, string, string, string])[] = [
     '{ id: 1, host: 10.0.0.11, dataDirectory: /srv, ssh: { host: 10.0.0.10 } }',
     '4: nodes[1].dataDirectory and that of nodes[0] (/srv/main) lie one in the other',
   ],
+  [
+    'a verification by nothing',
+    '15/bin\n',
+    '15/bin\n  sslMode: verify-full\n',
+    '8: postgres.sslMode needs postgres.sslRootCertificate: without it nothing can be verified',
+  ],
+  [
+    'a root certificate that nothing is verified by',
+    '15/bin\n',
+    '15/bin\n  sslRootCertificate: /etc/root.crt\n',
+    '8: postgres.sslRootCertificate has no effect without sslMode require, verify-ca or verify-full',
+  ],
   ['no pgpool', `pgpool:\n${firstPgpool}`, 'pgpool: []\n', '8: pgpool must list at least one pgpool'],
   [
     'a repeated pgpool name',
@@ -90,7 +102,7 @@ const rules: readonly (readonly [string, string, string, string])[] = [
   [
     'a repeated follow',
     last,
-    `${last}policy: { follow: [rewind, rewind] }\n`,
+    `${last}policy: { follow: [rebuild, rebuild] }\n`,
     '10: policy.follow must name at least one',
   ],
   [

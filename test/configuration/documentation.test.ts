@@ -10,7 +10,8 @@ const page = readFileSync(join(__dirname, '..', '..', 'docs', 'configuration.md'
 
 /** What the schema cannot say, because these defaults are other keys. */
 const derived: Readonly<Record<string, string>> = {
-  'nodes[].applicationName': '`node<id>`',
+  'nodes[].applicationName': 'its own, else `node<id>`',
+  'postgres.sslRootCertificate': 'none',
   'nodes[].ssh.host': '`nodes[].host`',
   'nodes[].ssh.port': '`ssh.port`',
   'nodes[].ssh.user': '`ssh.user`',

@@ -91,6 +91,7 @@ function nodeFacts(node: number): fc.Arbitrary<NodeFacts> {
       timelineAgeMs: age,
       isReplayPaused: flag,
       synchronousStandbyNames: setting,
+      applicationName: often<string | null>(fc.constant(null), fc.constantFrom('node1', 'walreceiver')),
       walReceiver: fc.option(receiver),
       host: fc.option(host),
       replayedLsn: often<string | null | undefined>(fc.constant(undefined), fc.option(lsn)),

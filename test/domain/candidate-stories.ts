@@ -426,6 +426,15 @@ const synchronousStories: readonly CandidateStory[] = [
     expected: { candidate: 1, lagBytes: null },
   },
   {
+    title: 'synchronous, and the standbys have other names than the cluster file says',
+    topology: 'in force ANY 1 (shop_b, shop_c); both answer',
+    facts: {
+      nodes: { 0: stopped, 1: { applicationName: 'shop_b' }, 2: { applicationName: 'shop_c' } },
+    },
+    request: { formerSynchronousStandbyNames: 'ANY 1 (shop_b, shop_c)' },
+    expected: { candidate: 1, lagBytes: null },
+  },
+  {
     title: 'synchronous, one of two had to confirm and only one answers',
     topology: 'ANY 1 of 1 2; 2 stopped',
     configuration: makeConfiguration(synchronous(1)),

@@ -1,7 +1,7 @@
 // primary_conninfo as libpq reads it, and repointing that keeps what a site has added.
 
 import fc from 'fast-check';
-import { formatConninfo, parseConninfo, repointConninfo } from '../../domain/conninfo';
+import { describeRenaming, formatConninfo, parseConninfo, repointConninfo } from '../../domain/conninfo';
 
 test.each([
   ['', {}],
@@ -65,7 +65,9 @@ describe('repointing', () => {
     port: 5433,
     user: 'replicator',
     applicationName: 'node2',
+    defaultName: 'node2',
     passFile: '~/.pgpass',
+    tls: new Map(),
   };
   const pointed = "host='10.0.0.11' port='5433' application_name='node2'";
 
@@ -86,6 +88,37 @@ describe('repointing', () => {
     ['a malformed one', "host='a"],
   ])('%s gets the configured user', (_, current) => {
     expect(repointConninfo(current, upstream)).toBe(`user='replicator' ${pointed}`);
+  });
+
+  test.each([
+    ['the node keeps its own name', 'user=u application_name=shop_c', 'shop_c'],
+    ['one in quotes, too', String.raw`user=u application_name='it\'s (c)'`, String.raw`it\'s (c)`],
+    ['it had none', 'user=u', 'node2'],
+    ['an empty one is none', "user=u application_name=''", 'node2'],
+    ['a fresh copy was never a standby', 'user=u application_name=base_backup_shop_c', 'shop_c'],
+  ])('without a name in the cluster file: %s', (_, current, expected) => {
+    const next = repointConninfo(current, { ...upstream, applicationName: null });
+    expect(next).toContain(`application_name='${expected}'`);
+    expect(repointConninfo(next, { ...upstream, applicationName: null })).toBe(next);
+  });
+
+  test.each([
+    ['application_name=shop_c', 'application_name=shop_c', ''],
+    ['application_name=shop_c', 'application_name=node2', '; its application_name is now node2, it was shop_c'],
+    ['user=u', 'application_name=node2', '; its application_name is now node2, it had none'],
+  ])('from %j to %j is told: %j', (former, next, told) => {
+    expect(describeRenaming(former, next)).toBe(told);
+  });
+
+  test('sslmode of the cluster file is written only where there was no conninfo', () => {
+    const tls = new Map([
+      ['sslmode', 'verify-ca'],
+      ['sslrootcert', '/etc/root.crt'],
+    ]);
+    expect(repointConninfo('', { ...upstream, tls })).toBe(
+      `sslmode='verify-ca' sslrootcert='/etc/root.crt' user='replicator' ${pointed}`,
+    );
+    expect(repointConninfo('user=u', { ...upstream, tls })).toBe(`user='u' ${pointed}`);
   });
 
   test('a second time changes nothing', () => {

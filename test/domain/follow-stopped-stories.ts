@@ -75,7 +75,7 @@ export const stoppedStories: readonly FollowStory[] = [
   }),
   lies('a crash with nothing past the fork, where only a rebuild is allowed', 'rebuild', control('in production'), {
     ...asked('none'),
-    follow: ['rewind', 'rebuild'],
+    follow: ['rebuild'],
   }),
   lies('a crash after a checkpoint past the fork', 'rebuild', control('in production', '0/5000060'), asked('none')),
   lies('a crash on the primary’s own timeline', 'rebuild', control('in production', '0/5000080', 2), asked('none')),

@@ -103,7 +103,7 @@ export const followStories: readonly FollowStory[] = [
     title: 'a diverged standby where a rebuild is not allowed',
     topology: '2 on timeline 1 at 0/5000001, the fork is at 0/5000000',
     own: at('0/5000001'),
-    follow: ['repoint', 'rewind'],
+    follow: ['repoint'],
     expected: 'diverged',
   },
   {
@@ -229,7 +229,7 @@ export const followStories: readonly FollowStory[] = [
     title: 'a standby that may not be repointed is rebuilt',
     topology: '2 on timeline 1 at the fork',
     own: receivesNothing,
-    follow: ['rewind', 'rebuild'],
+    follow: ['rebuild'],
     expected: 'rebuild',
   },
   {

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { ConfigurationError, parseClusterFile } from '../../configuration/load';
 import type { ClusterConfiguration } from '../../domain/cluster';
 import { formatHookConf, formatPgpoolConf } from '../../domain/pgpool-conf';
-import { clusterFile } from '../configuration/cluster-file';
+import { clusterFile, edit } from '../configuration/cluster-file';
 import { eventually, findFreePorts, type Pgpool, startPgpool } from './pgpool-process';
 
 const shop = parseClusterFile(clusterFile, 'shop.yaml');
@@ -32,9 +32,14 @@ test('the fragment names every backend as the cluster file does', () => {
     expect(values.get(`backend_hostname${node.id}`)).toBe(node.host);
     expect(values.get(`backend_port${node.id}`)).toBe(String(node.port));
     expect(values.get(`backend_data_directory${node.id}`)).toBe(node.dataDirectory);
-    expect(values.get(`backend_application_name${node.id}`)).toBe(node.applicationName);
   }
   expect([...values.keys()].filter((key) => key.startsWith('backend_hostname'))).toHaveLength(3);
+});
+
+test('an application name that the cluster file does not give is left to the site', () => {
+  const named = parseClusterFile(edit(clusterFile, 'id: 1,', 'id: 1, applicationName: pg-1,'), 'shop.yaml');
+  const values = [...parsePgpoolConf(formatPgpoolConf(named, hook))];
+  expect(values.filter(([key]) => key.includes('application_name'))).toEqual([['backend_application_name1', 'pg-1']]);
 });
 
 test('the fragment sets what the runbook depends on, and hooks that get ids only', () => {

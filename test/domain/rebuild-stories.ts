@@ -115,7 +115,7 @@ export const roleStories: readonly RefusalStory[] = [
   },
   {
     title: 'policy.follow has no rebuild',
-    configuration: makeConfiguration({ policy: { follow: ['repoint', 'rewind'] } }),
+    configuration: makeConfiguration({ policy: { follow: ['repoint'] } }),
     reason: 'diverged',
     says: /policy\.follow/,
   },

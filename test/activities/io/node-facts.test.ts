@@ -28,6 +28,7 @@ it('reads a primary and its standby on the first timeline', async () => {
     synchronousStandbyNames: '',
   });
   expect(standby).toMatchObject({ sqlSeen: 'answers, in recovery', position: { timeline: 1, lsn }, history: [] });
+  expect([primary.applicationName, standby.applicationName]).toEqual([null, 'node1']);
   expect(standby.walReceiver!.lastMessageAgeMs).toBeGreaterThanOrEqual(0);
 });
 

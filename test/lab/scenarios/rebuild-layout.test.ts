@@ -54,7 +54,7 @@ beforeAll(async () => {
   giveNode0ItsOwnSettings();
   await lab.start(0);
   const past = 'host=192.0.2.1 port=1 connect_timeout=7';
-  for (const assignment of [`work_mem = '7MB'`, `primary_conninfo = '${past}'`, `primary_slot_name = 'of_the_past'`])
+  for (const assignment of [`work_mem = '7MB'`, `primary_conninfo = '${past}'`, `primary_slot_name = 'of_node_0'`])
     await readRows(scenario(), 0, `alter system set ${assignment}`);
   for (const node of [1, 2]) await expectFollowing(scenario(), node, 0);
   await lab.startPgpool();
@@ -72,7 +72,7 @@ test('the node streams from the new primary, and pgpool uses it', async () => {
   await expectPgpoolUses(scenario(), primary, [0, thirdOf(0, primary)]);
   await expectServed(scenario());
   await expectOneWritable(scenario(), primary);
-  await expectNothingLeft(scenario(), 0);
+  await expectNothingLeft(scenario(), 0, ['of_node_0']);
   expectPgpoolUntouched(scenario());
 });
 
@@ -122,8 +122,11 @@ test('its replication settings are the new ones', async () => {
     // Not whom to follow, but how to connect: that is its own.
     connect_timeout: '7',
   });
-  expect(row!.slot).toBe('');
-  expect(readFileSync(join(dataOf(0), 'postgresql.auto.conf'), 'utf8')).not.toMatch(/192\.0\.2\.1|of_the_past/);
+  // Its own, too: it is made where it streams from.
+  expect(row!.slot).toBe('of_node_0');
+  const slots = 'select slot_name::text, active from pg_replication_slots';
+  expect(await readRows(scenario(), primary, slots)).toEqual([{ slot_name: 'of_node_0', active: true }]);
+  expect(readFileSync(join(dataOf(0), 'postgresql.auto.conf'), 'utf8')).not.toContain('192.0.2.1');
 });
 
 test('pg_wal is a link to its place again, and the tablespace lies in its own directory, with all rows', async () => {
