@@ -198,7 +198,10 @@ ask_settled() { # most seconds
     [ "$answer" != "$body" ] || return
     json_member message "$answer" && message=$value || message='no message'
   elif [ "$code" != 404 ]; then return; fi
-  request "$1" "history?execution.runId=$run_id&historyEventFilterType=2" || return
+  if ! request "$1" "history?execution.runId=$run_id&historyEventFilterType=2"; then
+    [ "$code" != 404 ] || { [ "$message" ] || { ended=deleted && state=ended; }; } # its retention time is over
+    return
+  fi
   for key in '"eventId":"' '"eventId": "'; do # the run's result has a verdict for each event
     answer=${body#*"$key$event_id\""}
     [ "$answer" = "$body" ] || { find_answer "$answer" && state=answered && return; }

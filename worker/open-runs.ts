@@ -63,7 +63,7 @@ async function replace(client: Client, configuration: ClusterConfiguration, run:
   try {
     if (run.type === workflowTypes.incident) return await sendAgain(client, configuration, run);
     if (run.type === workflowTypes.await) return await lookNow(client, configuration, run);
-    return 'its incident looks after it';
+    return 'its incident reports it as failed; to have its node follow now, call rejoin';
   } catch (error) {
     return `what it was about could not be told to a new run: ${messageOf(error)}`;
   }

@@ -164,6 +164,7 @@ describe.each(shells)('hook.sh under %s', (shell) => {
   const rejected = { status: 200, body: { outcome: { failure: { message: 'no event failover-0-x in this run' } } } };
   it.each<[string, Answer, Answer]>([
     ['ended without an answer', notFound, closeEvent('FAILED')],
+    ['was deleted long ago', notFound, notFound],
     ['was another one', rejected, notFound],
   ])('sends a failover again whose hook has gone, when the run %s', async (_story, update, history) => {
     spoolFailover('failover-0-x.open');

@@ -153,13 +153,7 @@ describe.each(shells)('hook.sh under %s', (shell) => {
       1,
       'no',
     ],
-    [
-      'a run that is not closed yet is asked again',
-      [notFound, settled('completed', promoted)],
-      [notFound],
-      0,
-      promoted,
-    ],
+    ['a run that nobody knows is no answer', [notFound, settled('completed', promoted)], [notFound], 0, promoted],
   ];
   it.each(stories)('%s', async (_story, update, history, code, line) => {
     temporal.answers.update = update;

@@ -53,8 +53,18 @@ async function openOld(type: string, workflowId: string, args: readonly unknown[
     ...{ workflowId, taskQueue, args: [...args], signal: eventSignalName, signalArgs, workflowTaskTimeout: '2s' },
   });
   const run = bench.environment.client.workflow.getHandle(workflowId, handle.signaledRunId);
-  await eventually('the old version has begun', async () => (await run.fetchHistory()).events!.length > 4);
+  await untilListed(workflowId);
   return run;
+}
+
+/** Search attributes are seen a moment after they are set. */
+async function untilListed(start: string): Promise<void> {
+  const query = `PgCluster = "${cluster.name}" AND ExecutionStatus = "Running"`;
+  await eventually(`${start} is listed`, async () => {
+    for await (const { workflowId } of bench.environment.client.workflow.list({ query }))
+      if (workflowId.startsWith(start)) return true;
+    return false;
+  });
 }
 
 const lookAfter = () =>

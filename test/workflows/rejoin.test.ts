@@ -287,5 +287,5 @@ it.each([
     reason,
   });
   await finish(sent);
-  await eventually('nothing was done', () => cluster.calls.every(({ name }) => name === 'observe'));
+  await eventually('nothing was done', () => cluster.calls.every(({ name }) => /^(observe|confirmPrimary)/.test(name)));
 });

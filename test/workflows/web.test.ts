@@ -76,6 +76,7 @@ it('describes the messages that an incident takes', async () => {
     ['decided', true],
     ['stepResumed', true],
     ['stepParked', true],
+    ['streams', true],
   ]);
   expect(named('updateDefinitions')).toEqual([
     ['settled', true],
