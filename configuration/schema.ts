@@ -157,6 +157,7 @@ const policy = section({
   slots: v.optional(oneOf('none', 'physical'), 'none'),
   slotRetentionBytes: v.optional(bytes(), 0),
   minimumIntervalMs: v.optional(milliseconds(), 60_000),
+  reattachMs: v.optional(wholeNumber(0, 86_400_000, ' of milliseconds'), 60_000),
 });
 
 function isAddress(value: string): boolean {

@@ -47,6 +47,8 @@ export interface PolicyConfiguration {
   readonly slots: 'none' | 'physical';
   readonly slotRetentionBytes: number;
   readonly minimumIntervalMs: number;
+  /** How long a standby that works and was detached stays so; 0 = it is attached at once. */
+  readonly reattachMs: number;
 }
 
 export interface ClusterConfiguration {

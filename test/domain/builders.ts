@@ -62,6 +62,7 @@ const policyDefaults: PolicyConfiguration = {
   slots: 'none',
   slotRetentionBytes: 0,
   minimumIntervalMs: 60_000,
+  reattachMs: 60_000,
 };
 
 /** Nodes 0 to count - 1 with the cluster file's defaults. */

@@ -299,6 +299,7 @@ function configurationOf(cluster: string, ids: readonly number[]): ClusterConfig
       slots: 'none',
       slotRetentionBytes: 0,
       minimumIntervalMs: 60_000,
+      reattachMs: 0,
     },
     temporal: { address: '127.0.0.1:7233', namespace: 'default', taskQueue: 'pgpool-runbook' },
   };
