@@ -163,6 +163,7 @@ const policy = section({
     {},
   ),
   minimumIntervalMs: v.optional(milliseconds(), 60_000),
+  reattachMs: v.optional(wholeNumber(0, 86_400_000, ' of milliseconds'), 60_000),
 });
 
 function isAddress(value: string): boolean {

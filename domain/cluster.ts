@@ -45,6 +45,8 @@ export interface PolicyConfiguration {
   readonly rejoin: 'automatic' | 'manual';
   readonly synchronous: { readonly standbys: number; readonly whenNone: 'degrade' | 'wait' };
   readonly minimumIntervalMs: number;
+  /** How long a standby that works and was detached stays so; 0 = it is attached at once. */
+  readonly reattachMs: number;
 }
 
 export interface ClusterConfiguration {

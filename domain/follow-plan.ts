@@ -41,6 +41,14 @@ interface Case {
   readonly source: Positioned;
 }
 
+/** Why nobody can follow it now. A worker that is turned away, by a wrong password for example, says nothing about its role. */
+export function describeMissing(name: string, facts: NodeFacts | undefined): string {
+  if (!facts) return `${name} is not in the cluster file`;
+  return facts.sql === 'rejected'
+    ? `${name} refuses the worker's query: ${facts.sqlSeen}`
+    : `${name} does not answer as the primary: ${facts.sqlSeen}`;
+}
+
 /** What to do with `request.node`, given that `request.primary` is to be followed. */
 export function planFollow(configuration: ClusterConfiguration, facts: Facts, request: FollowRequest): FollowPlan {
   const { node, primary } = request;
@@ -52,7 +60,7 @@ export function planFollow(configuration: ClusterConfiguration, facts: Facts, re
   if (node === primary) return refuse('node-not-standby', `${name} is the primary itself: it follows nobody`);
   const source = writableNodes(facts).find((entry) => entry.node === primary);
   if (!source || !isPositioned(source))
-    return refuse('primary-missing', `${primaryName} does not answer as the primary`);
+    return refuse('primary-missing', describeMissing(primaryName, factsOf(facts, primary)));
   const own = factsOf(facts, node);
   const about: Case = { configuration, request, name, primaryName, source };
   return own?.sql === 'answered' ? planAnswering(about, own) : planSilent(about, own);

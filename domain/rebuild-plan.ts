@@ -1,6 +1,7 @@
 // May the data of a node be replaced, and how? Every guard of design 5, "May data be removed or replaced?": pure, from facts.
 
 import { type ClusterConfiguration, findNode, getNode } from './cluster';
+import { describeMissing } from './follow-plan';
 import { type DataFacts, describeBytes, rebuildIdPattern, type RebuildPlan } from './rebuild';
 import { checkContents, checkPaths, checkRoom, listPlaces, refuse, type Refusal } from './rebuild-places';
 import { factsOf, type Facts, writableNodes } from './witness';
@@ -69,7 +70,10 @@ function checkRoles({ configuration, request, facts, data, name, source }: Case)
     );
   const writable = writableNodes(facts).map((entry) => entry.node);
   if (!writable.includes(primary) || data.source.isInRecovery)
-    return refuse('primary-missing', `${source} does not answer as the primary: nothing can be copied from it`);
+    return refuse(
+      'primary-missing',
+      `${describeMissing(source, factsOf(facts, primary))}; nothing can be copied from it`,
+    );
   if (writable.length > 1)
     return refuse(
       'two-primaries',

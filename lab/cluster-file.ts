@@ -35,6 +35,8 @@ export function writeClusterFile(layout: Layout): void {
         passFile: worker.pcpPassFile,
       },
     ],
+    // A lab's standbys fail for a moment all day, and nobody detaches them on purpose.
+    policy: { reattachMs: 2000 },
     temporal: {
       address: `${temporal.host}:${String(temporal.port)}`,
       namespace: temporal.namespace,

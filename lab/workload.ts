@@ -110,7 +110,9 @@ export class Workload {
   private async insert(client: Client, writer: number): Promise<void> {
     const id = this.nextId++;
     try {
-      await client.query(`insert into ${this.options.table} values ($1, $2)`, [id, writer]);
+      const { rowCount } = await client.query(`insert into ${this.options.table} values ($1, $2)`, [id, writer]);
+      // Seen at moments when no node accepted writes: an answer that is none.
+      if (rowCount !== 1) throw new Error(`the answer to an INSERT says ${String(rowCount)} rows`);
       this.acknowledgedIds.push({ id, at: performance.now() });
     } catch (error) {
       this.unknownIds.push(id);

@@ -26,8 +26,9 @@ export async function follow(input: FollowInput): Promise<FollowReport> {
     return { node, rung: run.rung, outcome, reason, line, ms: Date.now() - startedAt };
   };
   try {
-    const line = await run.bringUp();
+    let line = await run.bringUp();
     await run.tellStreaming();
+    if (await run.leaveDetached()) line = await run.bringUp();
     // Workflow time comes from the server, and several servers' clocks may differ.
     const earlyMs = Math.min(input.attachNotBefore - Date.now(), mostEarlyMs);
     if (earlyMs > 0) await sleep(earlyMs, { summary: 'pgpool ends its own failover first' });
@@ -55,6 +56,16 @@ class FollowRun extends BringUp {
   /** What a rebuild has replaced, for the report. */
   get discarded(): string {
     return this.rebuild.report;
+  }
+
+  /** A standby that worked all along may have been detached on purpose. True after the pause: it is to be looked at again. */
+  async leaveDetached(): Promise<boolean> {
+    const { reattachMs } = this.observation.configuration.policy;
+    if (!this.input.isDetached || this.reason !== 'already-following' || reattachMs === 0) return false;
+    const pause = `${String(reattachMs / 1000)} s`;
+    this.steps.note('Pause', `${this.name} works, and is attached after ${pause}: somebody may have detached it`);
+    await sleep(reattachMs, { summary: `${this.name} works: attached after ${pause}, or at once by rejoin` });
+    return true;
   }
 
   /** All at once: one that is dead must not keep the node from the others. Null, or who does not use the node by a person's decision. */

@@ -26,6 +26,8 @@ interface Running {
   readonly scope: CancellationScope;
   readonly done: Promise<void>;
   readonly isStartAllowed: boolean;
+  /** It may wait before it attaches, and nobody asked for it. */
+  readonly isPatient: boolean;
 }
 
 export class Followers {
@@ -90,12 +92,14 @@ export class Followers {
   }
 
   /** Starts the node's follow child; one that runs already for this primary is joined, one for another is waited for. */
-  startFollow(node: number, primary: number, isStartAllowed = false): void {
+  startFollow(node: number, primary: number, isStartAllowed = false, isDetached = false): void {
     const earlier = this.running.get(node);
     // One that a person asked for is wanted under the next primary, too.
     const isWanted = isStartAllowed || earlier?.isStartAllowed === true;
     // Who was stopped on the way is wanted, too; who is silent is looked after when it answers.
     if (!isWanted && !earlier && this.missing.isSilent(node)) return;
+    // A person does not wait for a pause.
+    if (isStartAllowed && earlier?.isPatient) earlier.scope.cancel();
     if (earlier && !earlier.scope.consideredCancelled) {
       this.doubted.add(node);
       if (isStartAllowed && !earlier.isStartAllowed) this.askedAgain.add(node);
@@ -109,6 +113,7 @@ export class Followers {
       primary,
       isStartAllowed: isStartAllowed || earlier !== undefined,
       attachNotBefore: this.attachNotBefore,
+      isDetached: isDetached && !isStartAllowed && !earlier,
     };
     const done = scope
       .run(() => this.runFollow(scope, input, earlier?.done))
@@ -120,7 +125,7 @@ export class Followers {
         if (this.running.get(node)?.scope === scope) this.running.delete(node);
         if (this.askedAgain.delete(node) && !scope.consideredCancelled) this.startFollow(node, primary, true);
       });
-    this.running.set(node, { scope, done, isStartAllowed: input.isStartAllowed });
+    this.running.set(node, { scope, done, isStartAllowed: input.isStartAllowed, isPatient: input.isDetached });
   }
 
   private async runFollow(

@@ -88,7 +88,10 @@ export class Inbox {
   }
 
   settle(events: readonly ClusterEvent[], verdict: Verdict): void {
-    for (const { eventId } of events) this.verdicts.set(eventId, verdict);
+    // The hook prints the line alone: with these two words it is found in docs/failure-modes.md.
+    const told = { ...verdict, line: `refused (${verdict.reason}): ${verdict.line}` };
+    for (const { eventId, kind } of events)
+      this.verdicts.set(eventId, verdict.outcome === 'refused' && kind !== 'rejoin' ? told : verdict);
   }
 
   report(): (Verdict & { eventId: string })[] {

@@ -199,8 +199,13 @@ async function converge(
     if (isAway && node === former && !isAsked) continue;
     const isLeft = !isNews && isManual && !isAsked && named.every((event) => event.kind === 'returned');
     if (isLeft) followers.leaveToPerson(node);
-    else followers.startFollow(node, primary, isAsked);
+    else followers.startFollow(node, primary, isAsked, !isNews && isReportedAlone(named, primary));
   }
   // It was looked at a moment ago.
   if (isAway) await followers.awaitReturn(former, 'answers', timing.awaitDelayMs);
+}
+
+/** pgpool detached this standby, and says nothing else of it: the node failed for a moment, or somebody detached it. */
+function isReportedAlone(events: readonly ClusterEvent[], primary: number): boolean {
+  return events.length > 0 && events.every((event) => event.kind === 'failover' && event.oldPrimary === primary);
 }

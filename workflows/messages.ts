@@ -86,6 +86,8 @@ export interface FollowInput {
   readonly isStartAllowed: boolean;
   /** Workflow time in milliseconds: until then pgpool is left to its own failover. */
   readonly attachNotBefore: number;
+  /** pgpool reported this node alone, as failed: if it works, somebody may have detached it, and policy.reattachMs is kept. */
+  readonly isDetached: boolean;
 }
 
 export interface AwaitInput {

@@ -53,6 +53,7 @@ test('a minimal file gets every default', () => {
       rejoin: 'automatic',
       synchronous: { standbys: 0, whenNone: 'degrade' },
       minimumIntervalMs: 60000,
+      reattachMs: 60000,
     },
     temporal: { address: '127.0.0.1:7233', namespace: 'default', taskQueue: 'pgpool-runbook' },
   });

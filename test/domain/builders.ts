@@ -59,6 +59,7 @@ const policyDefaults: PolicyConfiguration = {
   rejoin: 'automatic',
   synchronous: { standbys: 0, whenNone: 'degrade' },
   minimumIntervalMs: 60_000,
+  reattachMs: 60_000,
 };
 
 /** Nodes 0 to count - 1 with the cluster file's defaults. */

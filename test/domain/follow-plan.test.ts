@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { planFollow, type FollowPlan } from '../../domain/follow-plan';
+import { describeMissing, planFollow, type FollowPlan } from '../../domain/follow-plan';
 import { reasonCodes } from '../../domain/outcome';
 import { deepFreeze, makeConfiguration, makeFacts, promotedToTimeline2, stopped } from './builders';
 import { followStories as stories, type FollowStory } from './follow-stories';
@@ -64,4 +64,17 @@ test.each([
 test('the new primary itself is told apart from a node that merely accepts writes', () => {
   const itself = stories.find((story) => story.title.startsWith('pgpool calls follow for the new primary'))!;
   expect(tell(itself).line).toContain('is the primary itself');
+});
+
+test('a worker that is turned away does not say that the primary is none', () => {
+  const tellOf = (seen: object): string =>
+    describeMissing('node 0', makeFacts({ nodes: { 0: { ...stopped, ...seen } } }).nodes[0]);
+  const rejecting = { sql: 'rejected', sqlSeen: 'PostgreSQL at db0:5432: password authentication failed' };
+  expect(tellOf(rejecting)).toBe(
+    "node 0 refuses the worker's query: PostgreSQL at db0:5432: password authentication failed",
+  );
+  expect(tellOf({ sql: 'silent', sqlSeen: 'PostgreSQL at db0:5432: no answer in time' })).toMatch(
+    /^node 0 does not answer as the primary: .*no answer in time$/,
+  );
+  expect(describeMissing('node 7', undefined)).toBe('node 7 is not in the cluster file');
 });

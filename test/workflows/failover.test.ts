@@ -79,6 +79,8 @@ describe('a dead primary', () => {
       Promise.resolve({ outcome: 'confirmed', seen: 'stopped', nodes, synchronousStandbyNames: 'ANY 1 (node2)' });
     const { report } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'refused', reason: 'synchronous-set-unreachable' });
+    // The hook's line in pgpool's log is found in docs/failure-modes.md by it.
+    expect(report.events[0]?.line).toMatch(/^refused \(synchronous-set-unreachable\): [0-9]/);
     expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0', 'observe']);
     await bench.stopAwaiting(cluster, 0, 2);
   });
