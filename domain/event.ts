@@ -61,9 +61,7 @@ export function parseEvent(value: unknown): ParsedEvent {
 function isOpened(value: unknown): value is OpenedTimeline[] {
   const isEntry = (entry: unknown): boolean => {
     const { node, timeline } = (entry ?? {}) as Partial<OpenedTimeline>;
-    return (
-      node !== null && isNodeId(node) && typeof timeline === 'number' && Number.isInteger(timeline) && timeline > 0
-    );
+    return isNodeId(node ?? -1) && typeof timeline === 'number' && Number.isInteger(timeline) && timeline > 0;
   };
   return Array.isArray(value) && value.length <= mostOpened && value.every(isEntry);
 }

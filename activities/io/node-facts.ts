@@ -100,6 +100,7 @@ export async function readNodeFacts(
 const retryPauseMs = 20;
 
 function toFacts(node: number, row: Row): NodeFacts {
+  const mark = row.standby_signal?.trim();
   return {
     node,
     sql: 'answered',
@@ -114,7 +115,7 @@ function toFacts(node: number, row: Row): NodeFacts {
     isReplayPaused: row.is_replay_paused,
     applyDelayMs: row.apply_delay_ms,
     ownSettings: row.own_settings,
-    fenceMark: row.standby_signal === null ? null : (parseFenceMark(row.standby_signal.trim()) ?? 'none'),
+    fenceMark: mark === undefined ? null : (parseFenceMark(mark) ?? 'none'),
     synchronousStandbyNames: row.synchronous_standby_names,
     upstream: row.is_in_recovery ? upstreamAddress(row.conninfo) : null,
     clients: row.clients,

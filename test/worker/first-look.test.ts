@@ -13,7 +13,14 @@ function makeTools(probe: string, names = ''): Tools {
   const query = ({ host }: { host: string }) => {
     const isPrimary = host === configuration.nodes[0]!.host;
     return Promise.resolve([
-      { is_in_recovery: !isPrimary, lsn: null, history: null, synchronous_standby_names: isPrimary ? names : '' },
+      {
+        is_in_recovery: !isPrimary,
+        lsn: null,
+        history: null,
+        conninfo: '',
+        cluster_name: `node${host}`,
+        synchronous_standby_names: isPrimary ? names : '',
+      },
     ]);
   };
   const run = (_: unknown, script: string) =>
