@@ -4,7 +4,7 @@ import { heartbeat, sleep } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
 import { serviceCommands } from '../domain/service';
 import type { NodeFacts } from '../domain/witness';
-import { actOnNode, runOnNode } from './io/act';
+import { actOnNode, runOnNode, savedDirectory } from './io/act';
 import { failure, messageOf } from './io/failures';
 import { readHostFacts } from './io/host-facts';
 import { readNodeFacts } from './io/node-facts';
@@ -69,6 +69,7 @@ async function begin(tools: Tools, configuration: ClusterConfiguration, node: No
       postgres.bin,
       serviceCommands(configuration, node).start,
       postgres.service.kind === 'pg_ctl' ? 'no' : 'yes',
+      savedDirectory(configuration, node),
     ],
     timeoutMs: startMs,
     clockOffsetMs: 'measure',

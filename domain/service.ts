@@ -1,4 +1,5 @@
-// How PostgreSQL is stopped and started on a node, as shell text. The words "$BIN", "$DATA", "$LOG" are set by the script that runs it.
+// How PostgreSQL is stopped and started on a node, as shell text. "$BIN", "$DATA", "$LOG" are set by the script that runs it, and
+// "$CONF" where postgresql.conf does not lie in the data directory.
 
 import type { ClusterConfiguration, NodeConfiguration } from './cluster';
 
@@ -53,7 +54,7 @@ export function serviceCommands(configuration: ClusterConfiguration, node: NodeC
     case 'pg_ctl':
       return {
         stop: '"$BIN/pg_ctl" -D "$DATA" -m fast -t 2 stop',
-        start: '"$BIN/pg_ctl" -D "$DATA" -s -w -t 3 -l "$LOG" start',
+        start: `"$BIN/pg_ctl" -D "$DATA" -s -w -t 3 -l "$LOG" \${CONF:+-o "-c config_file='$CONF'"} start`,
         log: null,
       };
   }

@@ -3,7 +3,7 @@
 
 import { rebuildMarkName } from '../../domain/rebuild';
 import { dataFunctions, restoredMarkName } from './data-scripts';
-import { actPreamble } from './scripts';
+import { actPreamble, configFunction } from './scripts';
 
 /** Exit status: the cluster file is wrong; `refused=` says why. */
 export const misconfiguredStatus = 4;
@@ -17,6 +17,7 @@ const largestKilobytes = 16 * 1024;
 // lies about, and what is ours. Directories pg_something and orioledb_something are extensions' data.
 const listFunctions = `
 ${dataFunctions}
+${configFunction}
 AUTO=postgresql.auto.conf TAB='\t' NL='
 '
 say() { printf '%s\\n' "$1"; }
@@ -94,6 +95,12 @@ case "$(real_path "$SAVED")/" in "$REAL"/*)
   echo "refused=$SAVED lies inside the data directory: change paths.savedConfiguration"; exit ${String(misconfiguredStatus)};;
 esac
 for old in "$SAVED"/.tmp-*; do discard "$old"; done
+# For the first start of the next copy, which has no postmaster.opts.
+find_config "$REAL" "$SAVED"
+if [ -z "$CONF" ]; then rm -f "$SAVED/config-file"
+elif [ "$(cat "$SAVED/config-file" 2>/dev/null)" != "$CONF" ]; then
+  say "$CONF" >"$SAVED/config-file.new" && mv "$SAVED/config-file.new" "$SAVED/config-file" && sync "$SAVED" || exit 1
+fi
 ENTRIES=$(list_entries "$REAL") || exit 1
 print_left
 if [ -n "$LAST" ] && [ "$(kept | fingerprint "$REAL")" = "$(ls -A "$LAST" | fingerprint "$LAST")" ]; then echo "set=$LAST"; exit 0; fi
@@ -141,8 +148,8 @@ echo "mark=$(mark_of "$REAL")"
 echo "set=$LAST"
 [ ! -f "$REAL/$AUTO" ] || echo "auto=$(encode <"$REAL/$AUTO")"
 [ -z "$LAST" ] || [ ! -f "$LAST/$AUTO" ] || echo "saved=$(encode <"$LAST/$AUTO")"
-# postgresql.conf may include others, and Debian keeps it elsewhere: how the postmaster was started says where.
-CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>/dev/null)
+# postgresql.conf may include others, and Debian keeps it elsewhere.
+find_config "$REAL" "$SAVED"
 # PostgreSQL's own answer takes as long as all the rest, and counts only where neither of these files has one.
 grep -qs "^primary_conninfo = '[^']" "$REAL/$AUTO" \${LAST:+"$LAST/$AUTO"} ||
   echo "effective=$("$BIN/postgres" -C primary_conninfo -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null 9>&- | encode)"

@@ -1,7 +1,7 @@
 // Shell that stops and starts PostgreSQL on a node. Each opens with actPreamble, and prints KEY=value lines only when all is done:
 // a script whose worker has died must not end at an echo.
 
-import { actPreamble, endFunctions, processFunctions } from './scripts';
+import { actPreamble, configFunction, endFunctions, homePathFunction, processFunctions } from './scripts';
 
 /**
  * Arguments: DATA BIN STOP(shell text) IS_SERVICE(yes|no) WAS_STANDBY(yes|no: it was in recovery when it was asked).
@@ -35,13 +35,15 @@ echo "how=$HOW"
 `;
 
 /**
- * Arguments: DATA BIN START(shell text) IS_SERVICE(yes|no). Prints state=started or running, and log=, size=: where its messages begin.
+ * Arguments: DATA BIN START(shell text) IS_SERVICE(yes|no) SAVED. Prints state=started or running, and log=, size=: where its messages begin.
  * Exit 3 = cannot (seen=), exit 4 = no standby.signal, exit 5 = an earlier postmaster's processes are left.
  */
 export const startScript = `
 ${actPreamble}
-DATA=$1 BIN=$2 START=$3 IS_SERVICE=$4
 ${processFunctions}
+${homePathFunction}
+${configFunction}
+DATA=$1 BIN=$2 START=$3 IS_SERVICE=$4 SAVED=$(home_path "$5")
 REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "seen=no data directory at $DATA"; exit 3; }
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "seen=$DATA belongs to another user than $(id -un)"; exit 3; fi
 LOG=\${LOCK%.lock}.log
@@ -53,7 +55,8 @@ read_processes "$REAL"; STATE=running
 [ "$PIDS" != unreadable ] || { echo "$UNREADABLE"; exit 3; }
 if [ -z "$PIDS" ]; then
   [ -e "$REAL/standby.signal" ] || exit 4
-  export BIN DATA LOG
+  find_config "$REAL" "$SAVED"
+  export BIN DATA LOG CONF
   # The server must keep neither the lock nor the channel. timeout ends a start command that waits, not the server, which has a session of its own.
   STATE=started; timeout -k 1 20 sh -c "$START" </dev/null >>"$LOG" 2>&1 9>&-
 elif ! postmaster_runs; then echo "seen="$PIDS; exit 5; fi

@@ -4,9 +4,10 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -15,6 +16,7 @@ import { createServer, type Server } from 'node:net';
 import path from 'node:path';
 import type { StartInput, StartResult } from '../../activities/start';
 import type { ClusterConfiguration } from '../../domain/cluster';
+import { makeDirectoryFor } from '../../lab/files';
 import { type Bed, createTools, dieDuring, failureOf, perform, startBed, waitFor } from './support';
 
 let bed: Bed;
@@ -119,6 +121,52 @@ it('starts a standby that crashed', async () => {
   await waitFor(() => bed.processes(1).length === 0, { what: 'the end of its processes', timeoutMs: 10_000 });
   expect(await start()).toEqual(up);
   await expectStandby();
+});
+
+describe('postgresql.conf outside of the data directory, as on Debian', () => {
+  const elsewhere = (): string => path.join(bed.layout.directory, 'etc main');
+  const conf = (): string => path.join(elsewhere(), 'postgresql.conf');
+  const begin = { changed: true, line: 'node 1 is up and in recovery' };
+
+  beforeEach(() => {
+    makeDirectoryFor(bed.layout.user, elsewhere());
+    for (const name of ['postgresql.conf', 'pg_hba.conf', 'pg_ident.conf'])
+      renameSync(path.join(directory(), name), path.join(elsewhere(), name));
+    const places = `data_directory = '${directory()}'\nhba_file = '${elsewhere()}/pg_hba.conf'\nident_file = '${elsewhere()}/pg_ident.conf'\n`;
+    appendFileSync(conf(), places);
+  });
+  afterEach(() => {
+    rmSync(elsewhere(), { recursive: true });
+    rmSync(bed.saved(1), { recursive: true, force: true });
+  });
+
+  /** How the server was started the last time. */
+  const started = (...options: string[]): void => {
+    const words = [path.join(bed.configuration.postgres.bin, 'postgres'), ...options];
+    writeFileSync(path.join(directory(), 'postmaster.opts'), `${words.map((word) => `"${word}"`).join(' ')}\n`);
+  };
+  const expectConfig = async (): Promise<void> => {
+    expect(await bed.ask(1, 'show config_file')).toEqual({ config_file: conf() });
+  };
+
+  it.each([
+    ['-c config_file', () => ['-D', directory(), '-c', `config_file=${conf()}`]],
+    ['--config-file', () => ['-D', directory(), `--config-file=${conf()}`]],
+    ['-D with the directory of the configuration', () => ['-D', elsewhere()]],
+  ])('is found by how the server was started before: %s', async (_, options) => {
+    started(...options());
+    expect(await start()).toEqual(begin);
+    await expectConfig();
+  });
+
+  it('is found for a fresh copy, which was never started, by what was remembered with the configuration', async () => {
+    started('-D', directory(), '-c', `config_file=${conf()}`);
+    const { configuration } = bed;
+    await perform(bed.tools, 'saveConfiguration', { configuration, node: 1, rebuildId: null });
+    rmSync(path.join(directory(), 'postmaster.opts'));
+    expect(await start()).toEqual(begin);
+    await expectConfig();
+  });
 });
 
 describe('what it does not start', () => {

@@ -18,7 +18,7 @@ test.each([
     'pg_ctl',
     debian,
     '"$BIN/pg_ctl" -D "$DATA" -m fast -t 2 stop',
-    '"$BIN/pg_ctl" -D "$DATA" -s -w -t 3 -l "$LOG" start',
+    `"$BIN/pg_ctl" -D "$DATA" -s -w -t 3 -l "$LOG" \${CONF:+-o "-c config_file='$CONF'"} start`,
     null,
   ],
   [
