@@ -199,7 +199,7 @@ async function prepare(tools: Tools, input: PromoteInput, { confirm }: NodeLock,
 
 /**
  * PostgreSQL gives a promotion the first number after its own for which it finds no history file (timeline.c, findNewestTimeLine). With the other branch's file in its
- * pg_wal the number is not used twice; a file of a branch that is not its own future changes nothing else (xlogrecovery.c, rescanLatestTimeLine).
+ * pg_wal the number is not used twice; a file of a branch that is not its own future changes nothing else (rescanLatestTimeLine).
  */
 async function reserveTimeline(
   tools: Tools,

@@ -24,7 +24,7 @@ export function isDelayed({ applyDelayMs }: NodeFacts): boolean {
 
 /**
  * Has its receiver brought anything since the server started? A receiver that is asked for begins at the start of the segment that holds the replayed position
- * (walreceiverfuncs.c, RequestXLogStreaming), so less than what is replayed means that nothing came.
+ * (walreceiverfuncs.c), so less than what is replayed means that nothing came.
  */
 export function hasStreamed({ receivedLsn, replayedLsn }: NodeFacts): boolean {
   if (receivedLsn === null) return false;

@@ -7,6 +7,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/index';
 import { messageOf } from '../activities/io/failures';
+import type { Tools } from '../activities/io/tools';
 import { loadClusterFile } from '../configuration/load';
 import { findUnreachable } from './first-look';
 import { failUnreplayable, lookAfterOpenRuns } from './open-runs';
@@ -68,25 +69,34 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
     connection.withDeadline(Date.now() + pingMs, () => connection.workflowService.getSystemInfo({}));
   const clusters = files.map((file) => file.configuration.cluster);
   try {
-    const announce = async (): Promise<void> => {
-      if (!(await warmUp({ client, address, taskQueue, clusters, say, signal }))) return;
-      say(`worker ready: ${clusters.join(', ')} on ${address}, namespace ${namespace}, task queue ${taskQueue}`);
-      const configurations = files.map((file) => file.configuration);
-      await lookAfterOpenRuns(client, workflowCode(), configurations, say).catch((error: unknown) => {
-        say(`warning: the open runs could not be looked at: ${messageOf(error)}`);
-      });
-      for (const { configuration } of files) {
-        for (const line of await findUnreachable(tools, configuration)) say(`warning: ${line}`);
-      }
-    };
     const running = worker.run().finally(() => {
       ending.abort();
     });
-    await Promise.all([running, announce(), watchTemporal({ ping, address, say, signal })]);
+    const announced = announce({ client, address, taskQueue, clusters, say, signal }, namespace, tools, files);
+    await Promise.all([running, announced, watchTemporal({ ping, address, say, signal })]);
   } finally {
     ending.abort();
     stopWarming();
     await Promise.allSettled([tools.sql.close(), tools.ssh.close(), connection.close(), nativeConnection.close()]);
+  }
+}
+
+/** Ready once a workflow has run; then what a person should know before the worst night. */
+async function announce(
+  parts: Parameters<typeof warmUp>[0],
+  namespace: string,
+  tools: Tools,
+  files: readonly ClusterFile[],
+): Promise<void> {
+  const { client, address, taskQueue, clusters, say } = parts;
+  if (!(await warmUp(parts))) return;
+  say(`worker ready: ${clusters.join(', ')} on ${address}, namespace ${namespace}, task queue ${taskQueue}`);
+  const configurations = files.map((file) => file.configuration);
+  await lookAfterOpenRuns(client, workflowCode(), configurations, say).catch((error: unknown) => {
+    say(`warning: the open runs could not be looked at: ${messageOf(error)}`);
+  });
+  for (const configuration of configurations) {
+    for (const line of await findUnreachable(tools, configuration)) say(`warning: ${line}`);
   }
 }
 

@@ -29,8 +29,8 @@ type Rule = (file: ProjectFile) => string[];
 type Row = readonly [title: string, rule: Rule, path: string, breach: string, innocent: string];
 
 const rows: readonly Row[] = [
-  ['a source of 251 lines', checkLength, 'domain/a.ts', lines(251), lines(250)],
-  ['a shell script of 251 lines', checkLength, 'client/a.sh', lines(251), lines(250)],
+  ['a source of 301 lines', checkLength, 'domain/a.ts', lines(301), lines(300)],
+  ['a shell script of 301 lines', checkLength, 'client/a.sh', lines(301), lines(300)],
   ['a test of 401 lines', checkLength, 'test/a.test.ts', lines(401), lines(400)],
   ['a function of 51 lines', checkFunctionLength, 'domain/a.ts', functionOf(51), functionOf(50)],
   [

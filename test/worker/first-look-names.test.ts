@@ -10,7 +10,8 @@ function toolsWhere(conninfo: string): Tools {
     Promise.resolve([
       { is_in_recovery: target.host !== '10.0.0.10', conninfo, cluster_name: '15/main', lsn: null, history: null },
     ]);
-  const run = () => Promise.resolve({ exitCode: 0, stdout: 'processes=running\n', stderr: '' });
+  const run = (_: unknown, script: string) =>
+    Promise.resolve({ exitCode: 0, stderr: '', stdout: script.includes('psql') ? 'exit=0\n' : 'processes=running\n' });
   return { sql: { query }, ssh: { run } } as unknown as Tools;
 }
 

@@ -1,7 +1,15 @@
 // Nodes that come back: by themselves, or because a person wants them. Order of the rebuild, its questions, and its way on after failures.
 
 import type { IncidentReport } from '../../workflows/messages';
-import { deadNode, type FakeCluster, primaryNode, recoveringNode, standbyNode, worldChanged } from './fake-cluster';
+import {
+  deadNode,
+  type FakeCluster,
+  pgpoolServing,
+  primaryNode,
+  recoveringNode,
+  standbyNode,
+  worldChanged,
+} from './fake-cluster';
 import { dataFacts, divergedRange } from './fake-rebuild';
 import { Bench, eventually, type IncidentHandle } from './support';
 
@@ -233,6 +241,7 @@ describe('writes that only the former primary has', () => {
 
   it('of one that comes up writable by itself are a question after it was fenced', async () => {
     cluster.set(primaryNode(0, 1));
+    cluster.pgpools = [pgpoolServing(1)];
     const marks: string[] = [];
     const { fence } = cluster.fakes;
     cluster.fakes.fence = (input) => {

@@ -1,0 +1,140 @@
+// A candidate that was to be promoted and is not proven to be: left alone, waited for, or stopped for a better one.
+
+import { Bench, quick } from './support';
+import { deadNode, type FakeCluster, notPromoted, primaryNode, retryable, vanishedNode } from './fake-cluster';
+
+let bench: Bench;
+let cluster: FakeCluster;
+beforeAll(async () => {
+  bench = await Bench.open();
+});
+afterAll(async () => {
+  await bench.close();
+});
+beforeEach(() => {
+  cluster = bench.newCluster();
+  cluster.set(deadNode(0));
+});
+
+it('a candidate that does not promote is fenced and the next one promoted', async () => {
+  cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
+  const { report, incident } = await bench.failOver(cluster);
+  expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
+  expect(cluster.callsOf('incident')).toEqual([
+    ...['observe', 'fence 0', 'promote 1', 'promote 1', 'observe', 'fence 1'],
+    ...['observe', 'promote 2', 'confirmPrimary 2'],
+  ]);
+  await bench.record('incident-next-candidate', incident);
+  await bench.stopAwaiting(cluster, 0, 1);
+});
+
+it('a promotion whose proof came too late is a promotion: the new primary is not stopped', async () => {
+  cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
+  const second = cluster.hold('promote 1', { isCancellable: false });
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+  await second.reached;
+  cluster.set(primaryNode(1, 2));
+  second.release();
+  await expect(incident.result()).resolves.toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
+  expect(cluster.callsOf('incident')).not.toContain('fence 1');
+  expect(cluster.callsOf('follow 2')).toContain('repoint 2');
+  await bench.stopAwaiting(cluster, 0);
+});
+
+it('a candidate that may have been promoted and cannot be stopped keeps everybody else from being promoted', async () => {
+  cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
+  const { fence } = cluster.fakes;
+  cluster.fakes.fence = (input) =>
+    input.node === 1
+      ? Promise.resolve({ outcome: 'unconfirmed', seen: 'ssh dropped', nodes: [], synchronousStandbyNames: null })
+      : fence(input);
+  const hold = cluster.hold('promote 1', { isCancellable: false });
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 }, { ...quick, looks: 2 });
+  await hold.reached;
+  cluster.set(vanishedNode(1));
+  hold.release();
+  await expect(incident.result()).resolves.toMatchObject({ outcome: 'refused', reason: 'fence-unconfirmed' });
+  expect(cluster.callsOf('incident')).not.toContain('promote 2');
+  expect(cluster.callsOf('incident').filter((call) => call === 'fence 1')).toHaveLength(3);
+  await bench.stopAwaiting(cluster, 0, 1);
+});
+
+it('the last candidate that was told is waited for, and never stopped', async () => {
+  cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
+  cluster.fail('promote 2', retryable('no answer'), retryable('no answer'));
+  const { report, incident } = await bench.failOver(cluster);
+  expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven', primary: null });
+  expect(cluster.callsOf('incident')).toEqual([
+    ...['observe', 'fence 0', 'promote 1', 'promote 1', 'observe', 'fence 1'],
+    ...['observe', 'promote 2', 'promote 2', 'observe'],
+  ]);
+  await bench.record('incident-promotion-unproven', incident);
+  await bench.stopAwaiting(cluster, 0, 1);
+});
+
+it('a candidate that was not told is a standby still: it is tried again, and nobody is stopped', async () => {
+  const held = notPromoted('its lock is held', { isTold: false, holdUp: null });
+  cluster.fail('promote 1', held);
+  const { report } = await bench.failOver(cluster);
+  expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
+  expect(cluster.callsOf('incident').slice(0, 5)).toEqual(['observe', 'fence 0', 'promote 1', 'observe', 'promote 1']);
+  await bench.stopAwaiting(cluster, 0);
+});
+
+it('a candidate that cannot be told twice gives way to the next one, and is not stopped', async () => {
+  const held = notPromoted('its lock is held', { isTold: false, holdUp: null });
+  cluster.fail('promote 1', held, held);
+  const { report } = await bench.failOver(cluster);
+  expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
+  expect(cluster.callsOf('incident')).not.toContain('fence 1');
+  await bench.stopAwaiting(cluster, 0);
+});
+
+it('no candidate can be told: refused with the cause, and nobody is stopped', async () => {
+  const held = notPromoted('synchronous_standby_names is not what was written', { isTold: false, holdUp: null });
+  cluster.fail('promote 1', held, held);
+  cluster.fail('promote 2', held, held);
+  const { report } = await bench.failOver(cluster);
+  expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-failed', primary: null });
+  expect(report.line).toContain('node 1: synchronous_standby_names is not what was written');
+  expect(cluster.callsOf('incident').filter((call) => call.startsWith('fence'))).toEqual(['fence 0']);
+  await bench.stopAwaiting(cluster, 0);
+});
+
+it('a candidate that was told and fetches WAL from an archive is waited for, although another one is ready', async () => {
+  const busy = notPromoted('its restore_command is running', { isTold: true, holdUp: 'archive' });
+  cluster.fail('promote 1', busy, busy);
+  const { report } = await bench.failOver(cluster);
+  expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
+  expect(cluster.callsOf('incident')).not.toContain('fence 1');
+  await bench.stopAwaiting(cluster, 0);
+});
+
+it('a new primary that only the worker does not reach is the primary: another node’s host has asked it', async () => {
+  cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
+  const second = cluster.hold('promote 1', { isCancellable: false });
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+  await second.reached;
+  cluster.set(vanishedNode(1));
+  cluster.probes = [{ from: 2, about: 1, answer: 'answered', isInRecovery: false, seen: 'answers, accepts writes' }];
+  second.release();
+  await expect(incident.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
+  expect(cluster.callsOf('incident')).not.toContain('fence 1');
+  await bench.stopAwaiting(cluster, 0, 2);
+});
+
+it('a fence whose attempts have timed out is no verdict: the decision is made again from fresh facts', async () => {
+  const { fence } = cluster.fakes;
+  cluster.fakes.fence = (input) => {
+    cluster.fakes.fence = fence;
+    // The whole worker stands still, and nobody heartbeats: both attempts are over by then.
+    for (const until = Date.now() + 5000; Date.now() < until;);
+    return fence(input);
+  };
+  const { report } = await bench.failOver(cluster);
+  expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', events: [{ reason: 'promoted' }] });
+  const calls = cluster.callsOf('incident');
+  expect(calls.filter((call) => call === 'fence 0')).toHaveLength(2);
+  expect(calls.lastIndexOf('observe')).toBeGreaterThan(calls.indexOf('fence 0'));
+  await bench.stopAwaiting(cluster, 0);
+}, 30_000);
