@@ -24,8 +24,13 @@ interface Row extends Record<string, unknown> {
 }
 
 // The startup process says what it waits for (PostgreSQL documentation, 28.2.3 Wait Events). Before 15 a running restore_command has no event.
+// pg_blocking_pids knows no auxiliary process (procarray.c, BackendPidGetProcWithLock), so its lock is looked for among the others'.
 const query = `
-select s.wait_event_type as wait_type, s.wait_event as wait, pg_blocking_pids(s.pid) as blockers, pg_is_wal_replay_paused() as is_paused,
+select s.wait_event_type as wait_type, s.wait_event as wait, pg_is_wal_replay_paused() as is_paused,
+  array(select distinct h.pid from pg_locks w join pg_locks h on h.granted and h.pid <> w.pid
+    and (h.locktype, h.database, h.relation, h.virtualxid, h.transactionid, h.classid, h.objid) is not distinct from
+      (w.locktype, w.database, w.relation, w.virtualxid, w.transactionid, w.classid, w.objid)
+    where w.pid = s.pid and not w.granted) as blockers,
   array(select pid from pg_stat_activity where backend_type = 'client backend' and application_name <> 'pgpool-runbook'
     and (backend_xmin is not null or state = 'active')) as queries,
   current_setting('server_version_num')::int < 150000 and current_setting('restore_command') <> '' as may_fetch

@@ -70,8 +70,8 @@ it('repoints the node’s own primary_conninfo, drops what is of the moment, and
   expect(conninfo()).toMatchObject({ password: 'hunter2', sslmode: 'disable' });
   expect(conninfo()).not.toHaveProperty('hostaddr');
   expect(read('postgresql.auto.conf').startsWith(own)).toBe(true);
-  // A fence's mark.
-  expect(read('standby.signal')).toBe('before-promotion\n');
+  // A fence's mark speaks of one failover: it is gone once the node is a standby.
+  expect(read('standby.signal')).toBe('');
 
   const { ino } = statSync(at('postgresql.auto.conf'));
   expect(await configure()).toEqual({ changed: false, line: `node 1 is already ${where}` });

@@ -202,15 +202,15 @@ describe('when the primary is in trouble', () => {
     expect(judge(facts)).toBe('unreachable');
   });
 
-  it('sees a host where nothing listens as dead, whatever ssh cannot tell', async () => {
+  it('sees a host where nothing listens as closed, because ssh cannot tell whether anything runs there', async () => {
     await bed.lab.killHost(0);
     const facts = await observe();
     expect(own(facts)).toMatchObject({ sql: 'refused', host: { ssh: 'refused', processes: 'unknown' } });
     expect(facts.probes.map(({ answer }) => answer)).toEqual(['refused', 'refused']);
-    expect(judge(facts)).toBe('dead');
+    expect(judge(facts)).toBe('closed');
     // The lab's pgpool was never started: a fact in words.
     expect(facts.pgpools).toEqual([
-      { pgpool: 'pgpool0', nodes: [], seen: expect.stringMatching(/connection refused/) as string },
+      { pgpool: 'pgpool0', nodes: [], isReached: true, seen: expect.stringMatching(/connection refused/) as string },
     ]);
   });
 

@@ -79,7 +79,12 @@ describe('refusals, which change nothing', () => {
     const { configuration } = bed;
     const nodes = configuration.nodes.map((node) => (node.id === 1 ? { ...node, port: 1 } : node));
     const failure = await failureOf(promote({ configuration: { ...configuration, nodes } }));
-    expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+    // Nothing was sent: the plan is made anew, and nobody is stopped for it.
+    expect(failure).toMatchObject({
+      type: 'Unreachable',
+      nonRetryable: true,
+      details: [{ isTold: false, holdUp: null }],
+    });
     expect(failure.message).toMatch(/^candidate node 1 does not answer: PostgreSQL at 127\..*:1: .*ECONNREFUSED/);
   });
 
@@ -168,7 +173,7 @@ describe('with the primary gone', () => {
     const { jobs } = bed.configuration.paths;
     const release = await holdLock(`${jobs}/${bed.configuration.cluster}.node1.lock`);
     const failure = await failureOf(promote());
-    expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+    expect(failure).toMatchObject({ type: 'Unreachable', nonRetryable: true, details: [{ isTold: false }] });
     expect(failure.message).toMatch(
       /^node 1 \(.*node1\.lock is held by rebuild of somebody, process \d+; it is retried$/,
     );
@@ -205,7 +210,7 @@ describe('with the primary gone', () => {
     await waitFor(() => bed.isPromoteRequested(1), { what: 'pg_promote', timeoutMs: 5000 });
     await bed.lab.killHost(1);
     const failure = await failing;
-    expect(failure).toMatchObject({ type: 'Unproven', nonRetryable: false });
+    expect(failure).toMatchObject({ type: 'Unproven', nonRetryable: false, details: [{ isTold: true }] });
     expect(failure.message).toMatch(/^node 1 was told to promote but is not proven .*ECONNREFUSED/);
     expect(Date.now() - startedAt).toBeLessThan(12_000);
   });

@@ -123,7 +123,7 @@ describe('usage', () => {
     [
       'an unknown choice',
       [step, 'again', '--reason', 'why'],
-      /argument 'choice'.+ Allowed choices are retry, skip, abort/,
+      /argument 'choice'.+ Allowed choices are retry, skip, rebuild, abort/,
     ],
   ])('%s', async (_title, argv, error) => {
     expect(await decide(away(), ...argv)).toEqual({

@@ -98,7 +98,10 @@ it('is a fact, not an error, when sshd does not answer in time', async () => {
 });
 
 it('probes another node from this one', async () => {
-  expect(await probe()).toEqual({ from: 0, about: 0, answer: 'answered', seen: 'select 1 answered' });
+  expect(await probe()).toEqual({
+    ...{ from: 0, about: 0, answer: 'answered' },
+    ...{ isInRecovery: false, seen: 'answers, accepts writes' },
+  });
   expect(await probe({ port: 1 })).toMatchObject({ answer: 'refused' });
 });
 
@@ -171,6 +174,9 @@ it('reads only what is there: half a control file is none, a strange clock is no
     clockOffsetMs: null,
     hasDataDirectory: null,
     hasStandbySignal: null,
+    neededSettings: null,
+    synchronousStandbyNames: null,
+    walTimeline: null,
     fenceMark: null,
     controlFile: null,
   });
