@@ -20,7 +20,7 @@ select r.is_in_recovery,
   pg_read_file(h.path, 0, 1048576, true) as history,
   extract(epoch from clock_timestamp() - (pg_stat_file(h.path, true)).modification) * 1000 as timeline_age_ms,
   case when r.is_in_recovery then pg_is_wal_replay_paused() end as is_replay_paused,
-  case when r.is_in_recovery then (select setting::int from pg_settings where name = 'recovery_min_apply_delay') end as apply_delay_ms,
+  case when r.is_in_recovery then (extract(epoch from current_setting('recovery_min_apply_delay')::interval) * 1000)::float8 end as apply_delay_ms,
   case when r.is_in_recovery and pg_is_wal_replay_paused() then (select json_object_agg(name, setting::int) from pg_settings
     where name in ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction'))
   end as own_settings,

@@ -46,6 +46,27 @@ it('counts what a standby received, although replay is paused', async () => {
   await bed.ask(1, 'select pg_wal_replay_resume()');
 });
 
+it.each([
+  ['250ms', 250],
+  ['90s', 90_000],
+  ['36h', 129_600_000],
+  ['0', 0],
+])('reads a delay on purpose of %s', async (delay, ms) => {
+  await bed.ask(1, `alter system set recovery_min_apply_delay = '${delay}'`);
+  await bed.ask(1, 'select pg_reload_conf()');
+  await waitFor(async () => (await read(1)).applyDelayMs === ms, {
+    what: `a delay of ${String(ms)} ms`,
+    timeoutMs: 5000,
+  });
+  expect(await read(1)).toMatchObject({ applyDelayMs: ms, ownSettings: null, fenceMark: 'none', clients: null });
+  expect((await read(1)).upstream).toEqual({ host: bed.node(0).host, port: bed.node(0).port });
+});
+
+it('sees who uses a primary: sessions of clients but ours, and what streams from it', async () => {
+  const { clients, followers, upstream } = await read(0);
+  expect({ clients, followers, upstream }).toEqual({ clients: 0, followers: 1, upstream: null });
+});
+
 it('sees that the WAL messages stop when the primary freezes, while the receiver still says "streaming"', async () => {
   await bed.lab.freeze(0);
   await waitFor(async () => (await read(1)).walReceiver!.lastMessageAgeMs! > 500, { what: 'age', timeoutMs: 5000 });
