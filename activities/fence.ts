@@ -12,7 +12,6 @@ import { parseHostFacts, parseKeyValues } from './io/host-facts';
 import { readNodeFacts, silentNode } from './io/node-facts';
 import { PcpFailure, requestDetach } from './io/pcp';
 import { fenceScript } from './io/scripts';
-import { SshFailure } from './io/ssh';
 import type { Tools } from './io/tools';
 
 export interface FenceInput {
@@ -22,6 +21,8 @@ export interface FenceInput {
   readonly clockOffsetMs: number | null;
   /** observe found the host silent on every path: one short try is enough. */
   readonly isHostSilent: boolean;
+  /** Another one takes its place also without proof that it is stopped: pgpools that use it are told not to. */
+  readonly isReplaced: boolean;
   /** Left in standby.signal, for the day when this node's data is to be replaced; `after-return` is never taken back. */
   readonly mark: Exclude<FenceMark, 'none'>;
 }
@@ -51,8 +52,8 @@ export async function fence(tools: Tools, input: FenceInput): Promise<FenceResul
   const commanded = stopped.isConfirmed ? null : await runFenceCommand(configuration, node);
   const isConfirmed = stopped.isConfirmed || commanded?.isConfirmed === true;
   const others = configuration.nodes.filter((other) => other.id !== node.id);
-  // One that is alive and cannot be stopped stays the primary: then nothing is changed.
-  const isReplaced = !isConfirmed && (!stopped.isReached || input.mark === 'after-return');
+  // Where nobody takes its place, nothing is changed.
+  const isReplaced = !isConfirmed && input.isReplaced;
   const [nodes, detached] = await Promise.all([
     Promise.all(others.map((other) => readNodeFacts(tools.sql, configuration, other, readMs))),
     isReplaced ? detachEverywhere(configuration, node) : null,
@@ -68,8 +69,6 @@ export async function fence(tools: Tools, input: FenceInput): Promise<FenceResul
 
 interface StopResult {
   readonly isConfirmed: boolean;
-  /** Its host answered over ssh. */
-  readonly isReached: boolean;
   readonly seen: string;
   /** What is left there; null when the fence is not confirmed. */
   readonly host: HostFacts | null;
@@ -101,7 +100,6 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
       const host = parseHostFacts(result.stdout, Date.now());
       return {
         isConfirmed: true,
-        isReached: true,
         seen: `no process left (${how}), standby.signal written`,
         host,
         synchronousStandbyNames,
@@ -110,7 +108,6 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
     const seen = /^seen=(.*)$/m.exec(result.stdout)?.[1] ?? result.stderr.trim();
     return {
       isConfirmed: false,
-      isReached: result.exitCode !== null,
       seen: seen || 'the connection dropped: outcome unknown',
       host: null,
       synchronousStandbyNames,
@@ -118,10 +115,7 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
   } catch (error) {
     // Not a host that is away: no fenceCommand either.
     if (error instanceof CancelledFailure) throw error;
-    // The lock and the deadline are refused by the host itself.
-    const isReached = !(error instanceof Error && error.cause instanceof SshFailure);
-    const seen = messageOf(error);
-    return { isConfirmed: false, isReached, seen, host: null, synchronousStandbyNames: null };
+    return { isConfirmed: false, seen: messageOf(error), host: null, synchronousStandbyNames: null };
   }
 }
 

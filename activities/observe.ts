@@ -72,7 +72,12 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
   const direct: Facts = { takenAt, nodes, probes: [], pgpools: [] };
   const about = findNode(
     configuration,
-    suspectPrimary(configuration, direct, { oldPrimary: input.suspect, failedNode: input.suspect, fencedNode: null }),
+    suspectPrimary(configuration, direct, {
+      suspect: null,
+      oldPrimary: input.suspect,
+      failedNode: input.suspect,
+      fencedNode: null,
+    }),
   );
   // What was asked early is older than an answer that came late: it counts only beside a silence that lasted.
   const isSilent = suspect && factsOf(direct, suspect.id)?.sql === 'silent';

@@ -16,6 +16,8 @@ export interface FailoverRequest {
   readonly failedNode: number | null;
   /** pgpool's %P. */
   readonly oldPrimary: number | null;
+  /** The node that this decision has taken for the primary before; the event's numbers stay what they are. */
+  readonly suspect: number | null;
   /** The node that a person wants back: nobody else is stopped for it. */
   readonly rejoin: number | null;
   /** Candidates that were told to promote, failed and are stopped. */

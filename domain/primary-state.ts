@@ -33,6 +33,9 @@ export interface PrimaryJudgement {
   readonly witnesses: readonly Witness[];
 }
 
+/** A receiver tells the age of its last message for as long as it lives: an older one is no sign of life at a later look. */
+const freshMs = 5000;
+
 /**
  * Is this node still working as the primary? Alive = a read-only query answered now, from anywhere.
  * @param sinceEventMs age of the event: only a WAL message younger than that is a sign of life
@@ -63,7 +66,7 @@ export function judgePrimary(facts: Facts, node: number, address: Address, since
     })),
     ...receivers.map((entry) => {
       const age = entry.walReceiver?.lastMessageAgeMs ?? null;
-      const isFresh = age !== null && age < sinceEventMs;
+      const isFresh = age !== null && age < Math.min(sinceEventMs, freshMs);
       return {
         from: `node ${String(entry.node)}, WAL receiver`,
         answer: isFresh ? ('alive' as const) : ('unknown' as const),
@@ -95,7 +98,11 @@ function judgeState(
   witnesses: readonly Witness[],
   failing: number,
 ): PrimaryState {
-  const answers = [own?.sql ?? 'silent', ...probes.map((probe) => probe.answer)];
+  // A node that answers another one as a standby is alive, and no primary that works.
+  const byOthers = probes.map(({ answer, isInRecovery }) =>
+    answer === 'answered' && isInRecovery === true ? ('unknown' as const) : answer,
+  );
+  const answers = [own?.sql ?? 'silent', ...byOthers];
   const processes = own?.host?.processes ?? 'unknown';
   if (answers.includes('answered')) return 'working';
   if (answers.includes('recovering')) return 'recovering';

@@ -107,10 +107,33 @@ export function refuseStalePrimary(
   if (serversOf(facts, living.node).length > 0 || followersOf(configuration, facts, living.node).length > 0)
     return null;
   const heir = findHeir(living, standbys);
-  if (!heir) return null;
+  if (!heir) return refuseSucceeded(facts, living, request);
   return refuse(
     'diverged-branches',
     `${name} accepts writes on timeline ${String(living.position?.timeline)} but serves no pgpool and is followed by nobody, and standby node ${heir.node} is on its successor ${String(heir.position?.timeline)}: if ${name} is a former primary, stop it and start the newer primary; if node ${heir.node} was promoted by mistake, stop node ${heir.node}`,
+  );
+}
+
+/** Nobody who answers follows its successor, but our own promotion, or the successor's files, tell of a newer timeline. */
+function refuseSucceeded(facts: Facts, living: NodeFacts, { opened }: FailoverRequest): FailoverPlan | null {
+  const own = living.position?.timeline;
+  if (own === undefined) return null;
+  const isNewer = (timeline: number | null | undefined): boolean =>
+    typeof timeline === 'number' && timeline > own && !living.history.some((end) => end.timeline === timeline);
+  const files = facts.nodes.filter(({ node, host }) => {
+    const isOurs = host?.controlFile?.systemIdentifier === living.systemIdentifier;
+    return (
+      node !== living.node && isOurs && (isNewer(host.controlFile.checkpoint.timeline) || isNewer(host.walTimeline))
+    );
+  });
+  const [successor] = [
+    ...opened.filter(({ node, timeline }) => node !== living.node && isNewer(timeline)).map(({ node }) => node),
+    ...files.map(({ node }) => node),
+  ];
+  if (successor === undefined) return null;
+  return refuse(
+    'diverged-branches',
+    `node ${living.node} accepts writes on timeline ${own}, but node ${successor} has succeeded it on a newer one and does not answer: start node ${successor}; if node ${living.node} is to be the primary, stop node ${successor} for good and call failover ${living.node} -1 ${living.node}`,
   );
 }
 

@@ -6,6 +6,8 @@ import { answeringStandbys, factsOf, type Facts, type HostFacts, type NodeFacts,
 export interface Suspicion {
   /** pgpool's %P. */
   readonly oldPrimary: number | null;
+  /** Taken for the primary by this decision before. */
+  readonly suspect: number | null;
   /** pgpool's %d. */
   readonly failedNode: number | null;
   /** Fenced in this incident: that settles it. */
@@ -24,9 +26,22 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
     pgpool.nodes.filter((entry) => entry.role === 'primary').map((entry) => entry.node),
   );
   const silent = facts.nodes.filter((entry) => entry.sql !== 'answered');
-  const runsAsPrimary = silent.filter(({ host }) => host?.hasStandbySignal === false && hasProcesses(host));
+  const newest = Math.max(0, ...answeringStandbys(facts).map((entry) => entry.position?.timeline ?? 0));
+  const isNamed = ({ node }: NodeFacts): boolean => node === request.suspect || node === request.oldPrimary;
+  // One whose WAL is of an older timeline than a standby's has been replaced before.
+  const runsAsPrimary = silent
+    .filter(
+      ({ host }) => host?.hasStandbySignal === false && hasProcesses(host) && (host.walTimeline ?? newest) >= newest,
+    )
+    .sort(
+      (left, right) =>
+        Number(isNamed(right)) - Number(isNamed(left)) ||
+        (right.host?.walTimeline ?? 0) - (left.host?.walTimeline ?? 0) ||
+        left.node - right.node,
+    );
   const hints = [
     ...runsAsPrimary.map((entry) => entry.node),
+    request.suspect,
     request.oldPrimary,
     ...byPgpool,
     ...upstreams,

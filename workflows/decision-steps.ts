@@ -48,14 +48,21 @@ export async function fenceNode(
   { configuration, facts }: Observation,
   node: number,
   why: string,
-  mark: FenceInput['mark'] = 'before-promotion',
+  { mark = 'before-promotion', isReplaced = false }: Partial<Pick<FenceInput, 'mark' | 'isReplaced'>> = {},
 ): Promise<FenceResult> {
   const host = factsOf(facts, node)?.host ?? null;
   return await steps.run(
     `Fence node ${String(node)}`,
     () =>
       fence.executeWithOptions({ summary: `node ${String(node)} must accept no more writes: ${why}`.slice(0, 200) }, [
-        { configuration, node, mark, clockOffsetMs: host?.clockOffsetMs ?? null, isHostSilent: host?.ssh === 'silent' },
+        {
+          configuration,
+          node,
+          mark,
+          isReplaced,
+          clockOffsetMs: host?.clockOffsetMs ?? null,
+          isHostSilent: host?.ssh === 'silent',
+        },
       ]),
     (result) => `${result.outcome}: ${result.seen}`,
   );

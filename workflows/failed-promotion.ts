@@ -57,10 +57,19 @@ export async function clearUp(
     return refuse(look, 'primary-rejects-queries', line);
   }
   const isDead = own?.host?.processes === 'none';
-  const isBusy = holdUp === 'replaying' || holdUp === 'archive' || holdUp === 'conflict';
+  // PostgreSQL removes standby.signal when it ends recovery, and writes WAL of the new timeline.
+  const isPerhapsPromoted =
+    own?.sql !== 'answered' &&
+    (own?.host?.hasStandbySignal === false || (own?.host?.walTimeline ?? 0) > before.timeline);
+  const isBusy = holdUp === 'replaying' || holdUp === 'archive' || isPerhapsPromoted;
   const rival = findRival(look, plan, { ...request, ...settled });
   if (!isDead && (isBusy || rival === null)) {
-    const line = `node ${candidate} was told to promote and is not out of recovery yet (${messageOf(error)}): it is waited for, because ${isBusy ? 'it is at work' : 'no other standby is ready and holds as much WAL'}`;
+    const why = isPerhapsPromoted
+      ? 'its files say that it has been promoted'
+      : isBusy
+        ? 'it is at work'
+        : 'no other standby is ready and holds as much WAL';
+    const line = `node ${candidate} was told to promote and is not out of recovery yet (${messageOf(error)}): it is waited for, because ${why}`;
     return refuse(look, 'promotion-unproven', line);
   }
   const why = rival === null ? 'it has ended' : `node ${rival} is ready and holds as much WAL`;
@@ -110,7 +119,8 @@ export function findRival(
     factsOf(facts, choice.candidate)!.position!,
     factsOf(facts, candidate)?.position ?? plan.position,
   ];
-  return comparePosition(rival, own) >= 0 ? choice.candidate : null;
+  // One on a newer timeline follows the candidate already.
+  return comparePosition(rival, own) >= 0 && rival.timeline <= plan.position.timeline ? choice.candidate : null;
 }
 
 /** Before somebody else is promoted, every node that was told to must be stopped with proof; one that holds more WAL is waited for. */

@@ -27,7 +27,11 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
   for (let round = 1; ; round += 1) {
     // Taken before the look: a message that is older than this came before the event.
     request = { ...request, sinceEventMs: Math.max(0, Date.now() - input.receivedAt) };
-    const observation = await lookAround(steps, input.cluster, request.oldPrimary ?? request.failedNode);
+    const observation = await lookAround(
+      steps,
+      input.cluster,
+      request.suspect ?? request.oldPrimary ?? request.failedNode,
+    );
     const { configuration, facts } = observation;
     const plan = planFailover(configuration, facts, request);
     steps.note('Plan', plan.line);
@@ -43,19 +47,19 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
         return refuse(observation, plan.reason, plan.line);
       case 'wait':
         await giveTimeToRecover(steps, configuration, plan);
-        request = { ...request, hasWaited: true, oldPrimary: plan.node };
+        request = { ...request, hasWaited: true, suspect: plan.node };
         break;
       case 'look-again':
         if (plan.afterMs > 0) await sleep(plan.afterMs, { summary: plan.line });
         request = {
           ...request,
-          oldPrimary: plan.node,
+          suspect: plan.node,
           ...(plan.afterMs > 0 ? { hasBeenClosed: true } : { hasLookedAgain: true }),
         };
         break;
       case 'fence':
         input.memory.stopped.add(plan.node);
-        await fenceNode(steps, observation, plan.node, plan.line, 'after-return');
+        await fenceNode(steps, observation, plan.node, plan.line, { mark: 'after-return', isReplaced: true });
         request = { ...request, fenceTried: plan.node };
         break;
       case 'promote': {
@@ -88,6 +92,7 @@ function newRequest({ failedNode, oldPrimary, rejoin, memory }: FailoverInput): 
   return {
     failedNode,
     oldPrimary,
+    suspect: null,
     rejoin,
     excluded: [],
     notTold: [],

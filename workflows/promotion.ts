@@ -21,9 +21,12 @@ export async function attemptPromotion(
 ): Promise<Attempt> {
   const { configuration } = observation;
   const former = first.formerPrimary;
-  const fenced =
-    former === null || request.fencedNode === former ? null : await fenceNode(steps, observation, former, first.line);
   const isAlive = first.state === 'hung' || first.state === 'recovering' || hasOrphans(observation, former);
+  const isReplaced = !first.needsFence && !isAlive;
+  const fenced =
+    former === null || request.fencedNode === former
+      ? null
+      : await fenceNode(steps, observation, former, first.line, { isReplaced });
   if (fenced?.outcome === 'unconfirmed' && first.needsFence) {
     const line = `node ${String(former)} is silent, the worker may be the one that is cut off, and no fence is proven (${fenced.seen}); nothing is promoted`;
     return refuse(observation, 'cut-off', line);
@@ -34,7 +37,7 @@ export async function attemptPromotion(
   }
   const merged = fenced ? mergeNodes(observation, fenced) : observation;
   const settled: Partial<FailoverRequest> = {
-    oldPrimary: former,
+    suspect: former,
     fencedNode: fenced?.outcome === 'confirmed' ? former : request.fencedNode,
     formerSynchronousStandbyNames: fenced?.synchronousStandbyNames ?? request.formerSynchronousStandbyNames,
   };

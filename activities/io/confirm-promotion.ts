@@ -108,7 +108,9 @@ async function explain(
       : found;
   onHoldUp(holdUp);
   progress.seen = `still in recovery: ${holdUp.seen}`;
-  if (holdUp.kind === 'replaying' || holdUp.kind === 'archive' || holdUp.kind === 'conflict')
+  // Queries in the way are ended only where nobody else could be promoted; else another one may take its place.
+  const isEndless = holdUp.kind === 'conflict' && !isOnlyCandidate;
+  if (holdUp.kind !== null && holdUp.kind !== 'paused' && !isEndless)
     progress.giveUpAt = Math.max(progress.giveUpAt, Date.now() + patienceMs);
   if (holdUp.kind !== 'conflict') progress.blockedSince = null;
   else {

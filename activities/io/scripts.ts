@@ -114,6 +114,8 @@ REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { data_directory "$DATA"; echo "proc
 # Other users' processes cannot be looked into: without ownership "none" would prove nothing.
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "processes=unknown"; echo "seen=$DATA belongs to another user than $(id -un)"; exit 0; fi
 [ -x "$BIN/pg_controldata" ] && [ -x "$BIN/pg_ctl" ] || echo "seen=pg_controldata or pg_ctl cannot be run in $BIN: correct postgres.bin"
+# Takes as long as all the rest together.
+{ names; } &
 read_processes "$REAL"
 if [ -z "$PIDS" ]; then echo "processes=none"
 elif [ "$PIDS" = unreadable ]; then echo "processes=unknown"; echo "$UNREADABLE"
@@ -124,8 +126,8 @@ read_mark "$REAL"; echo "fence_mark=$MARK"
 data_directory "$REAL"
 wal_timeline
 if [ -z "$PIDS" ]; then control_file
-elif [ -e "$REAL/standby.signal" ]; then needed_settings
-else (names); fi
+elif [ -e "$REAL/standby.signal" ]; then needed_settings; fi
+wait
 `;
 
 /** Arguments: BIN HOST PORT USER DATABASE PASSFILE SECONDS SSLMODE SSLROOTCERT(may be empty). Asks another node from this one; exit status and stderr tell. */

@@ -188,7 +188,14 @@ it('saves nothing where nothing has diverged', async () => {
   });
   await write(2);
   await perform(bed.tools, 'fence', {
-    ...{ configuration: bed.configuration, node: 0, clockOffsetMs: 0, isHostSilent: false, mark: 'before-promotion' },
+    ...{
+      configuration: bed.configuration,
+      node: 0,
+      clockOffsetMs: 0,
+      isHostSilent: false,
+      mark: 'before-promotion',
+      isReplaced: false,
+    },
   });
   await promote(1);
   expect(await save()).toEqual({

@@ -155,6 +155,7 @@ function requests(count: number): fc.Arbitrary<FailoverRequest> {
   return fc.record({
     failedNode: hint,
     oldPrimary: hint,
+    suspect: often<number | null>(fc.constant(null), known),
     rejoin: often<number | null>(fc.constant(null), known),
     notTold: often(
       fc.constant<FailoverRequest['notTold']>([]),

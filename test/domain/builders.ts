@@ -165,6 +165,7 @@ export function makeRequest(differences: Partial<FailoverRequest> = {}): Failove
   return deepFreeze({
     failedNode: 0,
     oldPrimary: 0,
+    suspect: null,
     rejoin: null,
     excluded: [],
     notTold: [],

@@ -10,6 +10,7 @@ import {
   receivesNothing,
   recovering,
   stopped,
+  systemIdentifier,
   vanished,
 } from './builders';
 import { pgpoolLost, withoutReceivers, type FailoverStory } from './failover-stories';
@@ -213,6 +214,81 @@ const aliveStories: readonly FailoverStory[] = [
 
 const fenced = { isInRecovery: true, fenceMark: 'before-promotion' as const, walReceiver: null, upstream: null };
 
+/** What one witness says must not be taken for more than it is. */
+const witnessStories: readonly FailoverStory[] = [
+  {
+    title: 'another node’s host gets an answer from it as a standby: that is no primary that works',
+    topology: '0 silent to the worker, a standby for node 2; pgpool: 0/0',
+    facts: {
+      nodes: { 0: vanished, ...withoutReceivers },
+      probes: [probe(1, 'silent'), { ...probe(2, 'answered'), isInRecovery: true }],
+      pgpools: pgpoolLost,
+    },
+    request: { hasLookedAgain: true },
+    expected: { action: 'refuse', reason: 'primary-unreachable' },
+  },
+  {
+    title: 'a WAL message that came after the event and is old by now is no sign of life',
+    topology: '0* vanished a second after the event, a minute ago; 2 still "streams"; pgpool: 0/0',
+    facts: {
+      nodes: { 0: vanished, 1: receivesNothing, 2: { walReceiver: { lastMessageAgeMs: 59_000 } } },
+      probes: twoProbes,
+      pgpools: pgpoolLost,
+    },
+    request: { sinceEventMs: 60_000 },
+    expected: { action: 'promote', state: 'unreachable', node: 1, formerPrimary: 0 },
+  },
+  {
+    title: 'a former primary that is starting is not the one that was lost: the standbys are on a newer timeline',
+    topology: '0 recovering with segments of timeline 1, 1* stopped, 2 on timeline 2; pgpool: 1/1',
+    facts: {
+      nodes: {
+        0: { ...recovering, host: { processes: 'running', walTimeline: 1 } },
+        1: { ...stopped, host: { processes: 'none', walTimeline: 2 } },
+        2: { ...onTimeline2, walReceiver: null },
+      },
+      pgpools: [pgpoolSees(1, { 1: 'down' })],
+    },
+    request: { failedNode: 1, oldPrimary: 1 },
+    expected: { action: 'promote', state: 'dead', node: 2, formerPrimary: 1 },
+  },
+  {
+    title: 'a node that this decision waited for has come up: pgpool’s number is still another one’s',
+    topology: '0* timeline 1 came up, 1 stopped, 2 on timeline 2; pgpool: 1/1, we waited for 0',
+    facts: { nodes: { 1: stopped, 2: { ...onTimeline2, walReceiver: null } }, pgpools: [pgpoolSees(1)] },
+    request: { failedNode: 1, oldPrimary: 1, suspect: 0, hasWaited: true },
+    expected: { action: 'refuse', reason: 'diverged-branches' },
+  },
+  {
+    title: 'the only node that answers was succeeded by a promotion of ours',
+    topology: '0* timeline 1, 1 stopped after our promotion to timeline 2; returned 0; two nodes',
+    configuration: makeConfiguration({}, 2),
+    facts: { nodes: { 1: stopped }, pgpools: [pgpoolSees(1, {}, 2)] },
+    request: { failedNode: null, oldPrimary: null, opened: [{ node: 1, timeline: 2 }] },
+    expected: { action: 'refuse', reason: 'diverged-branches' },
+  },
+  {
+    title: 'the only node that answers was succeeded, by its successor’s own files',
+    topology: '0* timeline 1, 1 stopped with segments of timeline 2; two nodes',
+    configuration: makeConfiguration({}, 2),
+    facts: {
+      nodes: {
+        1: {
+          ...stopped,
+          host: {
+            processes: 'none',
+            walTimeline: 2,
+            controlFile: { state: 'in production', systemIdentifier, checkpoint: { timeline: 1, lsn: '0/5000000' } },
+          },
+        },
+      },
+      pgpools: [pgpoolSees(1, {}, 2)],
+    },
+    request: { failedNode: 1, oldPrimary: 1 },
+    expected: { action: 'refuse', reason: 'diverged-branches' },
+  },
+];
+
 /** Every configured node answers as a standby. */
 const standbysOnlyStories: readonly FailoverStory[] = [
   {
@@ -255,6 +331,7 @@ export const cautionStories: readonly FailoverStory[] = [
   ...closedStories,
   ...cutOffStories,
   ...aliveStories,
+  ...witnessStories,
   ...standbysOnlyStories,
 ];
 

@@ -113,14 +113,17 @@ it('a candidate that was told and fetches WAL from an archive is waited for, alt
 it('a new primary that only the worker does not reach is the primary: another node’s host has asked it', async () => {
   cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
   const second = cluster.hold('promote 1', { isCancellable: false });
-  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+  const { incident, event } = await bench.send(cluster, { kind: 'failover', node: 0 });
   await second.reached;
   cluster.set(vanishedNode(1));
   cluster.probes = [{ from: 2, about: 1, answer: 'answered', isInRecovery: false, seen: 'answers, accepts writes' }];
   second.release();
+  await expect(bench.askSettled(incident, event.eventId)).resolves.toMatchObject({ reason: 'promoted' });
+  cluster.set(primaryNode(1, 2));
+  cluster.probes = [];
   await expect(incident.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
   expect(cluster.callsOf('incident')).not.toContain('fence 1');
-  await bench.stopAwaiting(cluster, 0, 2);
+  await bench.stopAwaiting(cluster, 0);
 });
 
 it('a fence whose attempts have timed out is no verdict: the decision is made again from fresh facts', async () => {

@@ -288,7 +288,8 @@ export function rejectingNode(id: number): NodeFacts {
 
 /** Nothing on that host answers. */
 export function vanishedNode(id: number): NodeFacts {
-  return absent(id, 'silent', 'no answer in 1000 ms', { ssh: 'silent', processes: 'unknown', clockOffsetMs: null });
+  const unknown = { clockOffsetMs: null, hasDataDirectory: null, hasStandbySignal: null, fenceMark: null };
+  return absent(id, 'silent', 'no answer in 1000 ms', { ssh: 'silent', processes: 'unknown', ...unknown });
 }
 
 function configurationOf(cluster: string, ids: readonly number[]): ClusterConfiguration {
