@@ -70,15 +70,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     }),
   );
   const direct: Facts = { takenAt, nodes, probes: [], pgpools: [] };
-  const about = findNode(
-    configuration,
-    suspectPrimary(configuration, direct, {
-      suspect: null,
-      oldPrimary: input.suspect,
-      failedNode: input.suspect,
-      fencedNode: null,
-    }),
-  );
+  const about = findSuspect(configuration, direct, input.suspect);
   // What was asked early is older than an answer that came late: it counts only beside a silence that lasted.
   const isSilent = suspect && factsOf(direct, suspect.id)?.sql === 'silent';
   const probe = (node: NodeConfiguration): Promise<ProbeFacts[]> =>
@@ -92,6 +84,15 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     (isSilent && early.pgpools) || readPgpools(configuration),
   ]);
   return { configuration, facts: await explainPauses({ ...direct, probes, pgpools }, configuration, lookAt) };
+}
+
+function findSuspect(
+  configuration: ClusterConfiguration,
+  direct: Facts,
+  suspect: number | null,
+): NodeConfiguration | undefined {
+  const suspicion = { suspect: null, oldPrimary: suspect, failedNode: suspect, fencedNode: null };
+  return findNode(configuration, suspectPrimary(configuration, direct, suspicion));
 }
 
 /** More than one node may be the primary: who is served tells them apart. */

@@ -21,6 +21,9 @@ export interface FailoverInput {
 
 const mostRounds = 8;
 
+/** Why it is looked at again: once for each reason. */
+const [closed, contradicted] = [{ hasBeenClosed: true }, { hasLookedAgain: true }];
+
 /** Each round starts from fresh facts; a round ends in a verdict, waits, or excludes one candidate. */
 export async function failover(steps: Steps, input: FailoverInput): Promise<FailoverResult> {
   let request = newRequest(input);
@@ -51,11 +54,7 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
         break;
       case 'look-again':
         if (plan.afterMs > 0) await sleep(plan.afterMs, { summary: plan.line });
-        request = {
-          ...request,
-          suspect: plan.node,
-          ...(plan.afterMs > 0 ? { hasBeenClosed: true } : { hasLookedAgain: true }),
-        };
+        request = { ...request, suspect: plan.node, ...(plan.afterMs > 0 ? closed : contradicted) };
         break;
       case 'fence':
         input.memory.stopped.add(plan.node);

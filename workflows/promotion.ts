@@ -22,11 +22,10 @@ export async function attemptPromotion(
   const { configuration } = observation;
   const former = first.formerPrimary;
   const isAlive = first.state === 'hung' || first.state === 'recovering' || hasOrphans(observation, former);
-  const isReplaced = !first.needsFence && !isAlive;
   const fenced =
     former === null || request.fencedNode === former
       ? null
-      : await fenceNode(steps, observation, former, first.line, { isReplaced });
+      : await fenceNode(steps, observation, former, first.line, { isReplaced: !first.needsFence && !isAlive });
   if (fenced?.outcome === 'unconfirmed' && first.needsFence) {
     const line = `node ${String(former)} is silent, the worker may be the one that is cut off, and no fence is proven (${fenced.seen}); nothing is promoted`;
     return refuse(observation, 'cut-off', line);
@@ -45,7 +44,7 @@ export async function attemptPromotion(
   const outcome = fenced?.outcome ?? (former !== null && request.fencedNode === former ? 'confirmed' : null);
   const plan = planFailover(configuration, merged.facts, { ...request, ...settled, hasWaited: true });
   if (plan.action !== 'promote') {
-    // The next round sees the same and concludes, or waits and fences as this one may not.
+    // The next round sees the same, and concludes or waits.
     steps.note('Plan again', plan.line);
     return settled;
   }

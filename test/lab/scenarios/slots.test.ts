@@ -13,6 +13,7 @@ import {
   expectServed,
   readRows,
   rejoin,
+  setPolicy,
   thirdOf,
   until,
   untilPromoted,
@@ -75,6 +76,8 @@ test('after a failover the other standby streams from the new primary, through a
 });
 
 test('the old primary is rebuilt, and streams through its own slot', async () => {
+  // What has nothing past the fork would only be started.
+  setPolicy(scenario(), { follow: ['rebuild'] });
   const { exitCode, out, progress } = await rejoin(scenario(), 0);
   expect([exitCode, `${progress}${out}`]).toEqual([0, expect.stringContaining('completed (rebuilt)')]);
   const other = thirdOf(0, primary);
