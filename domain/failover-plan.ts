@@ -2,9 +2,9 @@
 
 import { type ClusterConfiguration, findNode, getNode } from './cluster';
 import { type Candidate, chooseCandidate, type NotTold } from './candidate';
-import { type ReasonCode } from './outcome';
 import { planWithTwoPrimaries, refuseStalePrimary } from './rival-primaries';
-import { planInsteadOfPromotion } from './lost-primary';
+import { planInsteadOfPromotion, refuse } from './lost-primary';
+import type { ReasonCode } from './outcome';
 import { describeCutOff } from './reach';
 import { suspectPrimary } from './suspect';
 import type { OpenedTimeline, WalPosition } from './wal';
@@ -180,8 +180,4 @@ function planWithoutPrimary(
   const needsFence = !isFenced && isSilent && describeCutOff(configuration, facts, suspect) !== null;
   const state = isFenced ? 'dead' : judgement.state;
   return { action: 'promote', ...choice, formerPrimary: suspect, state, needsFence };
-}
-
-function refuse(reason: ReasonCode, line: string): FailoverPlan {
-  return { action: 'refuse', reason, line };
 }

@@ -96,6 +96,7 @@ function readTimelineAge({ nodes }: Facts): number | null {
   return ages.length > 0 ? Math.max(...ages) : null;
 }
 
-function refuse(reason: ReasonCode, line: string): FailoverPlan {
+/** Also for the other files of this plan. */
+export function refuse(reason: ReasonCode, line: string): FailoverPlan {
   return { action: 'refuse', reason, line };
 }

@@ -2,7 +2,7 @@
 
 import { type ClusterConfiguration, getNode } from './cluster';
 import type { FailoverPlan, FailoverRequest } from './failover-plan';
-import type { ReasonCode } from './outcome';
+import { refuse } from './lost-primary';
 import type { OpenedTimeline } from './wal';
 import { answeringStandbys, type Facts, type NodeFacts, receivesFrom } from './witness';
 
@@ -147,8 +147,4 @@ export function findHeir(living: NodeFacts, standbys: readonly NodeFacts[]): Nod
       (entry.position?.timeline ?? 0) > timeline &&
       entry.history.some((end) => end.timeline === timeline),
   );
-}
-
-function refuse(reason: ReasonCode, line: string): FailoverPlan {
-  return { action: 'refuse', reason, line };
 }
