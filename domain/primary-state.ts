@@ -98,13 +98,12 @@ function judgeState(
   witnesses: readonly Witness[],
   failing: number,
 ): PrimaryState {
-  // A node that answers another one as a standby is alive, and no primary that works.
-  const byOthers = probes.map(({ answer, isInRecovery }) =>
-    answer === 'answered' && isInRecovery === true ? ('unknown' as const) : answer,
-  );
-  const answers = [own?.sql ?? 'silent', ...byOthers];
+  const isStandby = ({ answer, isInRecovery }: ProbeFacts): boolean => answer === 'answered' && isInRecovery === true;
+  const answers = [own?.sql ?? 'silent', ...probes.filter((probe) => !isStandby(probe)).map(({ answer }) => answer)];
   const processes = own?.host?.processes ?? 'unknown';
   if (answers.includes('answered')) return 'working';
+  // A node that answers another one as a standby is alive, and no primary that works.
+  if (probes.some(isStandby)) return 'unknown';
   if (answers.includes('recovering')) return 'recovering';
   if (answers.includes('rejected')) return 'rejecting';
   if (processes === 'none' || processes === 'orphans') return 'dead';

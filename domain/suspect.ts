@@ -26,13 +26,9 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
     pgpool.nodes.filter((entry) => entry.role === 'primary').map((entry) => entry.node),
   );
   const silent = facts.nodes.filter((entry) => entry.sql !== 'answered');
-  const newest = Math.max(0, ...answeringStandbys(facts).map((entry) => entry.position?.timeline ?? 0));
   const isNamed = ({ node }: NodeFacts): boolean => node === request.suspect || node === request.oldPrimary;
-  // One whose WAL is of an older timeline than a standby's has been replaced before.
   const runsAsPrimary = silent
-    .filter(
-      ({ host }) => host?.hasStandbySignal === false && hasProcesses(host) && (host.walTimeline ?? newest) >= newest,
-    )
+    .filter(({ host }) => host?.hasStandbySignal === false && hasProcesses(host) && !isSuperseded(facts, host))
     .sort(
       (left, right) =>
         Number(isNamed(right)) - Number(isNamed(left)) ||
@@ -50,6 +46,16 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
     silent.length === 1 ? silent[0]!.node : null,
   ].filter((node): node is number => node !== null && !isStandby(node) && findNode(configuration, node) !== undefined);
   return hints.find((node) => factsOf(facts, node)?.host?.hasStandbySignal !== true) ?? hints[0] ?? null;
+}
+
+/** A standby's timeline descends from the newest of its WAL: it has been replaced before. */
+export function isSuperseded(facts: Facts, { walTimeline }: HostFacts): boolean {
+  return answeringStandbys(facts).some(
+    ({ position, history }) =>
+      walTimeline !== null &&
+      (position?.timeline ?? 0) > walTimeline &&
+      history.some(({ timeline }) => timeline === walTimeline),
+  );
 }
 
 function hasProcesses(host: HostFacts): boolean {

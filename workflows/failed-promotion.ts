@@ -57,10 +57,7 @@ export async function clearUp(
     return refuse(look, 'primary-rejects-queries', line);
   }
   const isDead = own?.host?.processes === 'none';
-  // PostgreSQL removes standby.signal when it ends recovery, and writes WAL of the new timeline.
-  const isPerhapsPromoted =
-    own?.sql !== 'answered' &&
-    (own?.host?.hasStandbySignal === false || (own?.host?.walTimeline ?? 0) > before.timeline);
+  const isPerhapsPromoted = hasPromotedFiles(look, candidate, before);
   const isBusy = holdUp === 'replaying' || holdUp === 'archive' || isPerhapsPromoted;
   const rival = findRival(look, plan, { ...request, ...settled });
   if (!isDead && (isBusy || rival === null)) {
@@ -101,6 +98,15 @@ function findNewTimeline({ facts }: Observation, candidate: number, before: WalP
   return facts.probes.some((probe) => probe.about === candidate && probe.isInRecovery === false) ? 0 : null;
 }
 
+/** PostgreSQL removes standby.signal when it ends recovery, and writes WAL of the new timeline: its files tell of a promotion while nobody gets an answer. */
+function hasPromotedFiles({ facts }: Observation, node: number, before: WalPosition): boolean {
+  const own = factsOf(facts, node);
+  return (
+    own?.sql !== 'answered' &&
+    (own?.host?.hasStandbySignal === false || (own?.host?.walTimeline ?? 0) > before.timeline)
+  );
+}
+
 /** Another standby that could be promoted now and holds no less WAL than the candidate. */
 export function findRival(
   { configuration, facts }: Observation,
@@ -123,26 +129,37 @@ export function findRival(
   return comparePosition(rival, own) >= 0 && rival.timeline <= plan.position.timeline ? choice.candidate : null;
 }
 
-/** Before somebody else is promoted, every node that was told to must be stopped with proof; one that holds more WAL is waited for. */
+/**
+ * Before somebody else is promoted, every node that was told to must be stopped with proof; one that holds more WAL is waited for. Every witness is asked first:
+ * only the worker's way to it may be broken.
+ * @returns null once nobody else may have been promoted
+ */
 export async function clearDoubts(
   steps: Steps,
   observation: Observation,
-  { candidate, position }: Promotion,
+  plan: Promotion,
   memory: Memory,
+  formerNames: string | null,
 ): Promise<FailoverResult | null> {
+  const { candidate, position } = plan;
   for (const [node, held] of [...memory.told]) {
     if (node === candidate) continue;
     if (comparePosition(position, held) < 0) {
       const line = `node ${node} was told to promote and holds more WAL (${held.lsn}) than node ${candidate} (${position.lsn}): bring node ${node} back`;
       return refuse(observation, 'promotion-unproven', line);
     }
-    const result = await fenceNode(
-      steps,
-      observation,
-      node,
-      `it was told to promote, and node ${candidate} takes its place`,
-    );
-    if (result.outcome === 'unconfirmed') return refuse(observation, 'fence-unconfirmed', doubtfulLine(node, result));
+    const look = await lookAround(steps, observation.configuration.cluster, node);
+    const timeline = findNewTimeline(look, node, held);
+    if (timeline !== null) {
+      const line = `node ${node} was told to promote, and accepts writes`;
+      return promoted(look, { ...plan, candidate: node, position: held, line }, timeline, null, memory, formerNames);
+    }
+    if (factsOf(look.facts, node)?.host?.processes !== 'none' && hasPromotedFiles(look, node, held)) {
+      const line = `node ${node} was told to promote and its files say that it has been promoted: it is waited for; mend the way to it, or stop it`;
+      return refuse(look, 'promotion-unproven', line);
+    }
+    const result = await fenceNode(steps, look, node, `it was told to promote, and node ${candidate} takes its place`);
+    if (result.outcome === 'unconfirmed') return refuse(look, 'fence-unconfirmed', doubtfulLine(node, result));
     memory.told.delete(node);
   }
   return null;

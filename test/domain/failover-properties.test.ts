@@ -8,6 +8,7 @@ import { planFailover, type FailoverPlan } from '../../domain/failover-plan';
 import { planFollow } from '../../domain/follow-plan';
 import { describeCutOff } from '../../domain/reach';
 import { findInsufficientSettings, isDelayed } from '../../domain/readiness';
+import { isSuperseded } from '../../domain/suspect';
 import { compareLsn, comparePosition } from '../../domain/wal';
 import { answeringStandbys, factsOf, writableNodes } from '../../domain/witness';
 import { situations, type Situation } from './arbitraries';
@@ -136,12 +137,13 @@ test('no answering standby of this branch is left on a timeline that the candida
   });
 });
 
-test('nobody is promoted past a node that runs without standby.signal and is not the one to be fenced', () => {
+test('nobody is promoted past a node that runs without standby.signal, has not been replaced before, and is not the one to be fenced', () => {
   checkPromotions(({ formerPrimary }, { facts }) => {
     const running = facts.nodes.filter(
       ({ sql, host }) =>
         sql !== 'answered' &&
         host?.hasStandbySignal === false &&
+        !isSuperseded(facts, host) &&
         (host.processes === 'running' || host.processes === 'orphans'),
     );
     if (running.length > 0) expect(running.map((entry) => entry.node)).toContain(formerPrimary);

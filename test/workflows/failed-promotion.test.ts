@@ -126,6 +126,23 @@ it('a new primary that only the worker does not reach is the primary: another no
   await bench.stopAwaiting(cluster, 0);
 });
 
+it('before another one is promoted, everybody is asked about the one that was told: it may be the primary by now', async () => {
+  const busy = notPromoted('its restore_command is running', { isTold: true, holdUp: 'archive' });
+  cluster.fail('promote 1', busy, busy);
+  const { incident, event } = await bench.send(
+    cluster,
+    { kind: 'failover', node: 0 },
+    { ...quick, looks: 1, lookAgainMs: 1000 },
+  );
+  await expect(bench.askSettled(incident, event.eventId)).resolves.toMatchObject({ reason: 'promotion-unproven' });
+  cluster.set(vanishedNode(1));
+  cluster.probes = [{ from: 2, about: 1, answer: 'answered', isInRecovery: false, seen: 'answers, accepts writes' }];
+  await expect(incident.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
+  expect(cluster.callsOf('incident')).not.toContain('fence 1');
+  expect(cluster.callsOf('incident')).not.toContain('promote 2');
+  await bench.stopAwaiting(cluster, 0);
+});
+
 it('a fence whose attempts have timed out is no verdict: the decision is made again from fresh facts', async () => {
   const { fence } = cluster.fakes;
   cluster.fakes.fence = (input) => {

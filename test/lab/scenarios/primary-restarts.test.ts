@@ -56,9 +56,10 @@ test('a restart by an administrator: it comes back as what it was', async () => 
   );
   const hook = runHook(scenario(), 'failover', '0', '1', '0');
   const { temporal, lab } = scenario();
-  await until('the incident is open', async () => {
-    const handle = temporal.workflow.getHandle(incidentWorkflowId(lab.configuration.cluster));
-    return (await handle.describe()).status.name === 'RUNNING';
+  // A first look after the stop would find no process, and so a dead primary.
+  await until('the runbook waits for the node', async () => {
+    const { raw } = await temporal.workflow.getHandle(incidentWorkflowId(lab.configuration.cluster)).describe();
+    return raw.pendingActivities?.some(({ activityType }) => activityType?.name === 'awaitRecovery') ?? false;
   });
   process.kill(checkpointer, 'SIGCONT');
   await restarting;
