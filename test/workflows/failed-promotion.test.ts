@@ -1,6 +1,6 @@
 // A candidate that was to be promoted and is not proven to be: left alone, waited for, or stopped for a better one.
 
-import { Bench, quick } from './support';
+import { Bench, eventually, quick } from './support';
 import { deadNode, type FakeCluster, notPromoted, primaryNode, retryable, vanishedNode } from './fake-cluster';
 
 let bench: Bench;
@@ -137,6 +137,8 @@ it('before another one is promoted, everybody is asked about the one that was to
   await expect(bench.askSettled(incident, event.eventId)).resolves.toMatchObject({ reason: 'promotion-unproven' });
   cluster.set(vanishedNode(1));
   cluster.probes = [{ from: 2, about: 1, answer: 'answered', isInRecovery: false, seen: 'answers, accepts writes' }];
+  await eventually('the decision is made', () => cluster.callsOf('follow 2').length > 0);
+  cluster.set(primaryNode(1, 2));
   await expect(incident.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
   expect(cluster.callsOf('incident')).not.toContain('fence 1');
   expect(cluster.callsOf('incident')).not.toContain('promote 2');
