@@ -19,7 +19,6 @@ export async function attemptPromotion(
   request: FailoverRequest,
   memory: Memory,
 ): Promise<Attempt> {
-  const { configuration } = observation;
   const former = first.formerPrimary;
   const isAlive = first.state === 'hung' || first.state === 'recovering' || hasOrphans(observation, former);
   const fenced =
@@ -42,7 +41,7 @@ export async function attemptPromotion(
   };
   // Of an earlier round, only a proven one is remembered.
   const outcome = fenced?.outcome ?? (former !== null && request.fencedNode === former ? 'confirmed' : null);
-  const plan = planFailover(configuration, merged.facts, { ...request, ...settled, hasWaited: true });
+  const plan = planFailover(merged.configuration, merged.facts, { ...request, ...settled, hasWaited: true });
   if (plan.action !== 'promote') {
     // The next round sees the same, and concludes or waits.
     steps.note('Plan again', plan.line);

@@ -10,10 +10,12 @@ import {
   expectServed,
   expectOneWritable,
   finishedIncident,
+  pgpoolLog,
   readRows,
   rejoin,
   runHook,
   until,
+  untilParked,
   untilPromoted,
   useScenario,
   verdictOf,
@@ -26,10 +28,18 @@ async function writableNodes(): Promise<number[]> {
   return nodes.filter((node) => node.isInRecovery === false).map((node) => node.id);
 }
 
-test('a stray stops nobody, whatever event comes: a standby’s failure, a test of the hook, a rejoin', async () => {
+test('a stray stops nobody, whatever event comes: pgpool’s own false primary, a test of the hook, a rejoin', async () => {
   const { lab, workload } = scenario();
+  await lab.stopPgpool();
+  lab.setPgpoolLines('detach_false_primary = on\n');
+  await lab.startPgpool();
+  await expectServed(scenario());
   await readRows(scenario(), 2, 'select pg_promote()');
   await until('node 2 accepts writes', async () => (await writableNodes()).length === 2);
+  // pgpool gives node 2 up, and calls its hook.
+  const parked = await untilParked(scenario(), 'failover');
+  expect(parked.problem).toContain('2 nodes accept writes: node 0 (timeline 1), serves pgpool0');
+  expect(pgpoolLog(scenario())).toMatch(/failover 2 \d 0/);
   await runHook(scenario(), 'failover', '1', '0', '0');
   await runHook(scenario(), 'follow', '1', '0', '0');
   const refused = await rejoin(scenario(), 2);
