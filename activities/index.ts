@@ -22,6 +22,7 @@ import { repoint, type RepointInput } from './repoint';
 import { restoreConfiguration, type RestoreConfigurationInput } from './restore-configuration';
 import { saveConfiguration, type SaveConfigurationInput } from './save-configuration';
 import { saveDivergedWal, type SaveDivergedWalInput } from './save-diverged-wal';
+import { saveUnarchivedWal, type SaveUnarchivedWalInput } from './save-unarchived-wal';
 import { setDataAside, type SetDataAsideInput } from './set-data-aside';
 import { setSynchronousStandbys, type SetSynchronousStandbysInput } from './set-synchronous-standbys';
 import { signalIncident, type SignalIncidentInput } from './signal-incident';
@@ -46,6 +47,7 @@ export function createActivities(tools: Tools) {
     configureStandby: (input: ConfigureStandbyInput) => beating(configureStandby(tools, input)),
     // These beat themselves: an empty beat would overwrite the progress.
     saveDivergedWal: (input: SaveDivergedWalInput) => saveDivergedWal(tools, input),
+    saveUnarchivedWal: (input: SaveUnarchivedWalInput) => saveUnarchivedWal(tools, input),
     baseBackup: (input: BaseBackupInput) => baseBackup(tools, input),
     verifyBackup: (input: VerifyBackupInput) => verifyBackup(tools, input),
     removeData: (input: RemoveDataInput) => removeData(tools, input),

@@ -22,7 +22,7 @@ export interface PromoteInput {
   /** Written before the promotion, so that the first commit does not wait for a standby that is gone. */
   readonly synchronousStandbyNames: string;
   /** Fenced with proof, or silent: not asked again. */
-  readonly formerPrimary: number | null;
+  readonly notAsked: number | null;
   /** Nodes that hold more WAL than the candidate: the plan knew that. */
   readonly passedOver: readonly number[];
   /** Timelines of branches that the candidate does not know: their numbers are not given a second time. */
@@ -94,8 +94,8 @@ interface World {
 }
 
 async function readWorld(tools: Tools, input: PromoteInput, deadline: number): Promise<World> {
-  const { configuration, formerPrimary } = input;
-  const asked = configuration.nodes.filter((node) => node.id !== formerPrimary);
+  const { configuration, notAsked } = input;
+  const asked = configuration.nodes.filter((node) => node.id !== notAsked);
   const [nodes, candidateDeadline] = await Promise.all([
     Promise.all(asked.map((node) => readNodeFacts(tools.sql, configuration, node, readMs))),
     readDeadline(tools, input, deadline).catch(() => null),

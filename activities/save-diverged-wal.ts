@@ -6,7 +6,7 @@ import type { DivergedRange, FenceMark } from '../domain/rebuild';
 import { findFork, rangesAfter, type TimelineEnd } from '../domain/wal';
 import { failure } from './io/failures';
 import { beatWhile } from './io/heartbeats';
-import { endJob, runJob } from './io/jobs';
+import { finishJob } from './io/jobs';
 import { findRecord, formatRanges, lookAtWal, type WalLook, type WalReport } from './io/own-wal';
 import type { Tools } from './io/tools';
 import { saveWalScript } from './io/wal-scripts';
@@ -108,7 +108,7 @@ async function isWhole(
   );
 }
 
-/** May be gigabytes, so a job; its directory goes with its end, because another attempt has to be a new one. */
+/** May be gigabytes, so a job. */
 async function save(
   tools: Tools,
   { configuration, rebuildId }: SaveDivergedWalInput,
@@ -116,17 +116,8 @@ async function save(
   tell: Tell,
   args: readonly string[],
 ): Promise<void> {
-  const name = `save-wal-${rebuildId.toLowerCase()}`;
-  const lastLine = (log: string): string => log.trimEnd().split('\n').at(-1) ?? '';
-  const job = { configuration, node, name, script: saveWalScript, args };
-  const end = await runJob(tools, job, (log) => tell(lastLine(log) || 'copying WAL'));
-  await endJob(tools, configuration, node, name);
-  if (end.state === 'done' && end.exitCode === 0) return;
-  const seen = end.state === 'lost' ? 'it was interrupted' : end.log.trim().split('\n').slice(-3).join('; ');
-  throw failure(
-    'unproven',
-    `node ${String(node.id)} (${node.host}): its diverged WAL could not be saved to paths.savedConfiguration: ${seen}`,
-  );
+  const job = { configuration, node, name: `save-wal-${rebuildId.toLowerCase()}`, script: saveWalScript, args };
+  await finishJob(tools, job, 'its diverged WAL could not be saved to paths.savedConfiguration', tell);
 }
 
 function describe(input: SaveDivergedWalInput, report: WalReport, changed: boolean): SaveDivergedWalResult {

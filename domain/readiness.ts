@@ -1,6 +1,5 @@
 // What a standby says of its own readiness to be promoted: settings that are too small, a delay on purpose, whether it has streamed.
 
-import { compareLsn } from './wal';
 import type { NodeFacts } from './witness';
 
 /**
@@ -22,11 +21,7 @@ export function isDelayed({ applyDelayMs }: NodeFacts): boolean {
   return applyDelayMs !== null && applyDelayMs > 0;
 }
 
-/**
- * Has its receiver brought anything since the server started? A receiver that is asked for begins at the start of the segment that holds the replayed position
- * (walreceiverfuncs.c), so less than what is replayed means that nothing came.
- */
-export function hasStreamed({ receivedLsn, replayedLsn }: NodeFacts): boolean {
-  if (receivedLsn === null) return false;
-  return replayedLsn === null || compareLsn(receivedLsn, replayedLsn) >= 0;
+/** Has its receiver brought anything since the server started? */
+export function hasStreamed({ receivedLsn }: NodeFacts): boolean {
+  return receivedLsn !== null;
 }

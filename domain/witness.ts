@@ -61,7 +61,7 @@ export interface NodeFacts {
   readonly position: WalPosition | null;
   /** How far a standby has replayed; null = nothing yet, or no standby. */
   readonly replayedLsn: string | null;
-  /** What a standby's receiver has received since its server started; null = it has not asked anybody since then, or no standby. */
+  /** What a standby's receiver has brought since its server started; null = nothing, or no standby. */
   readonly receivedLsn: string | null;
   readonly history: readonly TimelineEnd[];
   /** Since this timeline's history file appeared here, that is since the last promotion; null on timeline 1. */

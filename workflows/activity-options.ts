@@ -75,7 +75,7 @@ export const {
   restoreConfiguration,
   configureStandby,
 } = proxyActivities<Activities>({ ...settle, startToCloseTimeout: '2m' });
-export const { saveDivergedWal, baseBackup, verifyBackup, removeData, clearReplacedData } =
+export const { saveDivergedWal, saveUnarchivedWal, baseBackup, verifyBackup, removeData, clearReplacedData } =
   proxyActivities<Activities>(copy);
 export const { start, confirmStreaming } = proxyActivities<Activities>(rise);
 export const { readReturn, signalIncident } = proxyActivities<Activities>(wait);

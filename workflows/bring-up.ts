@@ -232,7 +232,10 @@ export class BringUp {
       configureStandby.executeWithOptions({ summary: `${this.name} is to stream from node ${String(primary)}` }, [
         { configuration, node, primary },
       ]);
-    if (isStopped) await this.steps.run(`Configure ${this.name}`, configure, (done) => done.line);
+    if (isStopped) {
+      await this.rebuild.saveUnarchivedWal(configuration);
+      await this.steps.run(`Configure ${this.name}`, configure, (done) => done.line);
+    }
     await this.steps.run(
       `Start ${this.name}`,
       () => start.executeWithOptions({ summary: `${this.name} comes up as a standby` }, [{ configuration, node }]),

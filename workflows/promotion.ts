@@ -77,8 +77,8 @@ async function promoteCandidate(
     position: plan.position,
     systemIdentifier: own.systemIdentifier!,
     synchronousStandbyNames: synchronousNamesAtPromotion({ configuration, facts }, plan.candidate),
-    // One that is not proven to be stopped, and that has given any answer, is asked once more.
-    formerPrimary: isFenced || former?.sql === 'silent' ? plan.formerPrimary : null,
+    // A former primary that is not proven to be stopped, and that has given any answer, is asked once more.
+    notAsked: isFenced || former?.sql === 'silent' ? plan.formerPrimary : null,
     passedOver: plan.passedOver,
     reserved: plan.reserved,
     mayResume: own.isReplayPaused !== true || own.host?.neededSettings != null,

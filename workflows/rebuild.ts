@@ -123,7 +123,8 @@ export class Rebuild {
         (options) => acts.clearReplacedData.executeWithOptions(options, [{ configuration, node, primary, rebuild }]),
       ),
     );
-    if (cleared && this.plan) this.discarded.set('data', cleared.line);
+    // With removeFirst nothing was set aside: that the old data is gone is the news.
+    if (cleared && this.plan?.mode === 'sibling') this.discarded.set('data', cleared.line);
     this.plan = null;
   }
 
@@ -189,6 +190,19 @@ export class Rebuild {
       acts.stop.executeWithOptions(options, [{ configuration, node, primary }]),
     );
     await this.saveDivergedWal(observation, rebuild);
+    await this.saveUnarchivedWal(configuration);
+  }
+
+  /** Of a stopped node; also before it is started as a standby. */
+  async saveUnarchivedWal(configuration: ClusterConfiguration): Promise<void> {
+    const { node } = this.input;
+    const saved = await this.step(
+      'save-unarchived-wal',
+      'Save the WAL that its archive does not have',
+      'a standby archives none of it',
+      (options) => acts.saveUnarchivedWal.executeWithOptions(options, [{ configuration, node }]),
+    );
+    if (saved.files > 0) this.discarded.set('archive', saved.line);
   }
 
   private async step<T extends Done>(

@@ -59,6 +59,25 @@ export async function runJob(tools: Tools, input: JobInput, describe: (log: stri
 }
 
 /**
+ * Runs a job to its good end. Its directory goes with its end, because another attempt has to be a new one.
+ * @param tell keeps the log's last line for the heartbeats
+ * @throws Unproven, with `what` and the log's end, when the job failed or was interrupted; as runJob
+ */
+export async function finishJob(
+  tools: Tools,
+  job: JobInput,
+  what: string,
+  tell: (line: string) => unknown = (line) => line,
+): Promise<void> {
+  const { configuration, node, name } = job;
+  const end = await runJob(tools, job, (log) => tell(log.trimEnd().split('\n').at(-1)! || `${name} has begun`));
+  await endJob(tools, configuration, node, name);
+  if (end.state === 'done' && end.exitCode === 0) return;
+  const seen = end.state === 'lost' ? 'it was interrupted' : end.log.trim().split('\n').slice(-3).join('; ');
+  throw failure('unproven', `node ${node.id} (${node.host}): ${what}: ${seen}`);
+}
+
+/**
  * Ends a job if it runs (group TERM, after 5 s KILL), waits until nothing of it is left, and removes its directory.
  * @param isCleanup also in an activity that was cancelled
  * @throws Unproven when something of it is left or the outcome is unknown

@@ -8,6 +8,13 @@ import { parseFenceMark } from './host-facts';
 import { SqlFailure, type SqlConnections } from './postgres';
 import { sqlTarget } from './tools';
 
+/**
+ * SQL: what a receiver has brought; null when nothing came. One that is asked for begins at the start of the segment that holds the replayed position
+ * (walreceiverfuncs.c). Replayed may be past received: pg_switch_wal() ends its segment at once, and the empty rest is sent later.
+ */
+export const broughtBy = (received: string, replayed: string): string =>
+  `case when ${received} >= ${replayed} or (${received} - '0/0'::pg_lsn) % pg_size_bytes(current_setting('wal_segment_size')) <> 0 then ${received} end`;
+
 // A standby's timeline: its control file may still name the timeline of the last restart point, so what it received
 // counts too. The LSN is read first: a standby that crosses to the next timeline meanwhile must not look as if it had gone
 // past the fork on the old one. WAL segment names start with the timeline (PostgreSQL documentation, 30.6 WAL Internals), and
@@ -16,7 +23,7 @@ const query = `
 select r.is_in_recovery,
   (select system_identifier::text from pg_control_system()) as system_identifier,
   t.timeline, greatest(l.received, l.reached)::text as lsn,
-  case when r.is_in_recovery then l.reached end::text as replayed, l.received::text as received,
+  case when r.is_in_recovery then l.reached end::text as replayed, (${broughtBy('l.received', 'l.reached')})::text as received,
   pg_read_file(h.path, 0, 1048576, true) as history,
   extract(epoch from clock_timestamp() - (pg_stat_file(h.path, true)).modification) * 1000 as timeline_age_ms,
   case when r.is_in_recovery then pg_is_wal_replay_paused() end as is_replay_paused,

@@ -25,7 +25,7 @@ async function promote(more: Partial<PromoteInput> = {}): Promise<PromoteResult>
     position,
     systemIdentifier: String(own['id']),
     synchronousStandbyNames: '',
-    formerPrimary: 0,
+    notAsked: 0,
     passedOver: [],
     reserved: [],
     mayResume: true,

@@ -32,7 +32,7 @@ async function inputFor(more: Partial<PromoteInput> = {}): Promise<PromoteInput>
     position,
     systemIdentifier,
     synchronousStandbyNames: '',
-    formerPrimary: 0,
+    notAsked: 0,
     passedOver: [],
     reserved: [],
     mayResume: true,
@@ -62,7 +62,7 @@ describe('refusals, which change nothing', () => {
   });
 
   it('refuses while another node accepts writes', async () => {
-    const failure = await failureOf(promote({ formerPrimary: null }));
+    const failure = await failureOf(promote({ notAsked: null }));
     expect(failure).toMatchObject({
       type: 'WorldChanged',
       nonRetryable: true,

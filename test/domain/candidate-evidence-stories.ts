@@ -181,10 +181,12 @@ const streamedStories: readonly CandidateStory[] = [
     expected: { refusal: 'lag-unknown' },
   },
   {
-    title: 'a receiver that was asked for but brought nothing began at the start of the segment',
-    topology: '0 1 vanished, 2 received from 0/5000000, replayed 0/5000100',
-    facts: { nodes: { 0: vanished, 1: vanished, 2: { ...at('0/5000100'), ...cold, receivedLsn: '0/5000000' } } },
-    expected: { refusal: 'lag-unknown' },
+    title: 'the primary died while it sent the empty rest of a segment that pg_switch_wal() had ended: it did stream',
+    topology: '0 1 vanished, 2 received up to 0/6D22000, replayed up to 0/7000000',
+    facts: {
+      nodes: { 0: vanished, 1: vanished, 2: { ...at('0/7000000'), receivedLsn: '0/6D22000', walReceiver: null } },
+    },
+    expected: { candidate: 2, lagBytes: null },
   },
   {
     title: 'the primary was shut down cleanly: its control file says that a standby which never streamed lacks nothing',

@@ -45,6 +45,19 @@ test('a choice says that the lag is unknown rather than zero', () => {
   expect(lineFor('a primary that stopped cleanly')).toContain('lag 0 bytes');
 });
 
+const choiceFor = (title: string): CandidateChoice =>
+  choose(candidateStories.find((story) => story.title.startsWith(title))!);
+
+test('a choice names who holds more WAL and is passed over, so that the act allows what the plan allowed', () => {
+  expect(choiceFor('a standby that delays its replay')).toMatchObject({ candidate: 2, passedOver: [1] });
+  expect(choiceFor('a candidate that could not be told once')).toMatchObject({ passedOver: [] });
+});
+
+test('a choice reserves the timeline of a branch that the candidate does not know', () => {
+  const stray = { timeline: 2, history: [{ timeline: 1, endLsn: '0/5000000' }] };
+  expect(choiceFor('a standby was promoted by mistake')).toMatchObject({ candidate: 1, reserved: [stray] });
+});
+
 test('a synchronous refusal says whose setting and how many answer', () => {
   expect(lineFor('synchronous, one of two had to confirm and only')).toMatch(
     /^1 of the 2 standbys of policy.synchronous/,

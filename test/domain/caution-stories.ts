@@ -150,7 +150,7 @@ const cutOffStories: readonly FailoverStory[] = [
       probes: [probe(2, 'silent')],
       pgpools: pgpoolLost,
     },
-    expected: { action: 'promote', state: 'unreachable', node: 2, formerPrimary: 0 },
+    expected: { action: 'promote', state: 'unreachable', node: 2, formerPrimary: 0, needsFence: true },
   },
   {
     title: 'the fence command has succeeded: who is reached does not count any more',
@@ -226,6 +226,17 @@ const witnessStories: readonly FailoverStory[] = [
     },
     request: { hasLookedAgain: true },
     expected: { action: 'refuse', reason: 'primary-unreachable' },
+  },
+  {
+    title: 'another node’s host gets an answer from it as a standby, while its own host shows no process: it is alive',
+    topology: '0 refuses the worker, no process found, a standby for node 2; pgpool: 0/0',
+    facts: {
+      nodes: { 0: stopped, ...withoutReceivers },
+      probes: [{ ...probe(2, 'answered'), isInRecovery: true }],
+      pgpools: pgpoolLost,
+    },
+    request: { hasLookedAgain: true },
+    expected: { action: 'refuse', reason: 'primary-unreachable', state: 'unknown' },
   },
   {
     title: 'a WAL message that came after the event and is old by now is no sign of life',

@@ -70,7 +70,7 @@ describe.each([
 ])('%s', (_, rows) => {
   test.each(rows)('$title [$topology]', (story) => {
     const { plan, state } = tell(story);
-    const { action, reason, state: expectedState, node, formerPrimary } = story.expected;
+    const { action, reason, state: expectedState, node, formerPrimary, needsFence = false } = story.expected;
     expect({ action: plan.action, reason: 'reason' in plan ? plan.reason : undefined, node: nodeOf(plan) }).toEqual({
       action,
       reason,
@@ -78,6 +78,7 @@ describe.each([
     });
     if (expectedState) expect(state).toBe(expectedState);
     expect(plan.action === 'promote' ? (plan.formerPrimary ?? undefined) : undefined).toBe(formerPrimary);
+    expect(plan.action === 'promote' && plan.needsFence).toBe(needsFence);
     expect(plan.line).toMatch(/^[^\n]{10,400}$/);
   });
 });

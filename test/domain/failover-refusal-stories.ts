@@ -237,8 +237,8 @@ export const twoPrimariesStories: readonly FailoverStory[] = [
   {
     title:
       'pgpool serves the living primary: a standby that was promoted by mistake and turned back does not cut it off',
-    topology: '0* timeline 1, 1 follows, 2 on a stray timeline 2; returned 2; pgpool: primary 0',
-    facts: { nodes: { 2: { ...onTimeline2, walReceiver: null } } },
+    topology: '0* timeline 1, 1 stopped, 2 on a stray timeline 2; returned 2; pgpool: primary 0',
+    facts: { nodes: { 1: stopped, 2: { ...onTimeline2, walReceiver: null } } },
     request: { failedNode: null, oldPrimary: null },
     expected: { action: 'keep', reason: 'primary-working', node: 0 },
   },

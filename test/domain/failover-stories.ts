@@ -33,6 +33,8 @@ export interface FailoverStory {
     /** The candidate, the kept primary, or the node that is fenced or given time. */
     readonly node?: number;
     readonly formerPrimary?: number;
+    /** Nobody is promoted unless the fence is proven. */
+    readonly needsFence?: boolean;
   };
 }
 

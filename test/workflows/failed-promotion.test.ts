@@ -1,7 +1,17 @@
 // A candidate that was to be promoted and is not proven to be: left alone, waited for, or stopped for a better one.
 
-import { Bench, eventually, quick } from './support';
-import { deadNode, type FakeCluster, notPromoted, primaryNode, retryable, vanishedNode } from './fake-cluster';
+import type { NodeFacts } from '../../domain/witness';
+import { Bench, eventually, type IncidentHandle, quick } from './support';
+import {
+  deadNode,
+  type FakeCluster,
+  hungNode,
+  notPromoted,
+  primaryNode,
+  retryable,
+  standbyNode,
+  vanishedNode,
+} from './fake-cluster';
 
 let bench: Bench;
 let cluster: FakeCluster;
@@ -101,13 +111,39 @@ it('no candidate can be told: refused with the cause, and nobody is stopped', as
   await bench.stopAwaiting(cluster, 0);
 });
 
-it('a candidate that was told and fetches WAL from an archive is waited for, although another one is ready', async () => {
-  const busy = notPromoted('its restore_command is running', { isTold: true, holdUp: 'archive' });
-  cluster.fail('promote 1', busy, busy);
+it.each(['archive', 'replaying'] as const)(
+  'a candidate that was told and is at work (%s) is waited for, although another one is ready',
+  async (holdUp) => {
+    const busy = notPromoted('it is at work', { isTold: true, holdUp });
+    cluster.fail('promote 1', busy, busy);
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
+    expect(cluster.callsOf('incident')).not.toContain('fence 1');
+    await bench.stopAwaiting(cluster, 0);
+  },
+);
+
+it('a candidate that was told is not given up for another one that holds less WAL', async () => {
+  cluster.set(standbyNode(2, 0, 1, '0/4FFFF00'));
+  cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
   const { report } = await bench.failOver(cluster);
   expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
   expect(cluster.callsOf('incident')).not.toContain('fence 1');
   await bench.stopAwaiting(cluster, 0);
+});
+
+it('a candidate that was told and is silent, with the files of a promoted node, is waited for', async () => {
+  cluster.fail('promote 1', retryable('no answer'), retryable('no answer'));
+  const second = cluster.hold('promote 1', { isCancellable: false });
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
+  await second.reached;
+  cluster.set(hungNode(1));
+  second.release();
+  const report = await incident.result();
+  expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
+  expect(report.line).toContain('its files say that it has been promoted');
+  expect(cluster.callsOf('incident')).not.toContain('fence 1');
+  await bench.stopAwaiting(cluster, 0, 1);
 });
 
 it('a new primary that only the worker does not reach is the primary: another node’s host has asked it', async () => {
@@ -126,23 +162,56 @@ it('a new primary that only the worker does not reach is the primary: another no
   await bench.stopAwaiting(cluster, 0);
 });
 
-it('before another one is promoted, everybody is asked about the one that was told: it may be the primary by now', async () => {
-  const busy = notPromoted('its restore_command is running', { isTold: true, holdUp: 'archive' });
-  cluster.fail('promote 1', busy, busy);
-  const { incident, event } = await bench.send(
-    cluster,
-    { kind: 'failover', node: 0 },
-    { ...quick, looks: 1, lookAgainMs: 1000 },
-  );
-  await expect(bench.askSettled(incident, event.eventId)).resolves.toMatchObject({ reason: 'promotion-unproven' });
-  cluster.set(vanishedNode(1));
-  cluster.probes = [{ from: 2, about: 1, answer: 'answered', isInRecovery: false, seen: 'answers, accepts writes' }];
-  await eventually('the decision is made', () => cluster.callsOf('follow 2').length > 0);
-  cluster.set(primaryNode(1, 2));
-  await expect(incident.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
-  expect(cluster.callsOf('incident')).not.toContain('fence 1');
-  expect(cluster.callsOf('incident')).not.toContain('promote 2');
-  await bench.stopAwaiting(cluster, 0);
+describe('at the next look at a candidate that was told', () => {
+  /** The first look is over, node 1 was told and is at work; then it is seen as `node`. */
+  async function lookAgain(node: NodeFacts): Promise<IncidentHandle> {
+    const busy = notPromoted('its restore_command is running', { isTold: true, holdUp: 'archive' });
+    cluster.fail('promote 1', busy, busy);
+    const timing = { ...quick, looks: 1, lookAgainMs: 1000 };
+    const { incident, event } = await bench.send(cluster, { kind: 'failover', node: 0 }, timing);
+    await expect(bench.askSettled(incident, event.eventId)).resolves.toMatchObject({ reason: 'promotion-unproven' });
+    cluster.set(node);
+    return incident;
+  }
+  const hungStandby: NodeFacts = { ...hungNode(1), host: { ...hungNode(1).host!, hasStandbySignal: true } };
+
+  it('every host is asked: it may be the primary by now, and only the worker does not reach it', async () => {
+    const incident = await lookAgain(vanishedNode(1));
+    cluster.probes = [{ from: 2, about: 1, answer: 'answered', isInRecovery: false, seen: 'answers, accepts writes' }];
+    await eventually('the decision is made', () => cluster.callsOf('follow 2').length > 0);
+    cluster.set(primaryNode(1, 2));
+    await expect(incident.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
+    expect(cluster.callsOf('incident')).not.toContain('fence 1');
+    expect(cluster.callsOf('incident')).not.toContain('promote 2');
+    await bench.stopAwaiting(cluster, 0);
+  });
+
+  it('its files may say that it has been promoted: nobody else is', async () => {
+    const incident = await lookAgain({ ...hungStandby, host: { ...hungStandby.host!, walTimeline: 2 } });
+    await expect(incident.result()).resolves.toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
+    expect(cluster.callsOf('incident')).not.toContain('fence 1');
+    expect(cluster.callsOf('incident')).not.toContain('promote 2');
+    await bench.stopAwaiting(cluster, 0, 1);
+  });
+
+  it('it may hold more WAL than the other one: it is waited for', async () => {
+    cluster.set(standbyNode(2, 0, 1, '0/4FFFF00'));
+    const incident = await lookAgain(hungStandby);
+    const report = await incident.result();
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
+    expect(report.line).toContain('holds more WAL (0/5000000) than node 2 (0/4FFFF00)');
+    expect(cluster.callsOf('incident')).not.toContain('promote 2');
+    await bench.stopAwaiting(cluster, 0, 1);
+  });
+
+  it('it hangs as a standby, and the other one is ready: it is stopped with proof first', async () => {
+    const incident = await lookAgain(hungStandby);
+    await expect(incident.result()).resolves.toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
+    const calls = cluster.callsOf('incident');
+    expect(calls.indexOf('fence 1')).toBeGreaterThan(0);
+    expect(calls.indexOf('promote 2')).toBeGreaterThan(calls.indexOf('fence 1'));
+    await bench.stopAwaiting(cluster, 0, 1);
+  });
 });
 
 it('a fence whose attempts have timed out is no verdict: the decision is made again from fresh facts', async () => {

@@ -97,6 +97,70 @@ describe('a dead primary', () => {
   });
 });
 
+describe('what promote is told', () => {
+  /** The input of the only promotion. */
+  async function promoteInput(): Promise<Parameters<FakeCluster['fakes']['promote']>[0]> {
+    const { promote } = cluster.fakes;
+    const inputs: Parameters<typeof promote>[0][] = [];
+    cluster.fakes.promote = (input) => {
+      inputs.push(input);
+      return promote(input);
+    };
+    await expect(bench.failOver(cluster)).resolves.toMatchObject({ report: { reason: 'promoted' } });
+    await bench.stopAwaiting(cluster, 0);
+    expect(inputs).toHaveLength(1);
+    return inputs[0]!;
+  }
+
+  it('who holds more WAL and was passed over', async () => {
+    cluster.set(standbyNode(2, 0, 1, '0/5000060'));
+    const nodes = cluster.configuration.nodes.map((node) => (node.id === 2 ? { ...node, priority: 0 } : node));
+    cluster.configuration = { ...cluster.configuration, nodes };
+    await expect(promoteInput()).resolves.toMatchObject({ candidate: 1, passedOver: [2] });
+  });
+
+  it('not to resume a replay that PostgreSQL may have paused', async () => {
+    cluster.set({ ...standbyNode(1, 0), isReplayPaused: true }, vanishedNode(2));
+    await expect(promoteInput()).resolves.toMatchObject({ candidate: 1, mayResume: false });
+    await bench.stopAwaiting(cluster, 2);
+  });
+
+  it('the names that the standbys give themselves, where commits wait for them', async () => {
+    cluster.setPolicy({ synchronous: { standbys: 1, whenNone: 'wait' } });
+    cluster.set({ ...standbyNode(2, 0), applicationName: 'shop_b' });
+    const { synchronousStandbyNames } = await promoteInput();
+    expect(synchronousStandbyNames).toContain('"shop_b"');
+    expect(synchronousStandbyNames).not.toContain('node2');
+  });
+
+  it('to ask a former primary once more that has given an answer and is not proven to be stopped', async () => {
+    const host = { ...vanishedNode(0).host!, ssh: 'rejected' as const };
+    cluster.set({ ...vanishedNode(0), sql: 'refused', host });
+    cluster.probes = [1, 2].map((from) => ({ from, about: 0, answer: 'refused', isInRecovery: null, seen: 'refused' }));
+    cluster.fakes.fence = () =>
+      Promise.resolve({ outcome: 'unconfirmed', seen: 'ssh rejected', nodes: [], synchronousStandbyNames: null });
+    const startedAt = Date.now();
+    await expect(promoteInput()).resolves.toMatchObject({ candidate: 1, notAsked: null });
+    // A closed port is looked at again first: a restart closes it for a moment.
+    expect(Date.now() - startedAt).toBeGreaterThanOrEqual(2000);
+    expect(cluster.callsOf('incident').slice(0, 4)).toEqual(['observe', 'observe', 'fence 0', 'promote 1']);
+  });
+});
+
+describe('a worker that may be cut off', () => {
+  it('promotes nobody unless its fence command succeeds', async () => {
+    cluster.setPolicy({ fenceCommand: ['/usr/local/sbin/power-off'] });
+    cluster.set(vanishedNode(0), vanishedNode(1));
+    cluster.probes = [{ from: 2, about: 0, answer: 'silent', isInRecovery: null, seen: 'no answer' }];
+    cluster.fakes.fence = () =>
+      Promise.resolve({ outcome: 'unconfirmed', seen: 'it failed', nodes: [], synchronousStandbyNames: null });
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'refused', reason: 'cut-off' });
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'fence 0']);
+    await bench.stopAwaiting(cluster, 0, 1);
+  });
+});
+
 type Story = [reason: string, why: string, arrange: (cluster: FakeCluster) => void, awaited: number[]];
 
 describe('nothing is promoted', () => {

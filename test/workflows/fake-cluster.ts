@@ -44,6 +44,8 @@ export class FakeCluster {
   /** What a rebuild finds on its node. */
   data: DataFacts = dataFacts();
   wal: FakeWal = nothingDiverged;
+  /** WAL files that the archive of a rebuilt or started node does not have. */
+  unarchived = 0;
   /** What lies in its pg_wal past the fork. */
   ownWal: OwnWal = 'some';
   /** Whom each node was told to follow while it was stopped. */

@@ -9,6 +9,7 @@ type RebuildVerb =
   | 'inspectData'
   | 'saveConfiguration'
   | 'saveDivergedWal'
+  | 'saveUnarchivedWal'
   | 'baseBackup'
   | 'verifyBackup'
   | 'stop'
@@ -86,6 +87,12 @@ export function rebuildFakes(cluster: FakeCluster): Pick<Fakes, RebuildVerb> {
     releaseSlots: done('released'),
     saveConfiguration: () => Promise.resolve({ changed: true, line: 'saved', set: 'set1', mark: null }),
     saveDivergedWal: () => Promise.resolve({ changed: true, line: 'it held 1024 bytes of its own', ...cluster.wal }),
+    saveUnarchivedWal: () =>
+      Promise.resolve({
+        changed: false,
+        line: `the archive lacks ${String(cluster.unarchived)} files`,
+        files: cluster.unarchived,
+      }),
     baseBackup: () => Promise.resolve({ changed: true, line: 'copied', bytes: gigabyte }),
     verifyBackup: done('verified'),
     stop: ({ node }) => {

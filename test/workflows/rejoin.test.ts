@@ -42,7 +42,7 @@ const placing = [
   'start 0',
   'confirmStreaming 0',
 ];
-const stopping = ['stop 0', 'saveDivergedWal 0'];
+const stopping = ['stop 0', 'saveDivergedWal 0', 'saveUnarchivedWal 0'];
 const afterwards = ['attach 0', 'clearReplacedData 0', 'releaseSlots 0', 'saveConfiguration 0'];
 const wholeRebuild = [...beforeCopy, ...copy, ...stopping, ...placing, ...afterwards];
 
@@ -68,7 +68,7 @@ describe('a person wants the crashed former primary back', () => {
     cluster.ownWal = 'none';
     expect(await finish(await rejoin(0))).toMatchObject({ outcome: 'completed', follows: [{ node: 0, rung: 'none' }] });
     expect(cluster.callsOf('follow 0')).toEqual([
-      ...['observe', 'findOwnWal 0', 'configureStandby 0', 'start 0', 'observe'],
+      ...['observe', 'findOwnWal 0', 'saveUnarchivedWal 0', 'configureStandby 0', 'start 0', 'observe'],
       ...['attach 0', 'releaseSlots 0', 'saveConfiguration 0'],
     ]);
   });
@@ -107,6 +107,15 @@ describe('a person wants the crashed former primary back', () => {
     ]);
   });
 
+  it.each(['none', 'some'] as const)(
+    'WAL that its archive does not have is in the report (own WAL: %s)',
+    async (ownWal) => {
+      Object.assign(cluster, { ownWal, unarchived: 3 });
+      const { follows } = await finish(await rejoin(0));
+      expect(follows.find(({ node }) => node === 0)?.line).toContain('; the archive lacks 3 files');
+    },
+  );
+
   it('its WAL cannot be looked at: it is rebuilt', async () => {
     cluster.fail('findOwnWal 0', worldChanged('no pg_waldump'), worldChanged('no pg_waldump'));
     cluster.ownWal = 'none';
@@ -115,7 +124,8 @@ describe('a person wants the crashed former primary back', () => {
 
   it('with removeFirst its data goes before the copy, and nothing is set aside', async () => {
     cluster.setPolicy({ replacedData: 'removeFirst' });
-    await finish(await rejoin(0));
+    const { follows } = await finish(await rejoin(0));
+    expect(follows.find(({ node }) => node === 0)?.line).toContain('; removed');
     expect(cluster.callsOf('follow 0')).toEqual([
       ...beforeCopy,
       ...stopping,

@@ -1,7 +1,7 @@
 // readNodeFacts against real nodes: positions, timelines and streams as other queries see them, and silence as a fact.
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { readNodeFacts } from '../../../activities/io/node-facts';
+import { broughtBy, readNodeFacts } from '../../../activities/io/node-facts';
 import type { NodeFacts } from '../../../domain/witness';
 import { lookAtRest } from '../at-rest';
 import { type Bed, startBed, waitFor } from '../support';
@@ -60,6 +60,18 @@ it.each([
   });
   expect(await read(1)).toMatchObject({ applyDelayMs: ms, ownSettings: null, fenceMark: 'none', clients: null });
   expect((await read(1)).upstream).toEqual({ host: bed.node(0).host, port: bed.node(0).port });
+});
+
+it.each([
+  ['nothing was asked for', 'null', '0/7000000', null],
+  ['a receiver was asked for, and nothing came', '0/7000000', '0/7000100', null],
+  ['everything was replayed', '0/7000100', '0/7000100', '0/7000100'],
+  ['replay is behind', '0/8000000', '0/7000100', '0/8000000'],
+  ['the rest of a segment that was switched was not sent', '0/6D22000', '0/7000000', '0/6D22000'],
+  ['nothing was replayed', '0/7000100', 'null', '0/7000100'],
+])('knows what a receiver has brought: %s', async (_, received, replayed, brought) => {
+  const lsn = (text: string): string => (text === 'null' ? 'null::pg_lsn' : `'${text}'::pg_lsn`);
+  expect((await bed.ask(0, `select ${broughtBy(lsn(received), lsn(replayed))} as lsn`))['lsn']).toBe(brought);
 });
 
 it('sees who uses a primary: sessions of clients but ours, and what streams from it', async () => {

@@ -1,0 +1,77 @@
+// Saves the WAL that a stopped node's archive does not have yet, before its data is replaced or it comes up as a standby: a standby never
+// archives what it wrote as a primary, and removes it, so point-in-time recovery would have a hole.
+
+import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
+import { runOnNode, savedDirectory } from './io/act';
+import { failure } from './io/failures';
+import { finishJob } from './io/jobs';
+import type { Tools } from './io/tools';
+import { lookAtUnarchivedScript, saveUnarchivedScript } from './io/unarchived-wal-scripts';
+
+export interface SaveUnarchivedWalInput {
+  readonly configuration: ClusterConfiguration;
+  readonly node: number;
+}
+
+export interface SaveUnarchivedWalResult {
+  readonly changed: boolean;
+  readonly line: string;
+  /** Files that the archive does not have; each is saved. */
+  readonly files: number;
+}
+
+const lookMs = 60_000;
+
+/**
+ * Idempotent: a file that is saved already, by size and time, is not copied again. The files of all lives of a node share a directory.
+ * @throws Unproven when a file was not saved; Unreachable when the node cannot be looked at
+ */
+export async function saveUnarchivedWal(tools: Tools, input: SaveUnarchivedWalInput): Promise<SaveUnarchivedWalResult> {
+  const { configuration } = input;
+  const node = getNode(configuration, input.node);
+  const args = [node.dataDirectory, `${savedDirectory(configuration, node)}/unarchived-wal`];
+  const before = await look(tools, configuration, node, args);
+  if (before.missing.length === 0) return describe(node, before, false);
+  // A job of an earlier attempt that has ended well has saved this file.
+  const name = `save-unarchived-wal-${before.missing[0]!.toLowerCase()}`;
+  const job = { configuration, node, name, script: saveUnarchivedScript, args };
+  await finishJob(tools, job, 'the WAL that its archive does not have could not be saved to paths.savedConfiguration');
+  const after = await look(tools, configuration, node, args);
+  if (after.missing.length > 0)
+    throw failure('unproven', `node ${node.id}: ${after.set} lacks ${after.missing[0]}, which its archive lacks, too`);
+  return describe(node, after, true);
+}
+
+interface Look {
+  readonly set: string;
+  readonly saved: readonly string[];
+  readonly missing: readonly string[];
+}
+
+async function look(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  args: readonly string[],
+): Promise<Look> {
+  const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, lookAtUnarchivedScript, {
+    args: [...args],
+    timeoutMs: lookMs,
+  });
+  if (exitCode !== 0)
+    throw failure(
+      'unreachable',
+      `node ${node.id} (${node.host}): cannot look at its pg_wal/archive_status: ${stderr.trim() || 'no answer'}`,
+    );
+  const read = (key: string): string[] =>
+    [...stdout.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value]) => value!);
+  return { set: read('set')[0] ?? args[1]!, saved: read('saved'), missing: read('missing') };
+}
+
+function describe({ id }: NodeConfiguration, { set, saved }: Look, changed: boolean): SaveUnarchivedWalResult {
+  const files = saved.length;
+  if (files === 0) return { changed, files, line: `node ${id}: its archive lacks none of its WAL` };
+  const which = files === 1 ? saved[0]! : `${saved[0]!} to ${saved.at(-1)!}`;
+  const line = `node ${id} holds ${files} WAL file${files === 1 ? '' : 's'} that its archive does not have (${which}); saved in ${set}: give them to the archive, or point-in-time recovery has a hole there`;
+  return { changed, files, line };
+}
