@@ -1,7 +1,7 @@
 // Measures every node and every pgpool at once, within one bound. A silent node is a fact, not an error.
 
 import { type ClusterConfiguration, findNode, type NodeConfiguration } from '../domain/cluster';
-import { findHeir } from '../domain/rival-primaries';
+import { findHeir, findSuccessors } from '../domain/rival-primaries';
 import { suspectPrimary } from '../domain/suspect';
 import {
   answeringStandbys,
@@ -98,7 +98,11 @@ function findSuspect(
 /** More than one node may be the primary: who is served tells them apart. */
 function isClaimed(facts: Facts): boolean {
   const writable = writableNodes(facts);
-  return writable.length > 1 || writable.some((entry) => findHeir(entry, answeringStandbys(facts)) !== undefined);
+  const standbys = answeringStandbys(facts);
+  return (
+    writable.length > 1 ||
+    writable.some((entry) => findHeir(entry, standbys) !== undefined || findSuccessors(facts, entry).length > 0)
+  );
 }
 
 /** Whether PostgreSQL paused the replay of a possible candidate by itself, and why, is written in that node's control file only. */

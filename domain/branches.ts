@@ -1,7 +1,7 @@
 // Which branch of the WAL is the cluster's: the one that the lost primary wrote. A standby on any other is no successor of it.
 
 import { type ClusterConfiguration, findNode } from './cluster';
-import { type Branch, comparePosition, findFork, type TimelineEnd, type WalPosition } from './wal';
+import { type Branch, comparePosition, findFork, type OpenedTimeline, type TimelineEnd, type WalPosition } from './wal';
 import { answeringStandbys, factsOf, type Facts, type NodeFacts, receivesFrom } from './witness';
 
 export type Positioned = NodeFacts & { readonly position: WalPosition };
@@ -28,8 +28,9 @@ export function sortBranches(
   facts: Facts,
   formerPrimary: number | null,
   standbys: readonly Positioned[],
+  opened: readonly OpenedTimeline[],
 ): BranchView {
-  const current = findCurrentTimeline(configuration, facts, formerPrimary);
+  const current = findCurrentTimeline(configuration, facts, formerPrimary, opened);
   const holders = [...standbys.map(holderOf), ...formerHolder(facts, formerPrimary, standbys)];
   const lines = standbys.map((entry) => ({ node: entry.node, line: explainStray(entry, current, holders) }));
   const strays = lines.flatMap(({ node, line }) => (line === null ? [] : [{ node, line }]));
@@ -37,13 +38,14 @@ export function sortBranches(
 }
 
 /**
- * Of the node's own files and of receivers that streamed from it, the newest. A control file names an older timeline until the first checkpoint
+ * Of the node's own files, of receivers that streamed from it, and of our own promotions of it, the newest. A control file names an older timeline until the first checkpoint
  * after a promotion has ended, so the segments in pg_wal count, too.
  */
 function findCurrentTimeline(
   configuration: ClusterConfiguration,
   facts: Facts,
   formerPrimary: number | null,
+  opened: readonly OpenedTimeline[],
 ): number | null {
   const node = findNode(configuration, formerPrimary);
   if (!node) return null;
@@ -56,6 +58,7 @@ function findCurrentTimeline(
     own?.host?.walTimeline,
     own?.position?.timeline,
     ...received,
+    ...opened.filter((promotion) => promotion.node === node.id).map(({ timeline }) => timeline),
   ];
   const timelines = seen.filter((timeline) => typeof timeline === 'number');
   return timelines.length > 0 ? Math.max(...timelines) : null;

@@ -1,4 +1,4 @@
-// Which standby may become the primary: greatest (timeline, LSN), then priority, then lowest id; or why none may.
+// Which standby may become the primary: greatest (timeline, LSN received), then LSN replayed, then priority, then lowest id; or why none may.
 
 import { withRealNames } from './application-name';
 import { type Positioned, sortBranches } from './branches';
@@ -6,7 +6,7 @@ import { type ClusterConfiguration, getNode } from './cluster';
 import type { ReasonCode } from './outcome';
 import { findInsufficientSettings, hasStreamed, isDelayed } from './readiness';
 import { hasLastCommit } from './synchronous';
-import { comparePosition, lagBytes, type TimelineEnd, type WalPosition } from './wal';
+import { compareLsn, comparePosition, lagBytes, type OpenedTimeline, type TimelineEnd, type WalPosition } from './wal';
 import { answeringStandbys, factsOf, type Facts, type NodeFacts } from './witness';
 
 /** A candidate that could not be told to promote: nothing was sent, so it is a standby still. */
@@ -25,6 +25,7 @@ export interface CandidateRequest {
   readonly formerSynchronousStandbyNames: string | null;
   /** WAL that failed candidates held. */
   readonly known: readonly WalPosition[];
+  readonly opened: readonly OpenedTimeline[];
 }
 
 /** What must not be given away again: the timeline of a branch that the candidate does not know. */
@@ -60,7 +61,7 @@ export function chooseCandidate(
     .sort((left, right) => left.node - right.node);
   const identifier = systemIdentifierOf(facts, formerPrimary, standbys);
   const sameSystem = standbys.filter((entry) => identifier !== null && entry.systemIdentifier === identifier);
-  const { current, own, strays } = sortBranches(configuration, facts, formerPrimary, sameSystem);
+  const { current, own, strays } = sortBranches(configuration, facts, formerPrimary, sameSystem, request.opened);
   const allowed = own.filter(
     ({ node }) => !request.excluded.includes(node) && getNode(configuration, node).priority > 0,
   );
@@ -111,6 +112,7 @@ function compareCandidates(
   return (
     rank(left) - rank(right) ||
     comparePosition(right.position, left.position) ||
+    compareLsn(right.replayedLsn ?? '0/0', left.replayedLsn ?? '0/0') ||
     getNode(configuration, right.node).priority - getNode(configuration, left.node).priority ||
     left.node - right.node
   );
@@ -180,7 +182,7 @@ function measureLag(
     .map((position) => lagBytes(position.lsn, best.position.lsn) ?? 0);
   const most = Math.max(0, ...lags);
   // After a crash the checkpoint is only the least that it wrote: "nothing known to be missing" is not "nothing missing".
-  const isWholeKnown = own !== null && (!control || control.state.startsWith('shut down'));
+  const isWholeKnown = own !== null && (!control || control.state === 'shut down');
   return { bytes: most > 0 || isWholeKnown ? most : null, isEndKnown: isWholeKnown || formerPrimary === null };
 }
 

@@ -29,8 +29,8 @@ export interface FailoverRequest {
   readonly hasWaited: boolean;
   /** The witnesses contradicted each other in this decision already. */
   readonly hasLookedAgain: boolean;
-  /** Its port was closed, and its host could not be looked at, some seconds ago already. */
-  readonly hasBeenClosed: boolean;
+  /** What was seen of the primary was the same some seconds ago already. */
+  readonly hasLasted: boolean;
   readonly sinceEventMs: number;
   /** Set after the fence: the set in force on the old primary, read from its files; null when unreadable. */
   readonly formerSynchronousStandbyNames: string | null;

@@ -4,7 +4,7 @@ import type { ClusterConfiguration } from './cluster';
 import type { FailoverPlan, FailoverRequest } from './failover-plan';
 import type { ReasonCode } from './outcome';
 import { describeCutOff } from './reach';
-import type { PrimaryJudgement } from './primary-state';
+import type { PrimaryJudgement, Witness } from './primary-state';
 import { factsOf, type Facts, type NodeFacts } from './witness';
 
 /** What the state of a primary that is not fenced forbids, or asks for first; null when it must be replaced. */
@@ -32,35 +32,46 @@ export function planInsteadOfPromotion(
         'primary-rejects-queries',
         `${name} answers but rejects queries (${factsOf(facts, suspect)?.sqlSeen ?? 'no detail'}): mend that, nothing is promoted`,
       );
-    case 'unknown': {
-      const alive = witnesses.filter((witness) => witness.answer === 'alive');
-      const heard = alive.map((witness) => `${witness.from} (${witness.seen})`).join(' and ');
-      const others = heard ? `but ${heard} heard from it` : 'and nobody else could ask';
-      const seen = `${name} does not answer the worker, ${others}`;
-      if (heard && !request.hasLookedAgain)
-        return { action: 'look-again', node: suspect, afterMs: 0, line: `${seen}: looked at again at once` };
-      return refuse('primary-unreachable', `${seen}, which is no proof that it is dead: check its network`);
-    }
-    case 'closed': {
-      const line = `${name} refuses connections and its host cannot be looked at: looked at again in ${closedMs} ms`;
-      if (!request.hasBeenClosed) return { action: 'look-again', node: suspect, afterMs: closedMs, line };
+    case 'unknown':
+      return askAgain(suspect, witnesses, request);
+    case 'closed':
+      if (!request.hasLasted) return lookLater(suspect, `${name} refuses connections and its host cannot be looked at`);
       if (failing < 2)
         return refuse(
           'primary-unreachable',
           `${name} refuses the worker's connections, nobody could look at its host, and no other node could ask: check its network`,
         );
       return refuseSilent(configuration, facts, suspect);
-    }
     case 'unreachable':
-      return refuseSilent(configuration, facts, suspect);
     case 'hung':
+      // pgpool has asked a node for seconds before it reports it; of any other one this is the first silence that anybody has seen.
+      if (request.failedNode !== suspect && !request.hasLasted)
+        return lookLater(suspect, `${name}, which the event is not about, does not answer`);
+      return state === 'hung' ? null : refuseSilent(configuration, facts, suspect);
     case 'dead':
+      if (!request.hasLasted && factsOf(facts, suspect)?.host?.controlFile?.state === 'shut down')
+        return lookLater(suspect, `${name} was shut down cleanly, which a restart begins with`);
       return null;
   }
 }
 
-/** Longer than a restart keeps the port closed. */
-const closedMs = 2000;
+/** Nothing proves it dead, and somebody may have heard from it. */
+function askAgain(suspect: number, witnesses: readonly Witness[], { hasLookedAgain }: FailoverRequest): FailoverPlan {
+  const alive = witnesses.filter((witness) => witness.answer === 'alive');
+  const heard = alive.map((witness) => `${witness.from} (${witness.seen})`).join(' and ');
+  const others = heard ? `but ${heard} heard from it` : 'and nobody else could ask';
+  const seen = `node ${suspect} does not answer the worker, ${others}`;
+  if (heard && !hasLookedAgain)
+    return { action: 'look-again', node: suspect, afterMs: 0, line: `${seen}: looked at again at once` };
+  return refuse('primary-unreachable', `${seen}, which is no proof that it is dead: check its network`);
+}
+
+/** Longer than a restart keeps the port closed, and than a virtual machine stands still for its snapshot. */
+const laterMs = 2000;
+
+function lookLater(node: number, seen: string): FailoverPlan {
+  return { action: 'look-again', node, afterMs: laterMs, line: `${seen}: looked at again in ${laterMs} ms` };
+}
 
 /** Nobody reaches it, or nobody could look at its host: what forbids to take that for its death. */
 function refuseSilent(configuration: ClusterConfiguration, facts: Facts, suspect: number): FailoverPlan | null {

@@ -104,8 +104,9 @@ export function refuseStalePrimary(
       `${name} accepts writes but belongs to another system than every standby: stop it, or correct the cluster file`,
     );
   }
-  if (serversOf(facts, living.node).length > 0 || followersOf(configuration, facts, living.node).length > 0)
-    return null;
+  // Also a follower by its own count: a standby may know the node by another name for its host.
+  const isFollowed = (living.followers ?? 0) > 0 || followersOf(configuration, facts, living.node).length > 0;
+  if (serversOf(facts, living.node).length > 0 || isFollowed) return null;
   const heir = findHeir(living, standbys);
   if (!heir) return refuseSucceeded(facts, living, request);
   return refuse(
@@ -114,21 +115,24 @@ export function refuseStalePrimary(
   );
 }
 
+/** Nodes of this system whose files tell of a timeline newer than this one's. */
+export function findSuccessors(facts: Facts, living: NodeFacts): number[] {
+  const own = living.position?.timeline;
+  const isNewer = (timeline: number | null | undefined): boolean =>
+    own !== undefined && typeof timeline === 'number' && timeline > own;
+  return facts.nodes.flatMap(({ node, host }) => {
+    if (node === living.node || host?.controlFile?.systemIdentifier !== living.systemIdentifier) return [];
+    return isNewer(host.controlFile.checkpoint.timeline) || isNewer(host.walTimeline) ? [node] : [];
+  });
+}
+
 /** Nobody who answers follows its successor, but our own promotion, or the successor's files, tell of a newer timeline. */
 function refuseSucceeded(facts: Facts, living: NodeFacts, { opened }: FailoverRequest): FailoverPlan | null {
   const own = living.position?.timeline;
   if (own === undefined) return null;
-  const isNewer = (timeline: number | null | undefined): boolean =>
-    typeof timeline === 'number' && timeline > own && !living.history.some((end) => end.timeline === timeline);
-  const files = facts.nodes.filter(({ node, host }) => {
-    const isOurs = host?.controlFile?.systemIdentifier === living.systemIdentifier;
-    return (
-      node !== living.node && isOurs && (isNewer(host.controlFile.checkpoint.timeline) || isNewer(host.walTimeline))
-    );
-  });
   const [successor] = [
-    ...opened.filter(({ node, timeline }) => node !== living.node && isNewer(timeline)).map(({ node }) => node),
-    ...files.map(({ node }) => node),
+    ...opened.filter(({ node, timeline }) => node !== living.node && timeline > own).map(({ node }) => node),
+    ...findSuccessors(facts, living),
   ];
   if (successor === undefined) return null;
   return refuse(

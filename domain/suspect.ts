@@ -45,7 +45,11 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
     // With one node missing and every other one in recovery, the missing one is the primary.
     silent.length === 1 ? silent[0]!.node : null,
   ].filter((node): node is number => node !== null && !isStandby(node) && findNode(configuration, node) !== undefined);
-  return hints.find((node) => factsOf(facts, node)?.host?.hasStandbySignal !== true) ?? hints[0] ?? null;
+  const hostOf = (node: number): HostFacts | null => factsOf(facts, node)?.host ?? null;
+  // A standby that is only stopped was no primary; one that we have fenced, or that pgpool knew as the primary, may have been.
+  const mayHaveBeen = (node: number): boolean =>
+    node === request.suspect || node === request.oldPrimary || (hostOf(node)?.fenceMark ?? 'none') !== 'none';
+  return hints.find((node) => hostOf(node)?.hasStandbySignal !== true) ?? hints.find(mayHaveBeen) ?? null;
 }
 
 /** A standby's timeline descends from the newest of its WAL: it has been replaced before. */

@@ -74,7 +74,7 @@ export interface NodeFacts {
   /** What a fence of ours left in standby.signal; null = no standby, or unreadable. */
   readonly fenceMark: FenceMark | null;
   readonly synchronousStandbyNames: string | null;
-  /** Of its primary_conninfo; for a standby without one the name that PostgreSQL gives it. Null = it has none, or did not say. */
+  /** Of its primary_conninfo; for a standby without one the name that PostgreSQL gives it; of a node that does not answer, its last word to this worker. Null = it has none, or never said. */
   readonly applicationName: string | null;
   readonly walReceiver: WalReceiverFacts | null;
   /** Where a standby's primary_conninfo leads; null = nowhere, or no standby. */

@@ -22,7 +22,7 @@ export interface FailoverInput {
 const mostRounds = 8;
 
 /** Why it is looked at again: once for each reason. */
-const [closed, contradicted] = [{ hasBeenClosed: true }, { hasLookedAgain: true }];
+const [lasted, contradicted] = [{ hasLasted: true }, { hasLookedAgain: true }];
 
 /** Each round starts from fresh facts; a round ends in a verdict, waits, or excludes one candidate. */
 export async function failover(steps: Steps, input: FailoverInput): Promise<FailoverResult> {
@@ -54,7 +54,7 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
         break;
       case 'look-again':
         if (plan.afterMs > 0) await sleep(plan.afterMs, { summary: plan.line });
-        request = { ...request, suspect: plan.node, ...(plan.afterMs > 0 ? closed : contradicted) };
+        request = { ...request, suspect: plan.node, ...(plan.afterMs > 0 ? lasted : contradicted) };
         break;
       case 'fence':
         input.memory.stopped.add(plan.node);
@@ -98,7 +98,7 @@ function newRequest({ failedNode, oldPrimary, rejoin, memory }: FailoverInput): 
     told: [...memory.told.keys()],
     hasWaited: false,
     hasLookedAgain: false,
-    hasBeenClosed: false,
+    hasLasted: false,
     sinceEventMs: 0,
     formerSynchronousStandbyNames: null,
     fencedNode: null,

@@ -107,6 +107,13 @@ function hasOrphans({ facts }: Observation, node: number | null): boolean {
 }
 
 function mergeNodes({ configuration, facts }: Observation, fenced: FenceResult): Observation {
-  const nodes = facts.nodes.map((entry) => fenced.nodes.find((fresh) => fresh.node === entry.node) ?? entry);
+  const nodes = facts.nodes.map((entry) => {
+    const fresh = fenced.nodes.find(({ node }) => node === entry.node);
+    // The second look is by SQL only, and a node that was stopped says nothing any more.
+    const { host, applicationName } = entry;
+    return fresh
+      ? { ...fresh, host: fresh.host ?? host, applicationName: fresh.applicationName ?? applicationName }
+      : entry;
+  });
   return { configuration, facts: { ...facts, nodes } };
 }

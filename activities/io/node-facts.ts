@@ -5,6 +5,7 @@ import { parseTimelineHistory } from '../../domain/wal';
 import { parseConninfo, readApplicationName } from '../../domain/conninfo';
 import type { Address, NodeFacts, SqlAnswer } from '../../domain/witness';
 import { parseFenceMark } from './host-facts';
+import { spellHost } from './node-address';
 import { SqlFailure, type SqlConnections } from './postgres';
 import { sqlTarget } from './tools';
 
@@ -35,7 +36,7 @@ select r.is_in_recovery,
   case when not r.is_in_recovery then (select count(*)::int from pg_stat_activity
     where backend_type = 'client backend' and application_name <> 'pgpool-runbook') end as clients,
   case when not r.is_in_recovery then (select count(*)::int from pg_stat_replication
-    where state = 'streaming' and application_name <> 'pg_basebackup') end as followers,
+    where state = 'streaming' and application_name not in ('pg_basebackup', 'pg_receivewal')) end as followers,
   current_setting('synchronous_standby_names') as synchronous_standby_names,
   current_setting('primary_conninfo') as conninfo, current_setting('cluster_name') as cluster_name,
   w.status as receiver_status, w.sender_host, w.sender_port, w.received_tli,
@@ -91,7 +92,9 @@ export async function readNodeFacts(
         lane: 'look',
         timeoutMs: Math.max(1, deadline - Date.now()),
       });
-      return toFacts(node.id, row!);
+      const facts = await spellHosts(configuration, toFacts(node.id, row!));
+      lastNames(sql).set(keyOf(configuration, node), facts.applicationName);
+      return facts;
     } catch (error) {
       const failed = error instanceof SqlFailure ? error : new SqlFailure('rejected', String(error));
       // A dying postmaster accepts, then hangs up; a moment later the answer is a clear one.
@@ -99,12 +102,26 @@ export async function readNodeFacts(
         await new Promise((resolve) => setTimeout(resolve, retryPauseMs));
         continue;
       }
-      return silentNode(node.id, failed.kind === 'lost' ? 'silent' : failed.kind, failed.message);
+      const silent = silentNode(node.id, failed.kind === 'lost' ? 'silent' : failed.kind, failed.message);
+      return { ...silent, applicationName: lastNames(sql).get(keyOf(configuration, node)) ?? null };
     }
   }
 }
 
 const retryPauseMs = 20;
+
+/** What each node called itself when it last answered this worker: a set that lists all nodes lists a dead one, too, and it cannot say any more under which name. */
+const namesOf = new WeakMap<SqlConnections, Map<string, string | null>>();
+
+function lastNames(sql: SqlConnections): Map<string, string | null> {
+  const names = namesOf.get(sql) ?? new Map<string, string | null>();
+  namesOf.set(sql, names);
+  return names;
+}
+
+function keyOf({ cluster }: ClusterConfiguration, { id, host, port }: NodeConfiguration): string {
+  return `${cluster}.${id} ${host}:${port}`;
+}
 
 function toFacts(node: number, row: Row): NodeFacts {
   const mark = row.standby_signal?.trim();
@@ -145,6 +162,20 @@ function toFacts(node: number, row: Row): NodeFacts {
 /** Without application_name a standby is listed by its cluster_name, else as walreceiver (walreceiver.c, WalReceiverMain). */
 function nameOf({ conninfo, cluster_name: clusterName, is_in_recovery: isInRecovery }: Row): string | null {
   return readApplicationName(conninfo) ?? (isInRecovery ? clusterName || 'walreceiver' : null);
+}
+
+/** In the cluster file's words, so that facts can be compared. */
+async function spellHosts(configuration: ClusterConfiguration, facts: NodeFacts): Promise<NodeFacts> {
+  const { upstream, walReceiver } = facts;
+  const [own, sender] = await Promise.all([
+    upstream && spellHost(configuration, upstream.host, upstream.port),
+    walReceiver?.host ? spellHost(configuration, walReceiver.host, walReceiver.port) : null,
+  ]);
+  return {
+    ...facts,
+    upstream: upstream && own ? { ...upstream, host: own } : upstream,
+    walReceiver: walReceiver && sender ? { ...walReceiver, host: sender } : walReceiver,
+  };
 }
 
 export function silentNode(node: number, sql: SqlAnswer, sqlSeen: string): NodeFacts {

@@ -102,7 +102,7 @@ wal_timeline() { set -- "$REAL"/pg_wal/????????????????????????; eval "NEWEST=\$
 # Debian keeps postgresql.conf elsewhere; how the postmaster was started says where. It must not be taken for a process of the data
 # directory, which may be this user's home.
 names() { CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>/dev/null)
-  cd / && NAMES=$("$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; }
+  cd / && NAMES=$(timeout "\${NAMES_SECONDS:-5}" "$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; }
 `;
 
 /** Arguments: DATA BIN. Prints KEY=value lines; see host-facts.ts. */
@@ -114,8 +114,8 @@ REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { data_directory "$DATA"; echo "proc
 # Other users' processes cannot be looked into: without ownership "none" would prove nothing.
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "processes=unknown"; echo "seen=$DATA belongs to another user than $(id -un)"; exit 0; fi
 [ -x "$BIN/pg_controldata" ] && [ -x "$BIN/pg_ctl" ] || echo "seen=pg_controldata or pg_ctl cannot be run in $BIN: correct postgres.bin"
-# Takes as long as all the rest together.
-{ names; } &
+# Takes as long as all the rest together, and on a host that is short of memory longer than the look may.
+NAMES_SECONDS=0.6; names &
 read_processes "$REAL"
 if [ -z "$PIDS" ]; then echo "processes=none"
 elif [ "$PIDS" = unreadable ]; then echo "processes=unknown"; echo "$UNREADABLE"

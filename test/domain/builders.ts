@@ -170,7 +170,7 @@ export function makeRequest(differences: Partial<FailoverRequest> = {}): Failove
     excluded: [],
     notTold: [],
     told: [],
-    hasBeenClosed: false,
+    hasLasted: false,
     opened: [],
     hasWaited: false,
     hasLookedAgain: false,

@@ -90,6 +90,14 @@ const branchStories: readonly CandidateStory[] = [
     expected: { candidate: 2, lagBytes: null },
   },
   {
+    title:
+      'our own promotion opened the timeline of the primary that vanished, and the other standby had not followed it yet',
+    topology: '0 promoted by us to timeline 2 and vanished, 1 stopped, 2 left at (1, 0/5000000)',
+    facts: { nodes: { 0: vanished, 1: stopped, 2: { walReceiver: null } } },
+    request: { opened: [{ node: 0, timeline: 2 }] },
+    expected: { refusal: 'diverged-branches' },
+  },
+  {
     title: 'the primary vanished, and the standby that is past the fork carries our mark: it was replaced before',
     topology: '0 vanished, 1 fenced by us at (1, 0/9000000), 2 at (2, 0/5000100), nobody streamed from 0',
     facts: { nodes: { 0: vanished, 1: { ...at('0/9000000'), walReceiver: null, ...marked }, 2: stray } },
@@ -133,6 +141,12 @@ const readinessStories: readonly CandidateStory[] = [
     topology: '1 delayed by an hour and 0x10 ahead, 2 well',
     facts: { nodes: { 0: stopped, 1: { ...at('0/5000010'), applyDelayMs: 3_600_000 } } },
     expected: { candidate: 2, lagBytes: 0x10 },
+  },
+  {
+    title: 'of two that have received the same, the one that has replayed more is ready sooner',
+    topology: '1 replayed to 0/4000000, 2 to 0/5000000, both received 0/5000000',
+    facts: { nodes: { 0: stopped, 1: { ...at('0/5000000'), replayedLsn: '0/4000000' } } },
+    expected: { candidate: 2, lagBytes: null },
   },
   {
     title: 'a candidate that could not be told once is tried again',

@@ -14,6 +14,7 @@ import {
   vanished,
 } from './builders';
 import { pgpoolLost, withoutReceivers, type FailoverStory } from './failover-stories';
+import { lastingStories } from './lasting-stories';
 
 const noPgpool = [{ ...pgpoolSees(0, { 0: 'down' }), isReached: false, nodes: [] }];
 const twoProbes = [probe(1, 'silent'), probe(2, 'silent')];
@@ -33,14 +34,14 @@ const closedStories: readonly FailoverStory[] = [
     title: 'the port was closed two seconds ago, too, and to another host: then it is as good as silent',
     topology: '0* refuses for two seconds, ssh rejected, refuses node 1; pgpool: 0/0',
     facts: { nodes: { 0: closed, ...withoutReceivers }, probes: [probe(1, 'refused')], pgpools: pgpoolLost },
-    request: { hasBeenClosed: true },
+    request: { hasLasted: true },
     expected: { action: 'promote', state: 'closed', node: 1, formerPrimary: 0 },
   },
   {
     title: 'the port is closed to the worker alone, for two seconds, and nobody else could ask',
     topology: '0* refuses the worker, ssh rejected, no probes; pgpool: 0/0',
     facts: { nodes: { 0: closed, ...withoutReceivers }, pgpools: pgpoolLost },
-    request: { hasBeenClosed: true },
+    request: { hasLasted: true },
     expected: { action: 'refuse', reason: 'primary-unreachable' },
   },
   {
@@ -48,7 +49,7 @@ const closedStories: readonly FailoverStory[] = [
     topology: '0* refuses for two seconds, ssh rejected, refuses node 1; policy park',
     configuration: makeConfiguration({ policy: { unreachableHost: 'park' } }),
     facts: { nodes: { 0: closed, ...withoutReceivers }, probes: [probe(1, 'refused')], pgpools: pgpoolLost },
-    request: { hasBeenClosed: true },
+    request: { hasLasted: true },
     expected: { action: 'refuse', reason: 'primary-unreachable' },
   },
   {
@@ -59,7 +60,7 @@ const closedStories: readonly FailoverStory[] = [
       probes: [probe(1, 'refused')],
       pgpools: pgpoolLost,
     },
-    request: { hasBeenClosed: true },
+    request: { hasLasted: true },
     expected: { action: 'refuse', reason: 'too-soon' },
   },
   {
@@ -214,6 +215,8 @@ const aliveStories: readonly FailoverStory[] = [
 
 const fenced = { isInRecovery: true, fenceMark: 'before-promotion' as const, walReceiver: null, upstream: null };
 
+const unfollowed = { followers: 0 };
+
 /** What one witness says must not be taken for more than it is. */
 const witnessStories: readonly FailoverStory[] = [
   {
@@ -266,7 +269,10 @@ const witnessStories: readonly FailoverStory[] = [
   {
     title: 'a node that this decision waited for has come up: pgpool’s number is still another one’s',
     topology: '0* timeline 1 came up, 1 stopped, 2 on timeline 2; pgpool: 1/1, we waited for 0',
-    facts: { nodes: { 1: stopped, 2: { ...onTimeline2, walReceiver: null } }, pgpools: [pgpoolSees(1)] },
+    facts: {
+      nodes: { 0: unfollowed, 1: stopped, 2: { ...onTimeline2, walReceiver: null } },
+      pgpools: [pgpoolSees(1)],
+    },
     request: { failedNode: 1, oldPrimary: 1, suspect: 0, hasWaited: true },
     expected: { action: 'refuse', reason: 'diverged-branches' },
   },
@@ -274,9 +280,16 @@ const witnessStories: readonly FailoverStory[] = [
     title: 'the only node that answers was succeeded by a promotion of ours',
     topology: '0* timeline 1, 1 stopped after our promotion to timeline 2; returned 0; two nodes',
     configuration: makeConfiguration({}, 2),
-    facts: { nodes: { 1: stopped }, pgpools: [pgpoolSees(1, {}, 2)] },
+    facts: { nodes: { 0: unfollowed, 1: stopped }, pgpools: [pgpoolSees(1, {}, 2)] },
     request: { failedNode: null, oldPrimary: null, opened: [{ node: 1, timeline: 2 }] },
     expected: { action: 'refuse', reason: 'diverged-branches' },
+  },
+  {
+    title: 'the only node that answers is followed by its own count, though no standby names its host so: it is kept',
+    topology: '0* timeline 1, 2 followers, 1 stopped, 2 on a stray timeline 2; pgpool: none answers',
+    facts: { nodes: { 1: stopped, 2: { ...onTimeline2, walReceiver: null } }, pgpools: [] },
+    request: { failedNode: null, oldPrimary: null },
+    expected: { action: 'keep', reason: 'primary-working', node: 0 },
   },
   {
     title: 'the only node that answers was succeeded, by its successor’s own files',
@@ -284,6 +297,7 @@ const witnessStories: readonly FailoverStory[] = [
     configuration: makeConfiguration({}, 2),
     facts: {
       nodes: {
+        0: unfollowed,
         1: {
           ...stopped,
           host: {
@@ -342,6 +356,7 @@ export const cautionStories: readonly FailoverStory[] = [
   ...closedStories,
   ...cutOffStories,
   ...aliveStories,
+  ...lastingStories,
   ...witnessStories,
   ...standbysOnlyStories,
 ];

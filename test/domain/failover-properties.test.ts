@@ -83,13 +83,16 @@ test('the former primary, a fenced, an excluded node or one of priority 0 is nev
 });
 
 /** The standbys of the candidate's system and branch. */
-function companionsOf({ candidate, formerPrimary }: Promotion, { configuration, facts }: Situation): Positioned[] {
+function companionsOf(
+  { candidate, formerPrimary }: Promotion,
+  { configuration, facts, request }: Situation,
+): Positioned[] {
   const { systemIdentifier } = factsOf(facts, candidate)!;
   const standbys = answeringStandbys(facts).filter(
     (entry): entry is Positioned =>
       entry.position !== null && entry.systemIdentifier === systemIdentifier && entry.node !== formerPrimary,
   );
-  return [...sortBranches(configuration, facts, formerPrimary, standbys).own];
+  return [...sortBranches(configuration, facts, formerPrimary, standbys, request.opened).own];
 }
 
 test('the candidate is the greatest in (timeline, LSN) among those of its branch that may be promoted and can be at once', () => {

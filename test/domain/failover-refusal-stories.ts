@@ -230,7 +230,7 @@ export const twoPrimariesStories: readonly FailoverStory[] = [
     title:
       'a former primary boots writable while its successor is down: the standbys hold more than it, so it is not served',
     topology: '0* timeline 1, 1 stopped, 2 on timeline 2; pgpool: 1/1, primary 1',
-    facts: { nodes: { 1: stopped, 2: { ...onTimeline2, walReceiver: null } }, pgpools: [pgpoolSees(1)] },
+    facts: { nodes: { 0: unused, 1: stopped, 2: { ...onTimeline2, walReceiver: null } }, pgpools: [pgpoolSees(1)] },
     request: { failedNode: 1, oldPrimary: 1 },
     expected: { action: 'refuse', reason: 'diverged-branches' },
   },

@@ -323,7 +323,7 @@ export const suspectStories: readonly FailoverStory[] = [
       nodes: { 0: frozen, 1: receivesNothing, 2: { ...stopped, host: { processes: 'none', hasStandbySignal: true } } },
       pgpools: [],
     },
-    request: { failedNode: 2, oldPrimary: null },
+    request: { failedNode: 2, oldPrimary: null, hasLasted: true },
     expected: { action: 'promote', state: 'hung', node: 1, formerPrimary: 0 },
   },
   {
@@ -334,8 +334,22 @@ export const suspectStories: readonly FailoverStory[] = [
       probes: [probe(1, 'silent')],
       pgpools: [{ ...pgpoolSees(null), nodes: [] }],
     },
-    request: { failedNode: 2, oldPrimary: null },
+    request: { failedNode: 2, oldPrimary: null, hasLasted: true },
     expected: { action: 'promote', state: 'unreachable', node: 1, formerPrimary: 0 },
+  },
+  {
+    title: 'a cluster that follows another one has lost a standby: a node with standby.signal was no primary',
+    topology: '0 follows a foreign primary, 1 a stopped standby; pgpool: 1/-1; two nodes',
+    configuration: makeConfiguration({}, 2),
+    facts: {
+      nodes: {
+        0: { isInRecovery: true, walReceiver: { host: '10.9.9.9', port: 5432 } },
+        1: { ...stopped, host: { processes: 'none', hasStandbySignal: true } },
+      },
+      pgpools: [pgpoolSees(null, {}, 2)],
+    },
+    request: { failedNode: 1, oldPrimary: null },
+    expected: { action: 'refuse', reason: 'primary-unknown' },
   },
   {
     title: 'an earlier incident fenced the primary and ended: it is still the one that must be replaced',

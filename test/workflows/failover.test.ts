@@ -125,6 +125,24 @@ describe('what promote is told', () => {
     await bench.stopAwaiting(cluster, 2);
   });
 
+  it('that it may resume a replay that a person paused, also when the fence’s second look is by SQL only', async () => {
+    const neededSettings = { max_connections: 100 };
+    const paused = { isReplayPaused: true, ownSettings: neededSettings };
+    cluster.set({
+      ...standbyNode(1, 0),
+      ...paused,
+      host: { ...deadNode(1).host!, processes: 'running', neededSettings },
+    });
+    cluster.set(vanishedNode(2));
+    const { fence } = cluster.fakes;
+    cluster.fakes.fence = async (input) => {
+      const result = await fence(input);
+      return { ...result, nodes: result.nodes.map((node) => ({ ...node, host: null })) };
+    };
+    await expect(promoteInput()).resolves.toMatchObject({ candidate: 1, mayResume: true });
+    await bench.stopAwaiting(cluster, 2);
+  });
+
   it('the names that the standbys give themselves, where commits wait for them', async () => {
     cluster.setPolicy({ synchronous: { standbys: 1, whenNone: 'wait' } });
     cluster.set({ ...standbyNode(2, 0), applicationName: 'shop_b' });
@@ -230,7 +248,7 @@ describe('nothing is promoted', () => {
       (it) => {
         const host = deadNode(0).host!;
         const checkpoint = { timeline: 1, lsn: '0/9000000' };
-        const controlFile = { state: 'shut down', systemIdentifier: it.get(1).systemIdentifier!, checkpoint };
+        const controlFile = { state: 'in production', systemIdentifier: it.get(1).systemIdentifier!, checkpoint };
         it.set({ ...deadNode(0), host: { ...host, controlFile } });
       },
       [0],

@@ -126,6 +126,37 @@ describe('a former primary that accepts writes beside its successor', () => {
   });
 });
 
+describe('a primary that was shut down cleanly', () => {
+  const controlFile = {
+    state: 'shut down',
+    systemIdentifier: '7400000000000000001',
+    checkpoint: { timeline: 1, lsn: '0/5000000' },
+  };
+
+  it('is looked at again after two seconds, and kept when it was only restarted', async () => {
+    cluster.set({ ...deadNode(0), host: { ...deadNode(0).host!, controlFile } });
+    const { observe } = cluster.fakes;
+    cluster.fakes.observe = async (input) => {
+      const seen = await observe(input);
+      cluster.set(primaryNode(0));
+      return seen;
+    };
+    const startedAt = Date.now();
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'primary-kept', primary: 0 });
+    expect(Date.now() - startedAt).toBeGreaterThanOrEqual(2000);
+    expect(cluster.callsOf('incident')).toEqual(['observe', 'observe', 'confirmPrimary 0']);
+  });
+
+  it('is replaced when it stays down', async () => {
+    cluster.set({ ...deadNode(0), host: { ...deadNode(0).host!, controlFile } });
+    const { report } = await bench.failOver(cluster);
+    expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
+    expect(cluster.callsOf('incident').slice(0, 4)).toEqual(['observe', 'observe', 'fence 0', 'promote 1']);
+    await bench.stopAwaiting(cluster, 0);
+  });
+});
+
 describe('a primary in crash recovery', () => {
   it('is given its time, then fenced and replaced when it still recovers', async () => {
     cluster.set(recoveringNode(0));

@@ -35,7 +35,8 @@ it('a refused failover is looked at again although a follow is parked', async ()
   const timing = { ...quick, looks: 60, lookAgainMs: 60_000 };
   const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 }, timing);
   await bench.untilParked(incident, 'node2.repoint');
-  cluster.set(vanishedNode(1));
+  // Somebody has mended it; nobody has told the follow.
+  cluster.set(vanishedNode(1), { ...standbyNode(2, 1, 2), walReceiver: null });
   await bench.send(cluster, { kind: 'failover', node: 1, oldPrimary: 1 });
   await bench.untilParked(incident, 'failover');
   cluster.set(deadNode(1));

@@ -74,6 +74,15 @@ it.each([
   expect((await bed.ask(0, `select ${broughtBy(lsn(received), lsn(replayed))} as lsn`))['lsn']).toBe(brought);
 });
 
+it('remembers under which name a node that is gone was listed', async () => {
+  const before = await readNodeFacts(bed.tools.sql, bed.configuration, bed.node(1), 1000);
+  expect(before).toMatchObject({ sql: 'answered', applicationName: 'node1' });
+  await bed.stop(1);
+  const after = await readNodeFacts(bed.tools.sql, bed.configuration, bed.node(1), 1000);
+  expect(after).toMatchObject({ sql: 'refused', applicationName: 'node1' });
+  await bed.lab.start(1);
+});
+
 it('sees who uses a primary: sessions of clients but ours, and what streams from it', async () => {
   const { clients, followers, upstream } = await read(0);
   expect({ clients, followers, upstream }).toEqual({ clients: 0, followers: 1, upstream: null });
