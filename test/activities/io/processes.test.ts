@@ -47,7 +47,8 @@ const seen = () => parseHostFacts(asUser(lookScript, [data, bin]).stdout, Date.n
 const locked = () => [`/tmp/${directory.split('/').at(-1)!}.lock`, String(Date.now() + 20_000), 'a test'];
 afterAll(() => {
   rmSync(directory, { recursive: true });
-  rmSync(locked()[0]!, { force: true });
+  // The lock, and the start's log beside it.
+  for (const ending of ['.lock', '.log']) rmSync(locked()[0]!.replace(/[.]lock$/, ending), { force: true });
 });
 const fence = () => asUser(fenceScript, [...locked(), data, bin, 'true', 'no', 'before-promotion']);
 const stop = () => asUser(stopScript, [...locked(), data, bin, 'true', 'no', 'no']);
