@@ -32,14 +32,16 @@ export async function saveUnarchivedWal(tools: Tools, input: SaveUnarchivedWalIn
   const args = [node.dataDirectory, `${savedDirectory(configuration, node)}/unarchived-wal`];
   const before = await look(tools, configuration, node, args);
   if (before.missing.length === 0) return describe(node, before, false);
-  // A job of an earlier attempt that has ended well has saved this file.
-  const name = `save-unarchived-wal-${before.missing[0]!.toLowerCase()}`;
-  const job = { configuration, node, name, script: saveUnarchivedScript, args };
-  await finishJob(tools, job, 'the WAL that its archive does not have could not be saved to paths.savedConfiguration');
-  const after = await look(tools, configuration, node, args);
-  if (after.missing.length > 0)
-    throw failure('unproven', `node ${node.id}: ${after.set} lacks ${after.missing[0]}, which its archive lacks, too`);
-  return describe(node, after, true);
+  const job = { configuration, node, name: 'save-unarchived-wal', script: saveUnarchivedScript, args };
+  // One that an earlier attempt has left may have ended before these files came.
+  let now = before;
+  for (let jobs = 1; jobs <= 2 && now.missing.length > 0; jobs += 1) {
+    await finishJob(tools, job, 'the WAL that its archive lacks could not be saved to paths.savedConfiguration');
+    now = await look(tools, configuration, node, args);
+  }
+  if (now.missing.length > 0)
+    throw failure('unproven', `node ${node.id}: ${now.set} lacks ${now.missing[0]}, which its archive lacks, too`);
+  return describe(node, now, true);
 }
 
 interface Look {

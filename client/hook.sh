@@ -190,9 +190,10 @@ read_run() { run_id='' && json_member runId "${body#*\{}" && run_id=$value; } # 
 ask_settled() { # most seconds
   state=open message=''
   # 200 without an outcome: the server's long poll is over (20 s), and the same updateId asks again
-  if request "$1" update/settled --data-raw '{"workflowExecution":{"workflowId":"'$workflow_id'","runId":"'$run_id'"},
-"waitPolicy":{"lifecycleStage":"UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED"},"request":{"meta":{"updateId":
-"'$event_id'","identity":"'$identity'"},"input":{"args":["'$event_id'"]}}}'; then
+  question='{"workflowExecution":{"workflowId":"'$workflow_id'","runId":"'$run_id'"},"waitPolicy":{"lifecycleStage":'
+  question=$question'"UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED"},"request":{"meta":{"updateId":"'$event_id
+  question=$question'","identity":"'$identity'"},"input":{"args":["'$event_id'"]}}}'
+  if request "$1" update/settled --data-raw "$question"; then
     find_answer "${body#*'"success"'*\{}" && state=answered && return
     answer=${body#*'"failure"'*\{}
     [ "$answer" != "$body" ] || return

@@ -8,6 +8,7 @@ import { makeDirectoryFor } from '../../../lab/files';
 import { findSystemUser } from '../../../lab/layout';
 import { labVariable, runOrFail } from '../../../lab/processes';
 import {
+  allowOnlyRebuild,
   expectFollowing,
   expectNothingLeft,
   expectOneWritable,
@@ -60,6 +61,7 @@ beforeAll(async () => {
 test('the old primary is rebuilt, starts with its own configuration, and follows', async () => {
   await scenario().lab.stopImmediate(0);
   const primary = await untilPromoted(scenario(), 0);
+  await allowOnlyRebuild(scenario(), 0, primary);
   const { exitCode, out, progress } = await rejoin(scenario(), 0);
   expect([exitCode, `${progress}${out}`]).toEqual([0, expect.stringContaining('completed (rebuilt)')]);
   const other = thirdOf(0, primary);
