@@ -44,6 +44,7 @@ export async function saveUnarchivedWal(tools: Tools, input: SaveUnarchivedWalIn
   return describe(node, now, true);
 }
 
+/** Names; the same file is one of the same size and time. */
 interface Look {
   readonly set: string;
   readonly saved: readonly string[];
@@ -67,7 +68,13 @@ async function look(
     );
   const read = (key: string): string[] =>
     [...stdout.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value]) => value!);
-  return { set: read('set')[0] ?? args[1]!, saved: read('saved'), missing: read('missing') };
+  const [ready, kept] = [read('ready'), new Set(read('saved'))];
+  const namesOf = (files: readonly string[]): string[] => files.map((file) => file.split(' ')[0]!);
+  return {
+    set: read('set')[0] ?? args[1]!,
+    saved: namesOf(ready.filter((file) => kept.has(file))),
+    missing: namesOf(ready.filter((file) => !kept.has(file))),
+  };
 }
 
 function describe({ id }: NodeConfiguration, { set, saved }: Look, changed: boolean): SaveUnarchivedWalResult {

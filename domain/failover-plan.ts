@@ -6,7 +6,7 @@ import { planWithTwoPrimaries, refuseStalePrimary } from './rival-primaries';
 import { planInsteadOfPromotion, refuse } from './lost-primary';
 import type { ReasonCode } from './outcome';
 import { describeCutOff } from './reach';
-import { suspectPrimary } from './suspect';
+import { findAbroad, suspectPrimary } from './suspect';
 import type { OpenedTimeline, WalPosition } from './wal';
 import { judgePrimary, type PrimaryJudgement, type PrimaryState } from './primary-state';
 import { answeringStandbys, factsOf, type Facts, writableNodes } from './witness';
@@ -29,8 +29,8 @@ export interface FailoverRequest {
   readonly hasWaited: boolean;
   /** The witnesses contradicted each other in this decision already. */
   readonly hasLookedAgain: boolean;
-  /** What was seen of the primary was the same some seconds ago already. */
-  readonly hasLasted: boolean;
+  /** Of this node the same trouble was seen two seconds ago already. */
+  readonly lasted: number | null;
   readonly sinceEventMs: number;
   /** Set after the fence: the set in force on the old primary, read from its files; null when unreadable. */
   readonly formerSynchronousStandbyNames: string | null;
@@ -140,9 +140,7 @@ function planWithStandbysOnly(
   request: FailoverRequest,
 ): FailoverPlan {
   const standbys = answeringStandbys(facts);
-  const abroad = standbys.find(({ upstream, walReceiver }) =>
-    [upstream, walReceiver].some((address) => isAbroad(configuration, address)),
-  );
+  const abroad = findAbroad(configuration, facts);
   const fenced = standbys.find(({ fenceMark }) => fenceMark === 'before-promotion' || fenceMark === 'after-return');
   if (standbys.length < configuration.nodes.length || abroad || !fenced) {
     const why = abroad
@@ -154,14 +152,6 @@ function planWithStandbysOnly(
   if ('refusal' in choice) return refuse(choice.refusal, choice.line);
   const line = `every node is a standby and node ${fenced.node} was fenced: ${choice.line}`;
   return { action: 'promote', ...choice, formerPrimary: null, state: 'dead', needsFence: false, line };
-}
-
-function isAbroad(
-  { nodes }: ClusterConfiguration,
-  address: { readonly host: string | null; readonly port: number | null } | null,
-): boolean {
-  if (!address?.host) return false;
-  return !nodes.some(({ host, port }) => host === address.host && port === (address.port ?? port));
 }
 
 function planWithoutPrimary(

@@ -4,7 +4,7 @@ import type { ClusterConfiguration } from './cluster';
 import type { FailoverPlan, FailoverRequest } from './failover-plan';
 import type { ReasonCode } from './outcome';
 import { describeCutOff } from './reach';
-import type { PrimaryJudgement, Witness } from './primary-state';
+import type { PrimaryJudgement, PrimaryState, Witness } from './primary-state';
 import { factsOf, type Facts, type NodeFacts } from './witness';
 
 /** What the state of a primary that is not fenced forbids, or asks for first; null when it must be replaced. */
@@ -35,24 +35,38 @@ export function planInsteadOfPromotion(
     case 'unknown':
       return askAgain(suspect, witnesses, request);
     case 'closed':
-      if (!request.hasLasted) return lookLater(suspect, `${name} refuses connections and its host cannot be looked at`);
-      if (failing < 2)
+    case 'unreachable':
+    case 'hung':
+    case 'dead': {
+      const passing = request.lasted === suspect ? null : findPassing(factsOf(facts, suspect), state, request, name);
+      if (passing !== null) return lookLater(suspect, passing);
+      if (state === 'hung' || state === 'dead') return null;
+      if (state === 'closed' && failing < 2)
         return refuse(
           'primary-unreachable',
           `${name} refuses the worker's connections, nobody could look at its host, and no other node could ask: check its network`,
         );
       return refuseSilent(configuration, facts, suspect);
-    case 'unreachable':
-    case 'hung':
-      // pgpool has asked a node for seconds before it reports it; of any other one this is the first silence that anybody has seen.
-      if (request.failedNode !== suspect && !request.hasLasted)
-        return lookLater(suspect, `${name}, which the event is not about, does not answer`);
-      return state === 'hung' ? null : refuseSilent(configuration, facts, suspect);
-    case 'dead':
-      if (!request.hasLasted && factsOf(facts, suspect)?.host?.controlFile?.state === 'shut down')
-        return lookLater(suspect, `${name} was shut down cleanly, which a restart begins with`);
-      return null;
+    }
   }
+}
+
+/** What may be over in two seconds, in words; null when nothing says so. */
+function findPassing(
+  own: NodeFacts | undefined,
+  state: PrimaryState,
+  { failedNode }: FailoverRequest,
+  name: string,
+): string | null {
+  if (state === 'closed') return `${name} refuses connections and its host cannot be looked at`;
+  if (state === 'dead')
+    return own?.host?.controlFile?.state === 'shut down'
+      ? `${name} was shut down cleanly, which a restart begins with`
+      : null;
+  if (own?.sql === 'refused')
+    return `${name} refuses connections and its processes run, as at the begin and the end of a restart`;
+  // pgpool has asked a node for seconds before it reports it; of any other one this is the first silence that anybody has seen.
+  return own?.node === failedNode ? null : `${name}, which the event is not about, does not answer`;
 }
 
 /** Nothing proves it dead, and somebody may have heard from it. */
@@ -67,7 +81,7 @@ function askAgain(suspect: number, witnesses: readonly Witness[], { hasLookedAga
 }
 
 /** Longer than a restart keeps the port closed, and than a virtual machine stands still for its snapshot. */
-const laterMs = 2000;
+export const laterMs = 2000;
 
 function lookLater(node: number, seen: string): FailoverPlan {
   return { action: 'look-again', node, afterMs: laterMs, line: `${seen}: looked at again in ${laterMs} ms` };

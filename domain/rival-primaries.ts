@@ -104,9 +104,8 @@ export function refuseStalePrimary(
       `${name} accepts writes but belongs to another system than every standby: stop it, or correct the cluster file`,
     );
   }
-  // Also a follower by its own count: a standby may know the node by another name for its host.
-  const isFollowed = (living.followers ?? 0) > 0 || followersOf(configuration, facts, living.node).length > 0;
-  if (serversOf(facts, living.node).length > 0 || isFollowed) return null;
+  if (serversOf(facts, living.node).length > 0 || followersOf(configuration, facts, living.node).length > 0)
+    return null;
   const heir = findHeir(living, standbys);
   if (!heir) return refuseSucceeded(facts, living, request);
   return refuse(

@@ -35,20 +35,21 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
         (right.host?.walTimeline ?? 0) - (left.host?.walTimeline ?? 0) ||
         left.node - right.node,
     );
+  // With one node missing and every other one in recovery, the missing one is the primary.
+  const bySilence = [request.failedNode, silent.length === 1 ? silent[0]!.node : null];
   const hints = [
     ...runsAsPrimary.map((entry) => entry.node),
     request.suspect,
     request.oldPrimary,
     ...byPgpool,
     ...upstreams,
-    request.failedNode,
-    // With one node missing and every other one in recovery, the missing one is the primary.
-    silent.length === 1 ? silent[0]!.node : null,
+    // Where a standby follows a host outside the cluster file, that one is the primary.
+    ...(findAbroad(configuration, facts) ? [] : bySilence),
   ].filter((node): node is number => node !== null && !isStandby(node) && findNode(configuration, node) !== undefined);
   const hostOf = (node: number): HostFacts | null => factsOf(facts, node)?.host ?? null;
   // A standby that is only stopped was no primary; one that we have fenced, or that pgpool knew as the primary, may have been.
   const mayHaveBeen = (node: number): boolean =>
-    node === request.suspect || node === request.oldPrimary || (hostOf(node)?.fenceMark ?? 'none') !== 'none';
+    node === request.oldPrimary || (hostOf(node)?.fenceMark ?? 'none') !== 'none';
   return hints.find((node) => hostOf(node)?.hasStandbySignal !== true) ?? hints.find(mayHaveBeen) ?? null;
 }
 
@@ -59,6 +60,17 @@ export function isSuperseded(facts: Facts, { walTimeline }: HostFacts): boolean 
       walTimeline !== null &&
       (position?.timeline ?? 0) > walTimeline &&
       history.some(({ timeline }) => timeline === walTimeline),
+  );
+}
+
+/** A standby whose upstream is no node of the cluster file. */
+export function findAbroad({ nodes }: ClusterConfiguration, facts: Facts): NodeFacts | undefined {
+  const isAbroad = (host: string | null, port: number | null): boolean =>
+    host !== null && host !== '' && !nodes.some((node) => node.host === host && node.port === (port ?? node.port));
+  return answeringStandbys(facts).find(
+    ({ upstream, walReceiver }) =>
+      isAbroad(upstream?.host ?? null, upstream?.port ?? null) ||
+      isAbroad(walReceiver?.host ?? null, walReceiver?.port ?? null),
   );
 }
 

@@ -28,6 +28,8 @@ export interface Memory {
   /** Up and writable beside their successor, and told to stop for that: it is for us to start them again, as standbys. */
   readonly stopped: Set<number>;
   readonly opened: OpenedTimeline[];
+  /** The node that is to be looked at again, and when it was first seen so, by Temporal's clock. */
+  trouble: { readonly node: number; readonly sinceMs: number } | null;
 }
 
 export type Promotion = Extract<FailoverPlan, { action: 'promote' }>;

@@ -6,17 +6,8 @@ import type { PromoteFailure } from '../activities/promote';
 import { chooseCandidate } from '../domain/candidate';
 import type { FailoverRequest } from '../domain/failover-plan';
 import { comparePosition, type WalPosition } from '../domain/wal';
-import { factsOf } from '../domain/witness';
-import {
-  type Attempt,
-  type FailoverResult,
-  fenceNode,
-  lookAround,
-  type Memory,
-  promoted,
-  type Promotion,
-  refuse,
-} from './decision-steps';
+import { factsOf, writableNodes } from '../domain/witness';
+import { type Attempt, fenceNode, lookAround, type Memory, promoted, type Promotion, refuse } from './decision-steps';
 import { failureTypeOf, messageOf, type Steps } from './step';
 
 interface Failed {
@@ -139,9 +130,11 @@ export async function clearDoubts(
   observation: Observation,
   plan: Promotion,
   memory: Memory,
-  formerNames: string | null,
-): Promise<FailoverResult | null> {
+  settled: Partial<FailoverRequest>,
+): Promise<Attempt | null> {
   const { candidate, position } = plan;
+  // Its own fence has proven it.
+  if (settled.fencedNode !== null && settled.fencedNode !== undefined) memory.told.delete(settled.fencedNode);
   for (const [node, held] of [...memory.told]) {
     if (node === candidate) continue;
     if (comparePosition(position, held) < 0) {
@@ -152,9 +145,23 @@ export async function clearDoubts(
     const timeline = findNewTimeline(look, node, held);
     if (timeline !== null) {
       const line = `node ${node} was told to promote, and accepts writes`;
-      return promoted(look, { ...plan, candidate: node, position: held, line }, timeline, null, memory, formerNames);
+      return promoted(
+        look,
+        { ...plan, candidate: node, position: held, line },
+        timeline,
+        null,
+        memory,
+        settled.formerSynchronousStandbyNames ?? null,
+      );
     }
-    if (factsOf(look.facts, node)?.host?.processes !== 'none' && hasPromotedFiles(look, node, held)) {
+    const own = factsOf(look.facts, node);
+    // The world is another one than that of the plan.
+    if (own?.sql === 'answered' || writableNodes(look.facts).length > 0) return settled;
+    if (own?.sql === 'recovering') {
+      const line = `node ${node} was told to promote and is starting (${own.sqlSeen}): it is waited for`;
+      return refuse(look, 'promotion-unproven', line);
+    }
+    if (own?.host?.processes !== 'none' && hasPromotedFiles(look, node, held)) {
       const line = `node ${node} was told to promote and its files say that it has been promoted: it is waited for; mend the way to it, or stop it`;
       return refuse(look, 'promotion-unproven', line);
     }

@@ -1,8 +1,10 @@
 // The failover runbook: observe → plan → fence → plan again → promote. Runs inline in the incident, because seconds count.
 
+import type { Observation } from '../activities/observe';
 import type { ClusterConfiguration } from '../domain/cluster';
 import { type FailoverPlan, type FailoverRequest, planFailover } from '../domain/failover-plan';
 import { sleep } from '@temporalio/workflow';
+import { laterMs } from '../domain/lost-primary';
 import { awaitRecovery } from './activity-options';
 import { fenceNode, type FailoverResult, lookAround, type Memory, refuse } from './decision-steps';
 import { attemptPromotion } from './promotion';
@@ -21,15 +23,19 @@ export interface FailoverInput {
 
 const mostRounds = 8;
 
-/** Why it is looked at again: once for each reason. */
-const [lasted, contradicted] = [{ hasLasted: true }, { hasLookedAgain: true }];
+/** An older first sight says nothing of what was between. */
+const longestTroubleMs = 30_000;
 
 /** Each round starts from fresh facts; a round ends in a verdict, waits, or excludes one candidate. */
 export async function failover(steps: Steps, input: FailoverInput): Promise<FailoverResult> {
   let request = newRequest(input);
   for (let round = 1; ; round += 1) {
     // Taken before the look: a message that is older than this came before the event.
-    request = { ...request, sinceEventMs: Math.max(0, Date.now() - input.receivedAt) };
+    request = {
+      ...request,
+      sinceEventMs: Math.max(0, Date.now() - input.receivedAt),
+      lasted: findLasted(input.memory),
+    };
     const observation = await lookAround(
       steps,
       input.cluster,
@@ -40,12 +46,7 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
     steps.note('Plan', plan.line);
     switch (plan.action) {
       case 'keep':
-        return {
-          verdict: { outcome: 'completed', reason: plan.reason, line: plan.line },
-          observation,
-          primary: plan.primary,
-          formerPrimary: null,
-        };
+        return keep(observation, plan, input.memory);
       case 'refuse':
         return refuse(observation, plan.reason, plan.line);
       case 'wait':
@@ -53,8 +54,8 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
         request = { ...request, hasWaited: true, suspect: plan.node };
         break;
       case 'look-again':
-        if (plan.afterMs > 0) await sleep(plan.afterMs, { summary: plan.line });
-        request = { ...request, suspect: plan.node, ...(plan.afterMs > 0 ? lasted : contradicted) };
+        if (plan.afterMs > 0) await lookLater(input.memory, plan);
+        request = { ...request, suspect: plan.node, hasLookedAgain: request.hasLookedAgain || plan.afterMs === 0 };
         break;
       case 'fence':
         input.memory.stopped.add(plan.node);
@@ -72,6 +73,33 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
       return refuse(observation, 'world-changed', line);
     }
   }
+}
+
+function keep(
+  observation: Observation,
+  { primary, reason, line }: Extract<FailoverPlan, { action: 'keep' }>,
+  memory: Memory,
+): FailoverResult {
+  // One that was told is the primary by now.
+  memory.told.delete(primary);
+  memory.trouble = null;
+  return { verdict: { outcome: 'completed', reason, line }, observation, primary, formerPrimary: null };
+}
+
+/** Also across decisions: a newer event that takes over must not begin to wait anew. */
+async function lookLater(
+  memory: Memory,
+  { node, afterMs, line }: Extract<FailoverPlan, { action: 'look-again' }>,
+): Promise<void> {
+  const { trouble } = memory;
+  const isKnown = trouble?.node === node && Date.now() - trouble.sinceMs < longestTroubleMs;
+  if (!isKnown) memory.trouble = { node, sinceMs: Date.now() };
+  await sleep(Math.max(1, memory.trouble!.sinceMs + afterMs - Date.now()), { summary: line });
+}
+
+function findLasted({ trouble }: Memory): number | null {
+  const ms = trouble === null ? 0 : Date.now() - trouble.sinceMs;
+  return ms >= laterMs && ms < longestTroubleMs ? trouble!.node : null;
 }
 
 async function giveTimeToRecover(
@@ -98,7 +126,7 @@ function newRequest({ failedNode, oldPrimary, rejoin, memory }: FailoverInput): 
     told: [...memory.told.keys()],
     hasWaited: false,
     hasLookedAgain: false,
-    hasLasted: false,
+    lasted: null,
     sinceEventMs: 0,
     formerSynchronousStandbyNames: null,
     fencedNode: null,

@@ -55,7 +55,7 @@ export async function incident(cluster: string, timing: IncidentTiming = default
     undecided: [],
     looksLeft: timing.looks,
     refusal: '',
-    memory: { told: new Map(), known: [], stopped: new Set(), opened: followers.opened },
+    memory: { told: new Map(), known: [], stopped: new Set(), opened: followers.opened, trouble: null },
   };
 
   for (let isFinished = false; ;) {

@@ -48,7 +48,7 @@ export async function attemptPromotion(
     return settled;
   }
   const formerNames = settled.formerSynchronousStandbyNames ?? null;
-  const doubt = await clearDoubts(steps, merged, plan, memory, formerNames);
+  const doubt = await clearDoubts(steps, merged, plan, memory, settled);
   if (doubt) return doubt;
   const isOnly = findRival(merged, plan, { ...request, ...settled }) === null;
   try {

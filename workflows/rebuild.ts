@@ -193,16 +193,21 @@ export class Rebuild {
     await this.saveUnarchivedWal(configuration);
   }
 
-  /** Of a stopped node; also before it is started as a standby. */
+  /** Of a stopped node; also before it is started as a standby. A person may let the node go on without it. */
   async saveUnarchivedWal(configuration: ClusterConfiguration): Promise<void> {
     const { node } = this.input;
-    const saved = await this.step(
-      'save-unarchived-wal',
-      'Save the WAL that its archive does not have',
-      'a standby archives none of it',
-      (options) => acts.saveUnarchivedWal.executeWithOptions(options, [{ configuration, node }]),
+    const title = 'Save the WAL that its archive does not have';
+    const stepId = `node${String(node)}.save-unarchived-wal`;
+    const saved = await this.parking.runOrPark(
+      { stepId, title: `${title}, ${this.name}`, choices: ['retry', 'skip', 'abort'] },
+      () =>
+        this.step('save-unarchived-wal', title, 'a standby archives none of it', (options) =>
+          acts.saveUnarchivedWal.executeWithOptions(options, [{ configuration, node }]),
+        ),
     );
-    if (saved.files > 0) this.discarded.set('archive', saved.line);
+    if (saved === null)
+      this.discarded.set('archive', `${this.name}: by decision, WAL that its archive lacks was not saved`);
+    else if (saved.files > 0) this.discarded.set('archive', saved.line);
   }
 
   private async step<T extends Done>(

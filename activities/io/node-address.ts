@@ -8,9 +8,9 @@ import type { Address } from '../../domain/witness';
 const waitMs = 100;
 const freshMs = 60_000;
 
+/** Empty when the name was never known: a name server that is away takes nothing back. */
 interface Resolved {
   readonly at: number;
-  /** Empty when the name is not known. */
   readonly addresses: Promise<readonly string[]>;
 }
 
@@ -27,13 +27,11 @@ export async function spellHost(
 ): Promise<string> {
   const possible = nodes.filter((node) => port === null || node.port === port);
   if (possible.some((node) => node.host === host)) return host;
-  const own = await soon(resolve(host));
-  if (own.length === 0) return host;
-  for (const node of possible) {
-    const addresses = await soon(resolve(node.host));
-    if (addresses.some((address) => own.includes(address))) return node.host;
-  }
-  return host;
+  const [own, ...theirs] = await Promise.all(
+    [host, ...possible.map((node) => node.host)].map((name) => soon(resolve(name))),
+  );
+  const index = theirs.findIndex((addresses) => addresses.some((address) => own!.includes(address)));
+  return possible[index]?.host ?? host;
 }
 
 function resolve(host: string): Promise<readonly string[]> {
@@ -41,7 +39,7 @@ function resolve(host: string): Promise<readonly string[]> {
   if (known && Date.now() - known.at < freshMs) return known.addresses;
   const addresses = lookup(host, { all: true }).then(
     (found) => found.map(({ address }) => address),
-    () => [],
+    () => known?.addresses ?? [],
   );
   resolved.set(host, { at: Date.now(), addresses });
   return addresses;

@@ -11,7 +11,7 @@ import { sqlTarget } from './tools';
 
 /**
  * SQL: what a receiver has brought; null when nothing came. One that is asked for begins at the start of the segment that holds the replayed position
- * (walreceiverfuncs.c). Replayed may be past received: pg_switch_wal() ends its segment at once, and the empty rest is sent later.
+ * (walreceiverfuncs.c); where an archive has replayed right up to a segment's end, that looks as if it had brought the last one. Replayed may be past received: pg_switch_wal() ends its segment at once, and the empty rest is sent later.
  */
 export const broughtBy = (received: string, replayed: string): string =>
   `case when ${received} >= ${replayed} or (${received} - '0/0'::pg_lsn) % pg_size_bytes(current_setting('wal_segment_size')) <> 0 then ${received} end`;

@@ -185,7 +185,7 @@ REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "seen=no data directory at $D
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "seen=$DATA belongs to another user than $(id -un)"; exit 3; fi
 ${endFunctions}
 # What takes a while and needs nothing else runs in the background, without the lock. Every one prints whole lines at once.
-{ names; } 9>&- &
+{ NAMES_SECONDS=2; names; } 9>&- &
 read_processes "$REAL"; HOW=already-stopped
 if [ "$PIDS" = unreadable ]; then
   [ "$ALWAYS" = no ] || { export BIN DATA; quietly 3 sh -c "$STOP"; HOW=stop; read_processes "$REAL"; }
@@ -205,7 +205,7 @@ read_mark "$REAL"; [ "$MARK" = after-return ] || MARK=$NEW_MARK
 echo "$MARK" > "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
 [ -O "$REAL" ] || chown --reference="$REAL" "$REAL/standby.signal"
 # The names may have changed until it was stopped; the last line counts.
-[ "$HOW" = already-stopped ] || { wait; { names; } 9>&- & }
+[ "$HOW" = already-stopped ] || { wait; { NAMES_SECONDS=2; names; } 9>&- & }
 [ -z "$(postgres_processes "$REAL")" ] || { HOW=killed; end; } || { say_left "processes survive SIGKILL"; exit 3; }
 { sync "$REAL/standby.signal" || echo "unsynced=yes"; } 9>&- &
 control_file

@@ -1,7 +1,17 @@
 // saveUnarchivedWal on a real node whose archive is away: what its archiver was still to archive is saved, byte by byte, once.
 
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import type { SaveUnarchivedWalResult } from '../../activities/save-unarchived-wal';
 import { type Bed, createTools, dieDuring, failureOf, perform, startBed, waitFor } from './support';
@@ -88,6 +98,14 @@ it('says what it cannot save, and where', async () => {
   expect(failed).toMatchObject({ type: 'Unproven', nonRetryable: false });
   expect(failed.message).toContain(`could not be saved to paths.savedConfiguration: `);
   expect(failed.message).toContain(`cannot make ${set()}`);
+});
+
+it('does not take a pg_wal that is away for one without anything to archive', async () => {
+  await bed.stop(0);
+  renameSync(wal(), `${wal()}.away`);
+  symlinkSync('/nonexistent', wal());
+  const failed = await failureOf(save());
+  expect(failed.message).toContain('cannot look at its pg_wal/archive_status');
 });
 
 it.each([

@@ -164,7 +164,7 @@ function requests(count: number): fc.Arbitrary<FailoverRequest> {
       }),
     ),
     told: often(fc.constant<number[]>([]), fc.array(known, { maxLength: 1 })),
-    hasLasted: often(fc.constant(true), fc.constant(false)),
+    lasted: fc.option(someNode),
     opened: often(
       fc.constant<FailoverRequest['opened']>([]),
       fc.array(fc.record({ node: known, timeline: fc.integer({ min: 2, max: 3 }) }), { maxLength: 2 }),

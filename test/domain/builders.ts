@@ -170,7 +170,7 @@ export function makeRequest(differences: Partial<FailoverRequest> = {}): Failove
     excluded: [],
     notTold: [],
     told: [],
-    hasLasted: false,
+    lasted: null,
     opened: [],
     hasWaited: false,
     hasLookedAgain: false,

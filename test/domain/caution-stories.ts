@@ -34,14 +34,14 @@ const closedStories: readonly FailoverStory[] = [
     title: 'the port was closed two seconds ago, too, and to another host: then it is as good as silent',
     topology: '0* refuses for two seconds, ssh rejected, refuses node 1; pgpool: 0/0',
     facts: { nodes: { 0: closed, ...withoutReceivers }, probes: [probe(1, 'refused')], pgpools: pgpoolLost },
-    request: { hasLasted: true },
+    request: { lasted: 0 },
     expected: { action: 'promote', state: 'closed', node: 1, formerPrimary: 0 },
   },
   {
     title: 'the port is closed to the worker alone, for two seconds, and nobody else could ask',
     topology: '0* refuses the worker, ssh rejected, no probes; pgpool: 0/0',
     facts: { nodes: { 0: closed, ...withoutReceivers }, pgpools: pgpoolLost },
-    request: { hasLasted: true },
+    request: { lasted: 0 },
     expected: { action: 'refuse', reason: 'primary-unreachable' },
   },
   {
@@ -49,7 +49,7 @@ const closedStories: readonly FailoverStory[] = [
     topology: '0* refuses for two seconds, ssh rejected, refuses node 1; policy park',
     configuration: makeConfiguration({ policy: { unreachableHost: 'park' } }),
     facts: { nodes: { 0: closed, ...withoutReceivers }, probes: [probe(1, 'refused')], pgpools: pgpoolLost },
-    request: { hasLasted: true },
+    request: { lasted: 0 },
     expected: { action: 'refuse', reason: 'primary-unreachable' },
   },
   {
@@ -60,7 +60,7 @@ const closedStories: readonly FailoverStory[] = [
       probes: [probe(1, 'refused')],
       pgpools: pgpoolLost,
     },
-    request: { hasLasted: true },
+    request: { lasted: 0 },
     expected: { action: 'refuse', reason: 'too-soon' },
   },
   {
@@ -285,11 +285,12 @@ const witnessStories: readonly FailoverStory[] = [
     expected: { action: 'refuse', reason: 'diverged-branches' },
   },
   {
-    title: 'the only node that answers is followed by its own count, though no standby names its host so: it is kept',
-    topology: '0* timeline 1, 2 followers, 1 stopped, 2 on a stray timeline 2; pgpool: none answers',
-    facts: { nodes: { 1: stopped, 2: { ...onTimeline2, walReceiver: null } }, pgpools: [] },
-    request: { failedNode: null, oldPrimary: null },
-    expected: { action: 'keep', reason: 'primary-working', node: 0 },
+    title:
+      'something streams from it that is no standby of the cluster, such as an archiver: it was succeeded all the same',
+    topology: '0* timeline 1, 2 foreign streams, 1 stopped after our promotion to timeline 2, 2 on timeline 2',
+    facts: { nodes: { 1: stopped, 2: { ...onTimeline2, walReceiver: null } }, pgpools: [pgpoolSees(1)] },
+    request: { failedNode: null, oldPrimary: null, opened: [{ node: 1, timeline: 2 }] },
+    expected: { action: 'refuse', reason: 'diverged-branches' },
   },
   {
     title: 'the only node that answers was succeeded, by its successor’s own files',

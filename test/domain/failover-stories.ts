@@ -323,7 +323,7 @@ export const suspectStories: readonly FailoverStory[] = [
       nodes: { 0: frozen, 1: receivesNothing, 2: { ...stopped, host: { processes: 'none', hasStandbySignal: true } } },
       pgpools: [],
     },
-    request: { failedNode: 2, oldPrimary: null, hasLasted: true },
+    request: { failedNode: 2, oldPrimary: null, lasted: 0 },
     expected: { action: 'promote', state: 'hung', node: 1, formerPrimary: 0 },
   },
   {
@@ -334,7 +334,7 @@ export const suspectStories: readonly FailoverStory[] = [
       probes: [probe(1, 'silent')],
       pgpools: [{ ...pgpoolSees(null), nodes: [] }],
     },
-    request: { failedNode: 2, oldPrimary: null, hasLasted: true },
+    request: { failedNode: 2, oldPrimary: null, lasted: 0 },
     expected: { action: 'promote', state: 'unreachable', node: 1, formerPrimary: 0 },
   },
   {
@@ -349,6 +349,18 @@ export const suspectStories: readonly FailoverStory[] = [
       pgpools: [pgpoolSees(null, {}, 2)],
     },
     request: { failedNode: 1, oldPrimary: null },
+    expected: { action: 'refuse', reason: 'primary-unknown' },
+  },
+  {
+    title: 'a cluster that follows another one has lost the host of a standby: that was no primary either',
+    topology: '0 follows a foreign primary, 1 vanished; pgpool: 1/-1; two nodes',
+    configuration: makeConfiguration({}, 2),
+    facts: {
+      nodes: { 0: { isInRecovery: true, walReceiver: { host: '10.9.9.9', port: 5432 } }, 1: vanished },
+      probes: [{ ...probe(0, 'silent'), about: 1 }],
+      pgpools: [pgpoolSees(null, {}, 2)],
+    },
+    request: { failedNode: 1, oldPrimary: null, lasted: 1 },
     expected: { action: 'refuse', reason: 'primary-unknown' },
   },
   {

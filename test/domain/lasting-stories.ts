@@ -1,7 +1,7 @@
 // Stories of planFailover: what may be over in two seconds is looked at twice. Told in failover-plan.test.ts.
 
 import { frozen, probe, receivesNothing, stopped, stoppedAt, vanished } from './builders';
-import { type FailoverStory, pgpoolLost } from './failover-stories';
+import { type FailoverStory, pgpoolLost, withoutReceivers } from './failover-stories';
 
 export const lastingStories: readonly FailoverStory[] = [
   {
@@ -15,7 +15,7 @@ export const lastingStories: readonly FailoverStory[] = [
     title: 'the event is about a standby, and the primary hangs two seconds later, too',
     topology: '0* frozen, 1 well, 2 stopped; pgpool: 2/0',
     facts: { nodes: { 0: frozen, 1: receivesNothing, 2: stopped }, probes: [probe(1, 'silent')], pgpools: pgpoolLost },
-    request: { failedNode: 2, hasLasted: true },
+    request: { failedNode: 2, lasted: 0 },
     expected: { action: 'promote', state: 'hung', node: 1, formerPrimary: 0 },
   },
   {
@@ -30,6 +30,23 @@ export const lastingStories: readonly FailoverStory[] = [
     expected: { action: 'look-again', state: 'unreachable', node: 0 },
   },
   {
+    title: 'pgpool reports a primary whose port is closed while its processes run: a restart begins and ends so',
+    topology: '0* refuses, processes run, 1 2 well; pgpool: 0/0',
+    facts: {
+      nodes: { 0: { ...stopped, host: { processes: 'running' } }, ...withoutReceivers },
+      probes: [probe(1, 'refused')],
+      pgpools: pgpoolLost,
+    },
+    expected: { action: 'look-again', state: 'hung', node: 0 },
+  },
+  {
+    title: 'another node was in trouble two seconds ago: of this one it is the first sight',
+    topology: '0* frozen, 1 well, 2 stopped; pgpool: 2/0',
+    facts: { nodes: { 0: frozen, 1: receivesNothing, 2: stopped }, probes: [probe(1, 'silent')], pgpools: pgpoolLost },
+    request: { failedNode: 2, lasted: 1 },
+    expected: { action: 'look-again', state: 'hung', node: 0 },
+  },
+  {
     title: 'pgpool reports a primary that was shut down cleanly: a restart begins so',
     topology: '0* shut down, no process, 1 2 well; pgpool: 0/0',
     facts: { nodes: { 0: stoppedAt('0/5000000') } },
@@ -39,7 +56,7 @@ export const lastingStories: readonly FailoverStory[] = [
     title: 'a primary that was shut down cleanly and stays down is replaced',
     topology: '0* shut down, no process, 1 2 well; pgpool: 0/0; second look',
     facts: { nodes: { 0: stoppedAt('0/5000000') } },
-    request: { hasLasted: true },
+    request: { lasted: 0 },
     expected: { action: 'promote', state: 'dead', node: 1, formerPrimary: 0 },
   },
 ];

@@ -116,6 +116,19 @@ describe('a person wants the crashed former primary back', () => {
     },
   );
 
+  it('WAL that its archive does not have cannot be saved: a person may go on without it', async () => {
+    cluster.ownWal = 'none';
+    const full = worldChanged('no room', 'Unproven');
+    cluster.fail('saveUnarchivedWal 0', full);
+    const sent = await rejoin(0);
+    const step = await bench.untilParked(sent.incident, 'node0.save-unarchived-wal');
+    expect(step).toMatchObject({ problem: 'no room', choices: ['retry', 'skip', 'abort'] });
+    await bench.decide(sent.incident, 'node0.save-unarchived-wal', 'skip');
+    const { follows } = await finish(sent);
+    expect(follows).toMatchObject([{ node: 0, outcome: 'completed' }]);
+    expect(follows[0]!.line).toContain('by decision, WAL that its archive lacks was not saved');
+  });
+
   it('its WAL cannot be looked at: it is rebuilt', async () => {
     cluster.fail('findOwnWal 0', worldChanged('no pg_waldump'), worldChanged('no pg_waldump'));
     cluster.ownWal = 'none';

@@ -81,6 +81,7 @@ it('remembers under which name a node that is gone was listed', async () => {
   const after = await readNodeFacts(bed.tools.sql, bed.configuration, bed.node(1), 1000);
   expect(after).toMatchObject({ sql: 'refused', applicationName: 'node1' });
   await bed.lab.start(1);
+  await waitFor(async () => (await read(0)).followers === 1, { what: 'it streams again', timeoutMs: 10_000 });
 });
 
 it('sees who uses a primary: sessions of clients but ours, and what streams from it', async () => {
