@@ -97,7 +97,7 @@ needed_settings() { LC_ALL=C "$BIN/pg_controldata" "$REAL" 2>/dev/null | sed -n 
   -e 's/^max_wal_senders setting: */needed_max_wal_senders=/p;s/^max_prepared_xacts setting: */needed_max_prepared_transactions=/p' \
   -e 's/^max_locks_per_xact setting: */needed_max_locks_per_transaction=/p'; }
 # The newest timeline of which there is a WAL segment: their names sort by it. Without a program.
-wal_timeline() { set -- "$REAL"/pg_wal/????????????????????????; eval "NEWEST=\${$#}"; NEWEST=\${NEWEST##*/}
+wal_timeline() { set -- "$REAL"/pg_wal/????????????????????????; eval "NEWEST=\\\${$#}"; NEWEST=\${NEWEST##*/}
   echo "wal_timeline=\${NEWEST%????????????????}"; }
 # Debian keeps postgresql.conf elsewhere; how the postmaster was started says where. It must not be taken for a process of the data
 # directory, which may be this user's home.

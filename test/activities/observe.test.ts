@@ -224,3 +224,18 @@ describe('when the primary is in trouble', () => {
     await goOn();
   });
 });
+
+// Last, because node 1 stays what it becomes.
+it('asks pgpool who is served where a stopped node’s files tell of a newer timeline than the primary’s', async () => {
+  await bed.mend();
+  await bed.ask(1, 'select pg_promote()');
+  await waitFor(async () => (await bed.ask(1, 'select pg_is_in_recovery() as r'))['r'] === false, {
+    what: 'the promotion',
+    timeoutMs: 10_000,
+  });
+  await bed.lab.stopImmediate(1);
+  const facts = await observe(null);
+  expect(own(facts)).toMatchObject({ isInRecovery: false, position: { timeline: 1 } });
+  expect(own(facts, 1).host).toMatchObject({ processes: 'none', walTimeline: 2 });
+  expect(facts.pgpools).toHaveLength(1);
+});

@@ -186,6 +186,31 @@ describe('at the next look at a candidate that was told', () => {
     await bench.stopAwaiting(cluster, 0);
   });
 
+  it('it accepts writes: it is the primary, and replaced like any other when its host vanishes', async () => {
+    const hold = cluster.hold('repoint 2', { isCancellable: true });
+    const incident = await lookAgain(primaryNode(1, 2));
+    await hold.reached;
+    cluster.set(vanishedNode(1), { ...standbyNode(2, 1, 2), walReceiver: null });
+    cluster.probes = [{ from: 2, about: 1, answer: 'silent', isInRecovery: null, seen: 'no answer' }];
+    cluster.fakes.fence = () =>
+      Promise.resolve({ outcome: 'unconfirmed', seen: 'no route', nodes: [], synchronousStandbyNames: null });
+    await bench.send(cluster, { kind: 'failover', node: 1, oldPrimary: 1 });
+    await expect(incident.result()).resolves.toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
+    await bench.stopAwaiting(cluster, 0, 1);
+  });
+
+  it('it was silent to that look and answers a moment later, as a standby: it is not stopped', async () => {
+    const incident = await lookAgain(hungStandby);
+    const { observe } = cluster.fakes;
+    cluster.fakes.observe = (input) => {
+      if (input.suspect === 1) cluster.set(standbyNode(1, 0));
+      return observe(input);
+    };
+    await expect(incident.result()).resolves.toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
+    expect(cluster.callsOf('incident')).not.toContain('fence 1');
+    await bench.stopAwaiting(cluster, 0);
+  });
+
   it('its files may say that it has been promoted: nobody else is', async () => {
     const incident = await lookAgain({ ...hungStandby, host: { ...hungStandby.host!, walTimeline: 2 } });
     await expect(incident.result()).resolves.toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
