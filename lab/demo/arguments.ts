@@ -18,9 +18,9 @@ export function readArguments(argv: readonly string[]): DemoOptions | { readonly
     });
     // npm starts scripts in the package's directory; the path was meant where the user stood.
     const json = values.json === undefined ? null : resolve(process.env['INIT_CWD'] ?? '.', values.json);
-    if (json !== null) accessSync(dirname(json), constants.W_OK);
     if (json !== null && statSync(json, { throwIfNoEntry: false })?.isDirectory())
       throw new Error(`${json} is a directory`);
+    if (json !== null) accessSync(dirname(json), constants.W_OK);
     return { json, name: values.name };
   } catch (error) {
     return {
