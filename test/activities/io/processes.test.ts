@@ -11,7 +11,8 @@ import { findTestUser, waitUntil } from './sshd';
 
 const isRoot = process.getuid?.() === 0;
 const itRoot = isRoot ? it : it.skip; // skipped: needs root
-const directory = mkdtempSync(join(tmpdir(), 'processes-'));
+// Where every test is skipped nothing is cleared up either.
+const directory = isRoot ? mkdtempSync(join(tmpdir(), 'processes-')) : tmpdir();
 const data = join(directory, 'data');
 const { uid, gid } = findTestUser();
 let server: ChildProcess | undefined;
