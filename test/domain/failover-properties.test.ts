@@ -37,7 +37,7 @@ function checkPromotions(
     check(result, situation);
   });
   // Before the fence few situations allow one.
-  fc.assert(property, isBeforeFence ? { numRuns: 3 * runs.numRuns } : runs);
+  fc.assert(property, isBeforeFence ? { numRuns: 6 * runs.numRuns } : runs);
   // A property about promotions proves nothing where none happen.
   expect(promotions).toBeGreaterThan(least);
 }
