@@ -47,7 +47,7 @@ export function createActivities(tools: Tools) {
     configureStandby: (input: ConfigureStandbyInput) => beating(configureStandby(tools, input)),
     // These beat themselves: an empty beat would overwrite the progress.
     saveDivergedWal: (input: SaveDivergedWalInput) => saveDivergedWal(tools, input),
-    saveUnarchivedWal: (input: SaveUnarchivedWalInput) => beating(saveUnarchivedWal(tools, input)),
+    saveUnarchivedWal: (input: SaveUnarchivedWalInput) => saveUnarchivedWal(tools, input),
     baseBackup: (input: BaseBackupInput) => baseBackup(tools, input),
     verifyBackup: (input: VerifyBackupInput) => verifyBackup(tools, input),
     removeData: (input: RemoveDataInput) => removeData(tools, input),

@@ -4,7 +4,9 @@
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
 import { runOnNode, savedDirectory } from './io/act';
 import { failure } from './io/failures';
+import { beatWhile } from './io/heartbeats';
 import { finishJob } from './io/jobs';
+import { readValues } from './io/rebuild-acts';
 import type { Tools } from './io/tools';
 import { lookAtUnarchivedScript, saveUnarchivedScript } from './io/unarchived-wal-scripts';
 
@@ -27,6 +29,18 @@ const lookMs = 60_000;
  * @throws Unproven when a file was not saved; Unreachable when the node cannot be looked at
  */
 export async function saveUnarchivedWal(tools: Tools, input: SaveUnarchivedWalInput): Promise<SaveUnarchivedWalResult> {
+  let seen = 'looking at pg_wal/archive_status';
+  return await beatWhile(
+    () => seen,
+    () => saveWal(tools, input, (line) => (seen = line)),
+  );
+}
+
+async function saveWal(
+  tools: Tools,
+  input: SaveUnarchivedWalInput,
+  tell: (line: string) => string,
+): Promise<SaveUnarchivedWalResult> {
   const { configuration } = input;
   const node = getNode(configuration, input.node);
   const args = [node.dataDirectory, `${savedDirectory(configuration, node)}/unarchived-wal`];
@@ -36,7 +50,7 @@ export async function saveUnarchivedWal(tools: Tools, input: SaveUnarchivedWalIn
   // One that an earlier attempt has left may have ended before these files came.
   let now = before;
   for (let jobs = 1; jobs <= 2 && now.missing.length > 0; jobs += 1) {
-    await finishJob(tools, job, 'the WAL that its archive lacks could not be saved to paths.savedConfiguration');
+    await finishJob(tools, job, 'the WAL that its archive lacks could not be saved to paths.savedConfiguration', tell);
     now = await look(tools, configuration, node, args);
   }
   if (now.missing.length > 0)
@@ -66,12 +80,10 @@ async function look(
       'unreachable',
       `node ${node.id} (${node.host}): cannot look at its pg_wal/archive_status: ${stderr.trim() || 'no answer'}`,
     );
-  const read = (key: string): string[] =>
-    [...stdout.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value]) => value!);
-  const [ready, kept] = [read('ready'), new Set(read('saved'))];
+  const [ready, kept] = [readValues(stdout, 'ready'), new Set(readValues(stdout, 'saved'))];
   const namesOf = (files: readonly string[]): string[] => files.map((file) => file.split(' ')[0]!);
   return {
-    set: read('set')[0] ?? args[1]!,
+    set: readValues(stdout, 'set')[0] ?? args[1]!,
     saved: namesOf(ready.filter((file) => kept.has(file))),
     missing: namesOf(ready.filter((file) => !kept.has(file))),
   };

@@ -4,7 +4,7 @@ import { type ClusterConfiguration, getNode } from './cluster';
 import type { FailoverPlan, FailoverRequest } from './failover-plan';
 import { refuse } from './lost-primary';
 import type { OpenedTimeline } from './wal';
-import { answeringStandbys, type Facts, type NodeFacts, receivesFrom } from './witness';
+import { answeringStandbys, descendsFrom, type Facts, type NodeFacts, receivesFrom } from './witness';
 
 /**
  * The older of two writable nodes is stopped only if the newer timeline descends from its own and either a promotion of ours opened it, or pgpool serves the newer node
@@ -145,9 +145,6 @@ export function findHeir(living: NodeFacts, standbys: readonly NodeFacts[]): Nod
   const timeline = living.position?.timeline;
   return standbys.find(
     (entry) =>
-      entry.systemIdentifier === living.systemIdentifier &&
-      timeline !== undefined &&
-      (entry.position?.timeline ?? 0) > timeline &&
-      entry.history.some((end) => end.timeline === timeline),
+      entry.systemIdentifier === living.systemIdentifier && timeline !== undefined && descendsFrom(entry, timeline),
   );
 }

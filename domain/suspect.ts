@@ -1,7 +1,15 @@
 // Which node was the primary, from what is on its disk, pgpool's numbers and the standbys' WAL receivers: pure.
 
 import { type ClusterConfiguration, findNode } from './cluster';
-import { answeringStandbys, factsOf, type Facts, type HostFacts, type NodeFacts, receivesFrom } from './witness';
+import {
+  answeringStandbys,
+  descendsFrom,
+  factsOf,
+  type Facts,
+  type HostFacts,
+  type NodeFacts,
+  receivesFrom,
+} from './witness';
 
 export interface Suspicion {
   /** pgpool's %P. */
@@ -55,12 +63,7 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
 
 /** A standby's timeline descends from the newest of its WAL: it has been replaced before. */
 export function isSuperseded(facts: Facts, { walTimeline }: HostFacts): boolean {
-  return answeringStandbys(facts).some(
-    ({ position, history }) =>
-      walTimeline !== null &&
-      (position?.timeline ?? 0) > walTimeline &&
-      history.some(({ timeline }) => timeline === walTimeline),
-  );
+  return walTimeline !== null && answeringStandbys(facts).some((entry) => descendsFrom(entry, walTimeline));
 }
 
 /** A standby whose upstream is no node of the cluster file. */

@@ -129,6 +129,11 @@ export function receivesFrom({ walReceiver }: NodeFacts, { host, port }: Address
   return walReceiver?.host === host && walReceiver.port === port;
 }
 
+/** Its timeline is a newer one, with this one in its history. */
+export function descendsFrom({ position, history }: NodeFacts, timeline: number): boolean {
+  return (position?.timeline ?? 0) > timeline && history.some((end) => end.timeline === timeline);
+}
+
 /** Nodes that answered a query and are out of recovery: they accept writes now. */
 export function writableNodes({ nodes }: Pick<Facts, 'nodes'>): NodeFacts[] {
   return nodes.filter((entry) => entry.sql === 'answered' && entry.isInRecovery === false);

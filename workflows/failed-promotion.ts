@@ -134,7 +134,7 @@ export async function clearDoubts(
 ): Promise<Attempt | null> {
   const { candidate, position } = plan;
   // Its own fence has proven it.
-  if (settled.fencedNode !== null && settled.fencedNode !== undefined) memory.told.delete(settled.fencedNode);
+  if (settled.fencedNode != null) memory.told.delete(settled.fencedNode);
   for (const [node, held] of [...memory.told]) {
     if (node === candidate) continue;
     if (comparePosition(position, held) < 0) {

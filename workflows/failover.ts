@@ -3,8 +3,8 @@
 import type { Observation } from '../activities/observe';
 import type { ClusterConfiguration } from '../domain/cluster';
 import { type FailoverPlan, type FailoverRequest, planFailover } from '../domain/failover-plan';
-import { sleep } from '@temporalio/workflow';
 import { laterMs } from '../domain/lost-primary';
+import { sleep } from '@temporalio/workflow';
 import { awaitRecovery } from './activity-options';
 import { fenceNode, type FailoverResult, lookAround, type Memory, refuse } from './decision-steps';
 import { attemptPromotion } from './promotion';

@@ -47,13 +47,12 @@ export async function attemptPromotion(
     steps.note('Plan again', plan.line);
     return settled;
   }
-  const formerNames = settled.formerSynchronousStandbyNames ?? null;
   const doubt = await clearDoubts(steps, merged, plan, memory, settled);
   if (doubt) return doubt;
   const isOnly = findRival(merged, plan, { ...request, ...settled }) === null;
   try {
     const timeline = await promoteCandidate(steps, merged, plan, { isFenced: outcome === 'confirmed', isOnly });
-    return promoted(merged, plan, timeline, outcome, memory, formerNames);
+    return promoted(merged, plan, timeline, outcome, memory, settled.formerSynchronousStandbyNames ?? null);
   } catch (error) {
     if (isCancellation(error)) throw error;
     // Whoever decides next must find this cleared up.

@@ -67,7 +67,7 @@ export async function finishJob(
   tools: Tools,
   job: JobInput,
   what: string,
-  tell: (line: string) => unknown = (line) => line,
+  tell: (line: string) => unknown,
 ): Promise<void> {
   const { configuration, node, name } = job;
   const end = await runJob(tools, job, (log) => tell(log.trimEnd().split('\n').at(-1)! || `${name} has begun`));

@@ -2,7 +2,6 @@
 
 import { lookup } from 'node:dns/promises';
 import type { ClusterConfiguration } from '../../domain/cluster';
-import type { Address } from '../../domain/witness';
 
 /** A look does not wait longer for a name server; what it says later counts for the next look. */
 const waitMs = 100;
@@ -23,7 +22,7 @@ const resolved = new Map<string, Resolved>();
 export async function spellHost(
   { nodes }: Pick<ClusterConfiguration, 'nodes'>,
   host: string,
-  port: Address['port'] | null,
+  port: number | null,
 ): Promise<string> {
   const possible = nodes.filter((node) => port === null || node.port === port);
   if (possible.some((node) => node.host === host)) return host;

@@ -88,7 +88,7 @@ read_mark() { MARK=; [ ! -e "$1/standby.signal" ] || { read -r MARK; } 2>/dev/nu
   case $MARK in before-promotion|after-return) ;; *) MARK=none;; esac; }
 `;
 
-/** What else its files say: functions `needed_settings`, `wal_timeline` and `names`, for $REAL; they print KEY=value lines. */
+/** What else its files say: functions `needed_settings`, `wal_timeline` and `names SECONDS`, for $REAL; they print KEY=value lines. */
 const fileFunctions = `
 # What a standby needs at least of these settings (PostgreSQL documentation, 27.4.3 Administrator's Overview), as its control file has it
 # from the primary. The names there are not those of the settings.
@@ -102,7 +102,7 @@ wal_timeline() { set -- "$REAL"/pg_wal/????????????????????????; eval "NEWEST=\\
 # Debian keeps postgresql.conf elsewhere; how the postmaster was started says where. It must not be taken for a process of the data
 # directory, which may be this user's home.
 names() { CONF=$(sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p' "$REAL/postmaster.opts" 2>/dev/null)
-  cd / && NAMES=$(timeout "\${NAMES_SECONDS:-5}" "$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; }
+  cd / && NAMES=$(timeout "$1" "$BIN/postgres" -C synchronous_standby_names -D "$REAL" \${CONF:+-c "config_file=$CONF"} 2>/dev/null) && echo "names=$NAMES"; }
 `;
 
 /** Arguments: DATA BIN. Prints KEY=value lines; see host-facts.ts. */
@@ -115,7 +115,7 @@ REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { data_directory "$DATA"; echo "proc
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "processes=unknown"; echo "seen=$DATA belongs to another user than $(id -un)"; exit 0; fi
 [ -x "$BIN/pg_controldata" ] && [ -x "$BIN/pg_ctl" ] || echo "seen=pg_controldata or pg_ctl cannot be run in $BIN: correct postgres.bin"
 # Takes as long as all the rest together, and on a host that is short of memory longer than the look may.
-NAMES_SECONDS=0.6; names &
+names 0.6 &
 read_processes "$REAL"
 if [ -z "$PIDS" ]; then echo "processes=none"
 elif [ "$PIDS" = unreadable ]; then echo "processes=unknown"; echo "$UNREADABLE"
@@ -185,7 +185,7 @@ REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || { echo "seen=no data directory at $D
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then echo "seen=$DATA belongs to another user than $(id -un)"; exit 3; fi
 ${endFunctions}
 # What takes a while and needs nothing else runs in the background, without the lock. Every one prints whole lines at once.
-{ NAMES_SECONDS=2; names; } 9>&- &
+names 2 9>&- &
 read_processes "$REAL"; HOW=already-stopped
 if [ "$PIDS" = unreadable ]; then
   [ "$ALWAYS" = no ] || { export BIN DATA; quietly 3 sh -c "$STOP"; HOW=stop; read_processes "$REAL"; }
@@ -205,7 +205,7 @@ read_mark "$REAL"; [ "$MARK" = after-return ] || MARK=$NEW_MARK
 echo "$MARK" > "$REAL/standby.signal" || { echo "seen=cannot write standby.signal"; exit 3; }
 [ -O "$REAL" ] || chown --reference="$REAL" "$REAL/standby.signal"
 # The names may have changed until it was stopped; the last line counts.
-[ "$HOW" = already-stopped ] || { wait; { NAMES_SECONDS=2; names; } 9>&- & }
+[ "$HOW" = already-stopped ] || { wait; names 2 9>&- & }
 [ -z "$(postgres_processes "$REAL")" ] || { HOW=killed; end; } || { say_left "processes survive SIGKILL"; exit 3; }
 { sync "$REAL/standby.signal" || echo "unsynced=yes"; } 9>&- &
 control_file
