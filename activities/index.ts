@@ -1,34 +1,34 @@
 // Every activity, bound to the worker's tools. Workflows import the type only.
 
-import { attach, type AttachInput } from './attach';
-import { awaitRecovery, type AwaitRecoveryInput } from './await-recovery';
-import { baseBackup, type BaseBackupInput } from './base-backup';
-import { clearReplacedData, type ClearReplacedDataInput } from './clear-replaced-data';
-import { configureStandby, type ConfigureStandbyInput } from './configure-standby';
-import { confirmPrimary, type ConfirmPrimaryInput } from './confirm-primary';
-import { confirmStreaming, type ConfirmStreamingInput } from './confirm-streaming';
-import { fence, type FenceInput } from './fence';
-import { findOwnWal, type FindOwnWalInput } from './find-own-wal';
-import { inspectData, type InspectDataInput } from './inspect-data';
+import { attach, type AttachInput } from './pgpool/attach';
+import { awaitRecovery, type AwaitRecoveryInput } from './look/await-recovery';
+import { baseBackup, type BaseBackupInput } from './data/base-backup';
+import { clearReplacedData, type ClearReplacedDataInput } from './data/clear-replaced-data';
+import { configureStandby, type ConfigureStandbyInput } from './standby/configure-standby';
+import { confirmPrimary, type ConfirmPrimaryInput } from './pgpool/confirm-primary';
+import { confirmStreaming, type ConfirmStreamingInput } from './standby/confirm-streaming';
+import { fence, type FenceInput } from './primary/fence';
+import { findOwnWal, type FindOwnWalInput } from './look/find-own-wal';
+import { inspectData, type InspectDataInput } from './data/inspect-data';
 import { beatWhile } from './io/heartbeats';
 import type { Tools } from './io/tools';
-import { observe, type ObserveInput } from './observe';
-import { placeData, type PlaceDataInput } from './place-data';
-import { promote, type PromoteInput } from './promote';
-import { readReturn, type ReadReturnInput } from './read-return';
-import { releaseSlots, type ReleaseSlotsInput } from './release-slots';
-import { removeData, type RemoveDataInput } from './remove-data';
-import { repoint, type RepointInput } from './repoint';
-import { restoreConfiguration, type RestoreConfigurationInput } from './restore-configuration';
-import { saveConfiguration, type SaveConfigurationInput } from './save-configuration';
-import { saveDivergedWal, type SaveDivergedWalInput } from './save-diverged-wal';
-import { saveUnarchivedWal, type SaveUnarchivedWalInput } from './save-unarchived-wal';
-import { setDataAside, type SetDataAsideInput } from './set-data-aside';
-import { setSynchronousStandbys, type SetSynchronousStandbysInput } from './set-synchronous-standbys';
-import { signalIncident, type SignalIncidentInput } from './signal-incident';
-import { start, type StartInput } from './start';
-import { stop, type StopInput } from './stop';
-import { verifyBackup, type VerifyBackupInput } from './verify-backup';
+import { observe, type ObserveInput } from './look/observe';
+import { placeData, type PlaceDataInput } from './data/place-data';
+import { promote, type PromoteInput } from './primary/promote';
+import { readReturn, type ReadReturnInput } from './look/read-return';
+import { releaseSlots, type ReleaseSlotsInput } from './standby/release-slots';
+import { removeData, type RemoveDataInput } from './data/remove-data';
+import { repoint, type RepointInput } from './standby/repoint';
+import { restoreConfiguration, type RestoreConfigurationInput } from './data/restore-configuration';
+import { saveConfiguration, type SaveConfigurationInput } from './data/save-configuration';
+import { saveDivergedWal, type SaveDivergedWalInput } from './data/save-diverged-wal';
+import { saveUnarchivedWal, type SaveUnarchivedWalInput } from './data/save-unarchived-wal';
+import { setDataAside, type SetDataAsideInput } from './data/set-data-aside';
+import { setSynchronousStandbys, type SetSynchronousStandbysInput } from './primary/set-synchronous-standbys';
+import { signalIncident, type SignalIncidentInput } from './incident/signal-incident';
+import { start, type StartInput } from './standby/start';
+import { stop, type StopInput } from './standby/stop';
+import { verifyBackup, type VerifyBackupInput } from './data/verify-backup';
 
 export function createActivities(tools: Tools) {
   return {

@@ -5,7 +5,7 @@ import { Client as Temporal, Connection } from '@temporalio/client';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { incidentWorkflowId } from '../domain/names';
+import { incidentWorkflowId } from '../domain/facts/names';
 import { writeFor } from '../lab/files';
 import { waitUntilClosed } from '../lab/incident-watch';
 import { type Lab, up } from '../lab/lab';
@@ -140,7 +140,7 @@ export class Bed {
     await client.query('alter table filler alter noise set storage plain');
     const rows = Math.ceil(this.largeBytes / rowBytes);
     for (let from = 1; from <= rows; from += batch) {
-      const ids = `generate_series(${String(from)}, ${String(Math.min(rows, from + batch - 1))})`;
+      const ids = `generate_series(${from}, ${Math.min(rows, from + batch - 1)})`;
       await client.query(`insert into filler select id, repeat(md5(id::text), 31) from ${ids} id`);
     }
     const caughtUp = 'select count(*)::int as n from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()';

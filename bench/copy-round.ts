@@ -89,7 +89,7 @@ async function timeUntilStreaming(
 /** The code of `pgpool-runbook rejoin`, without the start of its process. */
 async function rejoinNode({ lab }: Bed, node: number): Promise<void> {
   const { exitCode, lines } = await rejoin(String(node), { config: lab.clusterFile, wait: true }, () => undefined);
-  if (exitCode !== 0) throw new Error(`rejoin of node ${String(node)}: ${lines.join('; ')}`);
+  if (exitCode !== 0) throw new Error(`rejoin of node ${node}: ${lines.join('; ')}`);
 }
 
 /**
@@ -101,7 +101,7 @@ async function copyBare(bed: Bed): Promise<void> {
   const [primary, { dataDirectory }] = [layout.nodes[0]!, layout.nodes[2]!];
   const bin = layout.tools.postgresBin;
   // pg_basebackup under its own name: its WAL stream would be taken for the standby's, whose name is its cluster_name.
-  const source = `host=${primary.host} port=${String(primary.port)} user=${users.replication} passfile=${passFile}`;
+  const source = `host=${primary.host} port=${primary.port} user=${users.replication} passfile=${passFile}`;
   const script = `set -e
 "$1/pg_basebackup" -d "$3" -D "$2.new" -X stream -R -c fast -w
 cp "$2/postgresql.conf" "$2.new/postgresql.conf"

@@ -45,7 +45,7 @@ export function formatResult(result: Result): string {
   const { machine, versions, rows, profiles } = result;
   const software = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return [
-    `\`${result.command}\` on ${result.date}: ${String(machine.cores)} cores, ${String(machine.memoryGigabytes)} GB, ${machine.system};`,
+    `\`${result.command}\` on ${result.date}: ${machine.cores} cores, ${machine.memoryGigabytes} GB, ${machine.system};`,
     `${software.join(', ')}.`,
     '',
     ...formatTable(rows),
@@ -89,13 +89,13 @@ function formatVerdict({ isHeld, other, against }: Row): string {
 
 function formatFigures({ median, min, max, rounds }: Figures, unit: string): string {
   const text = (value: number): string => value.toFixed(0);
-  return `${text(median)} ${unit} (${text(min)}-${text(max)}), ${String(rounds)}`;
+  return `${text(median)} ${unit} (${text(min)}-${text(max)}), ${rounds}`;
 }
 
 function formatLosses({ name, against, lost }: Row): string[] {
   if (lost.ours === 0 && lost.other === 0) return [];
   return [
-    `- \`${name}\`, acknowledged writes lost over all rounds: ours ${String(lost.ours)}, ${against ?? 'other'} ${String(lost.other)} (replication is asynchronous here).`,
+    `- \`${name}\`, acknowledged writes lost over all rounds: ours ${lost.ours}, ${against ?? 'other'} ${lost.other} (replication is asynchronous here).`,
   ];
 }
 
@@ -104,7 +104,7 @@ function formatProfile({ title, rounds, stages }: Profile): string[] {
     '',
     `## ${title}`,
     '',
-    `Medians of ${String(rounds)} rounds, in milliseconds.`,
+    `Medians of ${rounds} rounds, in milliseconds.`,
     '',
     '```text',
     ...drawStages(stages),

@@ -110,7 +110,7 @@ async function profileRounds(bed: Bed, rounds: number, title: string): Promise<P
   for (let round = 0; round < rounds; round++) {
     const stages = await runProfileRound(bed);
     measured.push(stages);
-    say(`${title}, round ${String(round + 1)}: ${totalOf(stages).toFixed(0)} ms`);
+    say(`${title}, round ${round + 1}: ${totalOf(stages).toFixed(0)} ms`);
   }
   return { title, rounds, stages: medianStages(measured) };
 }

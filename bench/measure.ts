@@ -23,13 +23,13 @@ export async function measurePlan(
       const measured = await measure(beds);
       values[side].push(measured);
       const lost =
-        measured.lost === undefined || measured.lost === 0 ? '' : `, ${String(measured.lost)} acknowledged writes lost`;
-      say(`${plan.name}, round ${String(round + 1)}, ${who}: ${measured.value.toFixed(0)} ${plan.unit}${lost}`);
+        measured.lost === undefined || measured.lost === 0 ? '' : `, ${measured.lost} acknowledged writes lost`;
+      say(`${plan.name}, round ${round + 1}, ${who}: ${measured.value.toFixed(0)} ${plan.unit}${lost}`);
     } catch (error) {
       // What was taken down on purpose has not failed.
       signal.throwIfAborted();
-      failures.push(`round ${String(round + 1)}, ${who}: ${messageOf(error)}`);
-      say(`${plan.name}, round ${String(round + 1)}, ${who}: no figure: ${messageOf(error)}`);
+      failures.push(`round ${round + 1}, ${who}: ${messageOf(error)}`);
+      say(`${plan.name}, round ${round + 1}, ${who}: no figure: ${messageOf(error)}`);
     }
   };
   for (let round = 0; round < count; round++) {

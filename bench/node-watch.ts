@@ -37,8 +37,8 @@ export class NodeWatch {
   /** When the primary first has every one of these standbys streaming, by application name. */
   async untilStreaming(primary: number, standbys: readonly number[], signal: AbortSignal): Promise<number> {
     const client = this.clients.get(primary);
-    if (!client) throw new Error(`node ${String(primary)} is not watched`);
-    const names = standbys.map((id) => `node${String(id)}`);
+    if (!client) throw new Error(`node ${primary} is not watched`);
+    const names = standbys.map((id) => `node${id}`);
     const text = `select count(*)::int as n from pg_stat_replication where state = 'streaming' and application_name = any($1)`;
     await this.until(
       async () => (await client.query<{ n: number }>(text, [names])).rows[0]?.n === names.length,

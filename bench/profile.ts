@@ -2,8 +2,8 @@
 
 import type { temporal } from '@temporalio/proto';
 import { defaultPayloadConverter } from '@temporalio/client';
-import type { ClusterEvent } from '../domain/event';
-import { incidentWorkflowId } from '../domain/names';
+import type { ClusterEvent } from '../domain/facts/event';
+import { incidentWorkflowId } from '../domain/facts/names';
 import type { Bed } from './bed';
 import { summarize } from './figures';
 import { type FailoverRound, runFailoverRound } from './failover-round';
@@ -135,7 +135,7 @@ function toStages(from: number, moments: readonly Moment[]): Stage[] {
       seen.set(name, count);
       const ms = at - before;
       before = at;
-      return { name: count === 1 ? name : `${name} (${String(count)})`, ms };
+      return { name: count === 1 ? name : `${name} (${count})`, ms };
     });
 }
 

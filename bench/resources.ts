@@ -51,7 +51,7 @@ function sumResident(processes: readonly ProcessRecord[]): number {
 /** Nothing for a process that is gone. */
 function readResident(pid: number): number {
   try {
-    const status = readFileSync(`/proc/${String(pid)}/status`, 'utf8');
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     return Number(/^VmRSS:\s+([0-9]+) kB/m.exec(status)?.[1] ?? 0);
   } catch {
     return 0;

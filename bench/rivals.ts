@@ -45,7 +45,7 @@ function setUpSample({ layout, passFile, pcpPassFile }: Lab, directory: string, 
   const { tools, user, worker, pgpool, nodes } = layout;
   const ssh = [
     ...['-o StrictHostKeyChecking=no', '-o UserKnownHostsFile=/dev/null', `-o SetEnv=PGPASSFILE=${passFile}`],
-    ...[`-p ${String(nodes[0]!.sshPort)}`, `-i ${worker.identityFile}`],
+    ...[`-p ${nodes[0]!.sshPort}`, `-i ${worker.identityFile}`],
   ].join(' ');
   const settings: Record<string, string> = {
     PGHOME: join(tools.postgresBin, '..'),
@@ -85,7 +85,7 @@ export function formatSampleRecovery(lab: Lab, node: NodeLayout): { readonly fil
 export function installArticle(lab: Lab, checkpoint: 'fast' | 'spread'): Side {
   const directory = makeScriptDirectory(lab, `article-${checkpoint}`);
   const { user, worker, nodes, tools } = lab.layout;
-  const ssh = `ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p ${String(nodes[0]!.sshPort)} -i ${worker.identityFile} -l ${user.name} -T`;
+  const ssh = `ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p ${nodes[0]!.sshPort} -i ${worker.identityFile} -l ${user.name} -T`;
   const scripts: Record<string, string> = {
     'failover.sh': `#!/bin/sh
 # node number, host and data directory of the main node
@@ -128,7 +128,7 @@ ${bin}/pg_ctl -D "$DATA" -l "$DATA.log" start
 /** What the article keeps ready for a standby: its own settings, and the way to the node that will be the primary then. */
 export function saveForArticle(lab: Lab, checkpoint: 'fast' | 'spread', id: number, primary: number): void {
   const { user } = lab.layout;
-  const directory = join(makeScriptDirectory(lab, `article-${checkpoint}`), `saved${String(id)}`);
+  const directory = join(makeScriptDirectory(lab, `article-${checkpoint}`), `saved${id}`);
   if (!existsSync(directory)) makeDirectoryFor(user, directory, 0o700);
   const kept = keptDirectory(lab.layout, 'small', id);
   for (const name of ['postgresql.conf', 'pg_hba.conf'])
@@ -156,7 +156,7 @@ function makeScriptDirectory(lab: Lab, name: string): string {
 
 function formatConninfo({ layout, passFile }: Lab, id: number, primary: number): string {
   const { host, port } = layout.nodes[primary]!;
-  return `host=${host} port=${String(port)} user=${users.replication} application_name=node${String(id)} passfile=${passFile}`;
+  return `host=${host} port=${port} user=${users.replication} application_name=node${id} passfile=${passFile}`;
 }
 
 function formatHooks(failover: string, follow: string): string {

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ConfigurationError } from '../configuration/load';
-import { type Choice, choices } from '../domain/decision';
+import { type Choice, choices } from '../domain/facts/decision';
 import type { DecideArguments } from './commands/decide';
 import type { HookConfArguments, PgpoolConfArguments } from './commands/pgpool-conf';
 import type { RejoinArguments } from './commands/rejoin';

@@ -1,7 +1,7 @@
 // Cluster files as the command line names them: all are read before any is used, so that one run shows every problem.
 
 import { ConfigurationError, loadClusterFile } from '../configuration/load';
-import type { ClusterConfiguration } from '../domain/cluster';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
 
 export interface ClusterFile {
   readonly file: string;

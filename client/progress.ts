@@ -1,8 +1,8 @@
 // Work that is under way, as Temporal shows it: pending activities with what they last said, and steps that wait for a person.
 
 import { type Client, defaultPayloadConverter, type WorkflowExecutionDescription } from '@temporalio/client';
-import type { ParkedStep } from '../domain/decision';
-import { parkedQueryName } from '../domain/names';
+import type { ParkedStep } from '../domain/facts/decision';
+import { parkedQueryName } from '../domain/facts/names';
 
 export interface ProgressLine {
   /** Two lines with equal keys say the same, though a counter in them may have moved. */
@@ -25,7 +25,7 @@ export function findNodeOf(workflowId: string): number | null {
 /** One line for each activity that runs, or waits for its next attempt. */
 export function describePending({ workflowId, raw }: WorkflowExecutionDescription): ProgressLine[] {
   const node = findNodeOf(workflowId);
-  const who = node === null ? 'incident' : `node ${String(node)}`;
+  const who = node === null ? 'incident' : `node ${node}`;
   return (raw.pendingActivities ?? []).map((pending) => describeActivity(who, pending));
 }
 

@@ -4,7 +4,7 @@
 import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
 import { NamespaceNotFoundError } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import type { ClusterConfiguration } from '../domain/cluster';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
 import { CommandFailure } from './outcome';
 
 const connectMs = 5000;
@@ -60,7 +60,7 @@ function explain(error: unknown, { address, namespace }: Settings['temporal']): 
   // @grpc/grpc-js (client.ts, waitForReady) throws a plain Error with this text.
   const isSilent = error instanceof Error && error.message === 'Failed to connect before the deadline';
   if (!isSilent && !isUnanswered(error)) return error;
-  const seen = call ? call.details : `no answer within ${String(connectMs / 1000)} s`;
+  const seen = call ? call.details : `no answer within ${connectMs / 1000} s`;
   const advice = 'start it, or correct temporal.address in the cluster file';
   return new CommandFailure(3, `cannot reach Temporal at ${address} (${seen}): ${advice}`);
 }

@@ -2,8 +2,8 @@
 
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ClusterConfiguration } from '../domain/cluster';
-import type { ParkedStep } from '../domain/decision';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
+import type { ParkedStep } from '../domain/facts/decision';
 import { describeParked, describePending, findNodeOf, formatDecideCommand, listParked } from './progress';
 import { isUnanswered } from './temporal';
 

@@ -1,6 +1,6 @@
 // Fills in the defaults that depend on other keys of the cluster file.
 
-import type { ClusterConfiguration } from '../domain/cluster';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
 import type { ClusterFile } from './schema';
 
 export function complete(file: ClusterFile): ClusterConfiguration {

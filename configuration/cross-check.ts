@@ -1,7 +1,7 @@
 // Rules between keys of the cluster file. Each is skipped where one of its values is missing or already reported.
 
-import { defaultApplicationName } from '../domain/application-name';
-import { findDebianCluster } from '../domain/service';
+import { defaultApplicationName } from '../domain/facts/application-name';
+import { findDebianCluster } from '../domain/texts/service';
 import type { ClusterFile } from './schema';
 import type { Path } from './yaml-lines';
 
@@ -34,7 +34,7 @@ export function crossCheck(file: Draft<ClusterFile>, report: Report): void {
 function checkNodes({ nodes }: Draft<ClusterFile>, report: Report): void {
   if (!nodes) return;
   if (nodes.length < 2 || nodes.length > 16) {
-    report(['nodes'], `must list 2 to 16 nodes (3 recommended), not ${String(nodes.length)}`);
+    report(['nodes'], `must list 2 to 16 nodes (3 recommended), not ${nodes.length}`);
   }
   const claims = (key: string, read: (node: DraftNode) => string | undefined): Claim[] =>
     nodes.map((node, index) => ({ at: ['nodes', index, key], value: node && read(node) }));
@@ -72,7 +72,7 @@ function checkSharedHosts({ nodes, postgres }: Draft<ClusterFile>, report: Repor
     const at: Path = ['nodes', index, 'dataDirectory'];
     for (const [earlier, other] of placed.slice(0, index).entries()) {
       if (other.host !== host || other.path === undefined || other.path === path) continue;
-      const owner = `nodes[${String(earlier)}]`;
+      const owner = `nodes[${earlier}]`;
       if (isWithin(path, other.path) || isWithin(other.path, path))
         report(at, `and that of ${owner} (${other.path}) lie one in the other: give every node a directory of its own`);
       if (isGuessed && !haveOwnServices(path, other.path))
@@ -136,11 +136,8 @@ function checkPgpool({ pgpool }: Draft<ClusterFile>, report: Report): void {
 function checkPolicy({ nodes, policy }: Draft<ClusterFile>, report: Report): void {
   const standbys = policy?.synchronous?.standbys;
   if (nodes && standbys !== undefined && standbys > 0 && standbys >= nodes.length) {
-    const most = `at most ${String(nodes.length - 1)}`;
-    report(
-      ['policy', 'synchronous', 'standbys'],
-      `must be less than the number of nodes: ${most}, not ${String(standbys)}`,
-    );
+    const most = `at most ${nodes.length - 1}`;
+    report(['policy', 'synchronous', 'standbys'], `must be less than the number of nodes: ${most}, not ${standbys}`);
   }
   const ladder = ['repoint', 'rebuild'];
   const follow = policy?.follow;
@@ -175,5 +172,5 @@ function toText(value: number | undefined): string | undefined {
 
 /** `a:b`, or undefined unless both are known. */
 function join(left: string | undefined, right: string | number | undefined): string | undefined {
-  return left === undefined || right === undefined ? undefined : `${left}:${String(right)}`;
+  return left === undefined || right === undefined ? undefined : `${left}:${right}`;
 }

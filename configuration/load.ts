@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
-import type { ClusterConfiguration } from '../domain/cluster';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
 import { complete } from './complete';
 import { crossCheck, type Draft } from './cross-check';
 import { type ClusterFile, clusterFileSchema, getEntries, getExpectation, getItem, type Schema } from './schema';
@@ -73,7 +73,7 @@ export function parseClusterFile(text: string, path: string): ClusterConfigurati
 
 function toError(path: string, problems: readonly Problem[]): ConfigurationError {
   const inOrder = problems.toSorted((left, right) => left.line - right.line);
-  return new ConfigurationError(inOrder.map(({ line, sentence }) => `${path}:${String(line)}: ${sentence}`));
+  return new ConfigurationError(inOrder.map(({ line, sentence }) => `${path}:${line}: ${sentence}`));
 }
 
 function expectationAt(path: Path): string {

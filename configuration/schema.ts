@@ -21,8 +21,7 @@ function text(expectation: string, accepts: (value: string) => boolean) {
 }
 
 function wholeNumber(minimum: number, maximum: number, unit = '') {
-  const range =
-    maximum === Number.MAX_SAFE_INTEGER ? `${String(minimum)} or more` : `${String(minimum)} to ${String(maximum)}`;
+  const range = maximum === Number.MAX_SAFE_INTEGER ? `${minimum} or more` : `${minimum} to ${maximum}`;
   const expectation = `a whole number${unit}, ${range}`;
   return v.pipe(
     v.number(expectation),
@@ -71,8 +70,8 @@ const rate = () => {
 const bytes = () => wholeNumber(0, Number.MAX_SAFE_INTEGER, ' of bytes');
 
 function name(what: string, longest: number) {
-  const pattern = new RegExp(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,${String(longest - 1)}}$`);
-  return text(`${what} (1 to ${String(longest)} of A-Z a-z 0-9 . _ -)`, (value) => pattern.test(value));
+  const pattern = new RegExp(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,${longest - 1}}$`);
+  return text(`${what} (1 to ${longest} of A-Z a-z 0-9 . _ -)`, (value) => pattern.test(value));
 }
 
 const command = (what: string) =>

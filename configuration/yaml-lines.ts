@@ -68,7 +68,7 @@ export function findKeyProblems(yaml: YamlText, schema: Schema): Problem[] {
       if (first !== undefined) {
         problems.push({
           line,
-          sentence: `${formatPath([...path, key])} is written twice (first on line ${String(first)}): keep one`,
+          sentence: `${formatPath([...path, key])} is written twice (first on line ${first}): keep one`,
         });
       } else if (!expectedChild) {
         const name = formatPath([...path, key]);
@@ -108,7 +108,7 @@ export function formatPath(path: Path): string {
   if (path.length === 0) return 'the file';
   return path
     .map((part) => {
-      if (typeof part === 'number') return `[${String(part)}]`;
+      if (typeof part === 'number') return `[${part}]`;
       return /^[A-Za-z0-9_-]{1,60}$/.test(part) ? `.${part}` : `.${JSON.stringify(part).slice(0, 60)}`;
     })
     .join('')

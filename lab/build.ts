@@ -4,7 +4,6 @@ import { loadClusterFile } from '../configuration/load';
 import { findTools } from './tools';
 import { writeClusterFile } from './cluster-file';
 import { makeDirectoryFor } from './files';
-import type { LabOptions } from './lab';
 import { labDirectory, planLayout, type Layout } from './layout';
 import { proveHookStarts, startPgpool, writePgpoolFiles } from './pgpool';
 import { createPrimary, createStandby, waitForStandbys } from './postgres';
@@ -15,12 +14,23 @@ import { hasProcesses, takeDown } from './take-down';
 import { startTemporal } from './temporal';
 import { startWorker } from './worker';
 
+export interface LabOptions {
+  /** 2-16; default 3. Node 0 is the first primary. */
+  readonly nodes?: number;
+  /** Default `default`. */
+  readonly name?: string;
+  /** Default true. */
+  readonly withWorker?: boolean;
+  /** Told what is being done, one line at a time. */
+  readonly onProgress?: (line: string) => void;
+}
+
 /** Returns the layout of a lab whose every part answers. */
 export async function build(options: LabOptions): Promise<Layout> {
   const name = options.name ?? 'default';
   const nodeCount = options.nodes ?? 3;
   if (!Number.isInteger(nodeCount) || nodeCount < 2 || nodeCount > 16) {
-    throw new Error(`a lab has 2-16 nodes, not ${String(nodeCount)}`);
+    throw new Error(`a lab has 2-16 nodes, not ${nodeCount}`);
   }
   labDirectory(name);
   const tools = findTools();
@@ -96,7 +106,7 @@ async function inParallel(outer: AbortSignal, parts: readonly Part[]): Promise<v
 
 async function startEverything(layout: Layout, options: LabOptions, outer: AbortSignal): Promise<void> {
   const tell = options.onProgress ?? (() => undefined);
-  tell(`${String(layout.nodes.length)} nodes, Temporal`);
+  tell(`${layout.nodes.length} nodes, Temporal`);
   await inParallel(outer, [(signal) => startNodes(layout, signal), (signal) => startTemporalPart(layout, signal)]);
   tell(options.withWorker === false ? 'pgpool' : 'pgpool, worker');
   const parts: Part[] = [(signal) => startPgpool(layout, signal), () => proveHookStarts(layout)];

@@ -14,7 +14,7 @@ export function writeClusterFile(layout: Layout): void {
       host: node.host,
       port: node.port,
       dataDirectory: node.dataDirectory,
-      applicationName: `node${String(node.id)}`,
+      applicationName: `node${node.id}`,
       ssh: { port: node.sshPort },
     })),
     postgres: {
@@ -38,7 +38,7 @@ export function writeClusterFile(layout: Layout): void {
     // A lab's standbys fail for a moment all day, and nobody detaches them on purpose.
     policy: { reattachMs: 2000 },
     temporal: {
-      address: `${temporal.host}:${String(temporal.port)}`,
+      address: `${temporal.host}:${temporal.port}`,
       namespace: temporal.namespace,
       taskQueue: temporal.taskQueue,
     },

@@ -73,9 +73,7 @@ async function untilEnter(lab: Lab, { second }: DemoJson, say: Say): Promise<voi
   say(`The lab stays up. Try: npm run lab -- status --name ${lab.name}   or open ${lab.temporal.web}`);
   for (const { id, status } of second?.pcpAfter ?? [])
     if (status === 'down')
-      say(
-        `Node ${String(id)} comes back by: node client/pgpool-runbook.js rejoin ${String(id)} --config ${lab.clusterFile}`,
-      );
+      say(`Node ${id} comes back by: node client/pgpool-runbook.js rejoin ${id} --config ${lab.clusterFile}`);
   const input = createInterface({ input: process.stdin, output: process.stdout });
   await new Promise<void>((resolve) => {
     input.question('Press Enter to take it down. ', () => {

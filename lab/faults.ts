@@ -17,14 +17,14 @@ export async function killPostgres(node: NodeLayout): Promise<void> {
   const postmaster = requirePostmaster(node);
   sendSignal(postmaster, 'SIGKILL');
   await waitFor(() => !isRunning(postmaster), {
-    what: `the end of node ${String(node.id)}'s postmaster`,
+    what: `the end of node ${node.id}'s postmaster`,
     timeoutMs: 5000,
   });
 }
 
 /** SIGKILL for all that runs on the node's host: sshd, its sessions and what they started, postmaster, backends. */
 export async function killHost(layout: Layout, node: NodeLayout): Promise<void> {
-  await killAll(() => findHostProcesses(layout, node), `the processes of node ${String(node.id)}`);
+  await killAll(() => findHostProcesses(layout, node), `the processes of node ${node.id}`);
 }
 
 /** The host as it boots: sshd, and PostgreSQL as it lies. */
@@ -56,7 +56,7 @@ export async function freeze(layout: Layout, node: NodeLayout, options: FreezeOp
       for (const record of found) if (sendSignal(record, 'SIGSTOP')) frozen.add(record.pid);
       return found.length === 0;
     },
-    { what: `node ${String(node.id)} to freeze`, timeoutMs: 5000, intervalMs: 1 },
+    { what: `node ${node.id} to freeze`, timeoutMs: 5000, intervalMs: 1 },
   );
 }
 
@@ -77,7 +77,7 @@ export async function restoreHost(layout: Layout, node: NodeLayout): Promise<voi
 }
 
 function recordedSshd(layout: Layout, node: NodeLayout): ProcessRecord | undefined {
-  return readState(layout.name)?.processes[`sshd${String(node.id)}`];
+  return readState(layout.name)?.processes[`sshd${node.id}`];
 }
 
 function findHostProcesses(layout: Layout, node: NodeLayout): ProcessRecord[] {
@@ -91,6 +91,6 @@ function findFreezable(layout: Layout, node: NodeLayout, options: FreezeOptions)
 
 function requirePostmaster(node: NodeLayout): ProcessRecord {
   const postmaster = readPostmaster(node);
-  if (!postmaster) throw new Error(`node ${String(node.id)}: PostgreSQL does not run`);
+  if (!postmaster) throw new Error(`node ${node.id}: PostgreSQL does not run`);
   return postmaster;
 }

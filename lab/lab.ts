@@ -2,8 +2,8 @@
 // up() builds one, open() finds one that another program built, Lab breaks and mends it, down() leaves nothing behind.
 import type { ClientConfig } from 'pg';
 import { loadClusterFile } from '../configuration/load';
-import type { ClusterConfiguration } from '../domain/cluster';
-import { build } from './build';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
+import { build, type LabOptions } from './build';
 import * as faults from './faults';
 import type { Layout } from './layout';
 import { startPgpool, writePgpoolConf } from './pgpool';
@@ -21,17 +21,6 @@ export { type FreezeOptions } from './faults';
 export { type BackendReport, type LabReport, type NodeReport } from './report';
 export { takeDown } from './take-down';
 export { listLabNames as listNames } from './state';
-
-export interface LabOptions {
-  /** 2-16; default 3. Node 0 is the first primary. */
-  readonly nodes?: number;
-  /** Default `default`. */
-  readonly name?: string;
-  /** Default true. */
-  readonly withWorker?: boolean;
-  /** Told what is being done, one line at a time. */
-  readonly onProgress?: (line: string) => void;
-}
 
 type Daemon = 'pgpool' | 'temporal' | 'worker';
 
@@ -84,7 +73,7 @@ export class Lab {
     this.passFile = worker.passFile;
     this.pcpPassFile = worker.pcpPassFile;
     this.pgpool = { host: pgpool.host, port: pgpool.port, pcpPort: pgpool.pcpPort };
-    const at = (port: number): string => `${temporal.host}:${String(port)}`;
+    const at = (port: number): string => `${temporal.host}:${port}`;
     this.temporal = {
       address: at(temporal.port),
       http: `http://${at(temporal.httpPort)}`,

@@ -63,7 +63,7 @@ export const lastSlot = 120;
 const longestSocketPath = 107;
 
 export function baseDirectory(): string {
-  return path.join(os.tmpdir(), `pgpool-runbook-lab-${String(process.getuid?.() ?? 0)}`);
+  return path.join(os.tmpdir(), `pgpool-runbook-lab-${process.getuid?.() ?? 0}`);
 }
 
 /** Creates the base directory, or refuses one that somebody else could change under us. */
@@ -145,7 +145,7 @@ export function readLocalSockets(): LocalSocket[] {
 
 /** True when nobody has a socket on 127.<slot>.0.0/16, such as another user's lab. */
 export function isSlotUnused(slot: number): boolean {
-  return !readLocalSockets().some(({ host }) => host.startsWith(`127.${String(slot)}.`));
+  return !readLocalSockets().some(({ host }) => host.startsWith(`127.${slot}.`));
 }
 
 /** The first port from `preferred` on that no listener on all addresses holds; the slot's own addresses are ours. */
@@ -154,11 +154,11 @@ function findPort(preferred: number, sockets: readonly LocalSocket[]): number {
     const isTaken = ({ host, port: other }: LocalSocket): boolean => other === port && sharedHosts.has(host);
     if (!sockets.some(isTaken)) return port;
   }
-  throw new Error(`ports ${String(preferred)}-${String(preferred + 9)} are all taken`);
+  throw new Error(`ports ${preferred}-${preferred + 9} are all taken`);
 }
 
 function planNode(lab: string, id: number): Pick<NodeLayout, 'directory' | 'dataDirectory' | 'logFile'> {
-  const directory = path.join(lab, `node${String(id)}`);
+  const directory = path.join(lab, `node${id}`);
   return { directory, dataDirectory: path.join(directory, 'data'), logFile: path.join(directory, 'postgres.log') };
 }
 
@@ -177,7 +177,7 @@ function planWorker(directory: string): Layout['worker'] {
 export function planLayout(name: string, slot: number, nodeCount: number, tools: Tools): Layout {
   const directory = labDirectory(name);
   const sockets = readLocalSockets();
-  const address = (last: number): string => `127.${String(slot)}.0.${String(last)}`;
+  const address = (last: number): string => `127.${slot}.0.${last}`;
   const [port, sshPort] = [findPort(15432, sockets), findPort(2222, sockets)];
   const hookDirectory = path.join(directory, 'hook');
   const pgpoolDirectory = path.join(directory, 'pgpool');

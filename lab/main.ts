@@ -82,7 +82,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (action) {
     const node = parseWholeNumber(operands[0] ?? '', 'the node');
     await action(await open(name), node);
-    print(`${command} ${String(node)}: done`);
+    print(`${command} ${node}: done`);
     return 0;
   }
   switch (command) {
@@ -110,7 +110,7 @@ async function start({ name, nodes, withWorker }: Arguments): Promise<number> {
   print(`lab "${name}" is up after ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
   const code = await showStatus(lab);
   const option = name === 'default' ? '' : ` --name ${name}`;
-  const psql = `PGPASSFILE=${lab.passFile} psql -h ${lab.pgpool.host} -p ${String(lab.pgpool.port)} -U postgres postgres`;
+  const psql = `PGPASSFILE=${lab.passFile} psql -h ${lab.pgpool.host} -p ${lab.pgpool.port} -U postgres postgres`;
   print('');
   print(`psql through pgpool  ${psql}`);
   print(`Temporal Web         ${lab.temporal.web}`);
@@ -142,7 +142,7 @@ function formatReport(seen: LabReport): string[] {
       describeRole(node),
       node.timeline === null ? '-' : String(node.timeline),
       node.lsn ?? '-',
-      node.streamingFrom === null ? '-' : `node ${String(node.streamingFrom)}`,
+      node.streamingFrom === null ? '-' : `node ${node.streamingFrom}`,
       inPgpool,
       notes.join(', '),
     ];

@@ -8,7 +8,7 @@ export function isListening(host: string, port: number): boolean {
   return readLocalSockets().some((socket) => socket.isListening && socket.host === host && socket.port === port);
 }
 
-const chainOf = (layout: Layout): string => `pgpool-runbook-${String(layout.slot)}`;
+const chainOf = (layout: Layout): string => `pgpool-runbook-${layout.slot}`;
 const hooks = ['INPUT', 'OUTPUT'] as const;
 const root = { name: 'root', uid: 0, gid: 0, home: '/root' };
 

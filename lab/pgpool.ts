@@ -1,8 +1,8 @@
 // The lab's pgpool: the users' generated pgpool.conf, plus what only this machine knows (addresses, directories, sizes).
 import { chmodSync, copyFileSync, existsSync } from 'node:fs';
 import path from 'node:path';
-import type { ClusterConfiguration } from '../domain/cluster';
-import { formatHookConf, formatPgpoolConf } from '../domain/pgpool-conf';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
+import { formatHookConf, formatPgpoolConf } from '../domain/texts/pgpool-conf';
 import { httpAddress } from './temporal';
 import { startDaemon } from './daemon';
 import { makeDirectoryFor, writeFor } from './files';
@@ -16,10 +16,10 @@ function formatOwnLines(layout: Layout): string {
   return `
 # This lab's own lines
 listen_addresses = '${host}'
-port = ${String(port)}
+port = ${port}
 ${socketKey(layout.tools.versions.pgpool)} = '${directory}'
 pcp_listen_addresses = '${host}'
-pcp_port = ${String(pcpPort)}
+pcp_port = ${pcpPort}
 pcp_socket_dir = '${directory}'
 pid_file_name = '${directory}/pgpool.pid'
 logdir = '${directory}'
@@ -37,9 +37,7 @@ log_line_prefix = '%m: pid %p: '
 
 /** Also in the form for one node, which the generated text has, and which wins. */
 function forEachNode(layout: Layout, name: string, value: number): string {
-  return ['', ...layout.nodes.map(({ id }) => String(id))]
-    .map((node) => `${name}${node} = ${String(value)}`)
-    .join('\n');
+  return ['', ...layout.nodes.map(({ id }) => String(id))].map((node) => `${name}${node} = ${value}`).join('\n');
 }
 
 /** Writes pgpool.conf and pool_hba.conf, and installs the hook beside them. */
@@ -76,7 +74,7 @@ export async function proveHookStarts(layout: Layout): Promise<void> {
   const { hook, user } = layout;
   const { code, stdout, stderr } = await run('/bin/sh', ['-c', `${hook.path} -c ${hook.conf} deliver`], { user });
   if (code !== 0) {
-    const seen = `exit ${String(code ?? 'by a signal')}: ${(stdout + stderr).trim().slice(-400)}`;
+    const seen = `exit ${code ?? 'by a signal'}: ${(stdout + stderr).trim().slice(-400)}`;
     throw new Error(`user ${user.name} cannot run the hook ${hook.path}: expected exit 0, saw ${seen}`);
   }
 }

@@ -2,7 +2,7 @@
 
 import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
-import type { PolicyConfiguration } from '../domain/cluster';
+import type { PolicyConfiguration } from '../domain/facts/cluster';
 import type { Lab } from './lab';
 
 export function setPolicy(lab: Lab, policy: Partial<PolicyConfiguration>): void {

@@ -14,8 +14,8 @@ const settingsMark = '# --- pgpool-runbook lab: this node ---';
 function formatSettings(node: NodeLayout): string {
   return `${settingsMark}
 listen_addresses = '${node.host}'
-port = ${String(node.port)}
-cluster_name = 'node${String(node.id)}'
+port = ${node.port}
+cluster_name = 'node${node.id}'
 unix_socket_directories = '${node.directory}'
 wal_level = replica
 wal_log_hints = on
@@ -100,9 +100,9 @@ export async function createStandby(layout: Layout, node: NodeLayout, signal: Ab
   // The host exactly as pgpool.conf spells it: with detach_false_primary, pgpool compares the two as text.
   const source = [
     `host=${primary.host}`,
-    `port=${String(primary.port)}`,
+    `port=${primary.port}`,
     `user=${users.replication}`,
-    `application_name=node${String(node.id)}`,
+    `application_name=node${node.id}`,
     `passfile=${layout.worker.passFile}`,
   ].join(' ');
   const argv = ['-D', node.dataDirectory, '-d', source, '-R', '-c', 'fast', '-X', 'stream', '--no-sync', '-w'];
@@ -123,9 +123,9 @@ function writeSettings(layout: Layout, node: NodeLayout): void {
 
 /** Starts the node as it lies (standby or primary) and waits until it answers a query. */
 export async function startPostgres(layout: Layout, node: NodeLayout, signal?: AbortSignal): Promise<void> {
-  if (readPostmaster(node)) throw new Error(`node ${String(node.id)}: PostgreSQL runs already`);
+  if (readPostmaster(node)) throw new Error(`node ${node.id}: PostgreSQL runs already`);
   const plan = {
-    key: `postgres${String(node.id)}`,
+    key: `postgres${node.id}`,
     command: postgresBinary(layout, 'postgres'),
     argv: ['-D', node.dataDirectory],
     directory: node.directory,
@@ -143,7 +143,7 @@ export function readPostmaster(node: NodeLayout): ProcessRecord | null {
     const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
     const record = readRecord(pid);
     // The pid may have been given to another program since: a postmaster works in its data directory.
-    const [works, data] = [statSync(`/proc/${String(pid)}/cwd`), statSync(node.dataDirectory)];
+    const [works, data] = [statSync(`/proc/${pid}/cwd`), statSync(node.dataDirectory)];
     return record && works.ino === data.ino && works.dev === data.dev ? record : null;
   } catch {
     return null;
@@ -163,7 +163,7 @@ export async function waitForStandbys(layout: Layout, signal: AbortSignal): Prom
   const primary = getNodeLayout(layout, 0);
   const text = `SELECT count(*)::int AS n FROM pg_stat_replication WHERE state = 'streaming'`;
   await waitFor(async () => (await query(layout, primary, text))[0]?.['n'] === wanted, {
-    what: `${String(wanted)} standbys to stream`,
+    what: `${wanted} standbys to stream`,
     timeoutMs: 30_000,
     signal,
   });
@@ -171,8 +171,7 @@ export async function waitForStandbys(layout: Layout, signal: AbortSignal): Prom
 
 export function getNodeLayout(layout: Layout, id: number): NodeLayout {
   const node = layout.nodes[id];
-  if (!node)
-    throw new Error(`lab "${layout.name}" has no node ${String(id)}: it has 0-${String(layout.nodes.length - 1)}`);
+  if (!node) throw new Error(`lab "${layout.name}" has no node ${id}: it has 0-${layout.nodes.length - 1}`);
   return node;
 }
 

@@ -83,7 +83,7 @@ export async function runOrFail(command: string, argv: readonly string[], option
   if (code !== 0) {
     const said = (stderr || stdout).trim().slice(-800);
     throw new Error(
-      `${[command, ...argv].join(' ')} ended with ${String(code ?? 'a signal')} (as ${options.user.name}): ${said}`,
+      `${[command, ...argv].join(' ')} ended with ${code ?? 'a signal'} (as ${options.user.name}): ${said}`,
     );
   }
   return stdout;
@@ -136,7 +136,7 @@ function spawnDaemon(command: string, argv: readonly string[], options: DaemonOp
 /** Undefined for a process that is gone or only waits to be reaped. */
 function readEntry(pid: number): ProcessEntry | undefined {
   try {
-    const text = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command name may hold blanks and parentheses, so fields are counted from its last closing one.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
     const [state, parent, startTicks] = [fields[0], fields[1], fields[19]];
@@ -199,7 +199,7 @@ export function findProcesses(directory: string, roots: readonly ProcessRecord[]
 
 function hasMark(pid: number, directory: string): boolean {
   try {
-    const environment = readFileSync(`/proc/${String(pid)}/environ`, 'utf8');
+    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
     return environment
       .split('\0')
       .some((entry) => entry === `${labVariable}=${directory}` || entry.startsWith(`${labVariable}=${directory}/`));
@@ -217,7 +217,7 @@ export function findPostgresProcesses(directory: string): ProcessRecord[] {
 export function findCommands(text: string): ProcessRecord[] {
   return listProcesses().filter(({ pid }) => {
     try {
-      return pid !== process.pid && readFileSync(`/proc/${String(pid)}/cmdline`, 'utf8').includes(text);
+      return pid !== process.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text);
     } catch {
       return false;
     }
@@ -226,7 +226,7 @@ export function findCommands(text: string): ProcessRecord[] {
 
 function isServerInside(pid: number, directory: string, program: RegExp): boolean {
   // What is removed under a process keeps its path, and gets this ending (proc(5)).
-  const read = (link: string): string => readlinkSync(`/proc/${String(pid)}/${link}`).replace(/ \(deleted\)$/, '');
+  const read = (link: string): string => readlinkSync(`/proc/${pid}/${link}`).replace(/ \(deleted\)$/, '');
   try {
     return `${read('cwd')}/`.startsWith(`${directory}/`) && program.test(read('exe'));
   } catch {

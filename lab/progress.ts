@@ -2,7 +2,7 @@
 
 import { Client, Connection } from '@temporalio/client';
 import { describeParked, describePending, formatDecideCommand, listParked } from '../client/progress';
-import { searchAttributeNames, workflowTypes } from '../domain/names';
+import { searchAttributeNames, workflowTypes } from '../domain/facts/names';
 import type { Lab } from './lab';
 
 const boundMs = 2000;

@@ -1,6 +1,6 @@
 // What a lab looks like right now: each node by SQL, each process by its pid, each backend as pgpool sees it by PCP.
-import { readNodeInfo } from '../activities/io/pcp';
-import type { ClusterConfiguration } from '../domain/cluster';
+import { readNodeInfo } from '../activities/io/pcp/pcp';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
 import type { Layout, NodeLayout } from './layout';
 import { query, readPostmaster } from './postgres';
 import { isRunning } from './processes';
@@ -82,9 +82,9 @@ async function reportNode(state: LabState, node: NodeLayout): Promise<NodeReport
   const { layout, processes, dropped } = state;
   const known = {
     id: node.id,
-    address: `${node.host}:${String(node.port)}`,
+    address: `${node.host}:${node.port}`,
     isRunning: readPostmaster(node) !== null,
-    isSshRunning: isRunning(processes[`sshd${String(node.id)}`]),
+    isSshRunning: isRunning(processes[`sshd${node.id}`]),
     isDropped: dropped.includes(node.id),
   };
   try {

@@ -19,13 +19,13 @@ export function createPasswords(layout: Layout): Passwords {
     string,
   ];
   const { user, worker, pgpool, nodes } = layout;
-  const servers = [...nodes, pgpool].map(({ host, port }) => `${host}:${String(port)}:*`);
+  const servers = [...nodes, pgpool].map(({ host, port }) => `${host}:${port}:*`);
   const lines = servers.flatMap((server) => [
     `${server}:${users.superuser}:${superuser}`,
     `${server}:${users.replication}:${replication}`,
   ]);
   writeFor(user, worker.passFile, `${lines.join('\n')}\n`);
-  writeFor(user, worker.pcpPassFile, `${pgpool.host}:${String(pgpool.pcpPort)}:${users.pcp}:${pcp}\n`);
+  writeFor(user, worker.pcpPassFile, `${pgpool.host}:${pgpool.pcpPort}:${users.pcp}:${pcp}\n`);
   // pgpool needs the text: it answers each node's SCRAM challenge in the client's name.
   const poolPasswords = `${users.superuser}:TEXT${superuser}\n${users.replication}:TEXT${replication}\n`;
   writeFor(user, path.join(pgpool.directory, 'pool_passwd'), poolPasswords);

@@ -21,7 +21,7 @@ async function canRead(layout: Layout, files: readonly string[]): Promise<boolea
 export async function usablePath(layout: Layout, program: string): Promise<string> {
   if (await canRead(layout, [program])) return program;
   const { size, mtimeMs } = statSync(program);
-  const name = `${path.basename(program)}-${String(size)}-${String(Math.trunc(mtimeMs))}`;
+  const name = `${path.basename(program)}-${size}-${Math.trunc(mtimeMs)}`;
   const directory = await share(name, (target) => {
     linkOrCopy(program, path.join(target, path.basename(program)));
   });

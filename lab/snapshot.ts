@@ -11,7 +11,7 @@ import { readState } from './state';
 
 /** Where keepData has put this node's data. */
 export function keptDirectory(layout: Layout, name: string, node: number): string {
-  return path.join(layout.directory, 'kept', name, `node${String(node)}`);
+  return path.join(layout.directory, 'kept', name, `node${node}`);
 }
 
 /** Copies every node's data as it is after a clean stop. pgpool must be stopped; PostgreSQL runs again afterwards. */
@@ -37,7 +37,7 @@ export async function putBackData(layout: Layout, name: string): Promise<void> {
   for (const id of dropped) await restoreHost(layout, layout.nodes[id]!);
   for (const node of layout.nodes) {
     thaw(layout, node);
-    await killAll(() => findPostgresProcesses(node.directory), `node ${String(node.id)}'s PostgreSQL`);
+    await killAll(() => findPostgresProcesses(node.directory), `node ${node.id}'s PostgreSQL`);
     // With its siblings: what a rebuild has copied or set aside. And the socket's lock: until somebody has reaped the server
     // that was killed, its pid still counts as alive.
     for (const entry of readdirSync(node.directory))

@@ -24,18 +24,18 @@ export async function createSsh(layout: Layout, signal: AbortSignal): Promise<vo
     layout.nodes.map(async (node) => {
       const directory = directoryOf(node);
       makeDirectoryFor(user, directory, 0o700);
-      const hostKey = await createKey(layout, path.join(directory, 'host_key'), `node${String(node.id)}`, signal);
+      const hostKey = await createKey(layout, path.join(directory, 'host_key'), `node${node.id}`, signal);
       writeFor(user, path.join(directory, 'authorized_keys'), `${identity}\n`);
       writeFor(user, path.join(directory, 'sshd_config'), formatConfiguration(layout, node));
       const key = hostKey.split(' ').slice(0, 2).join(' ');
-      appendFileSync(worker.knownHostsFile, `[${node.host}]:${String(node.sshPort)} ${key}\n`);
+      appendFileSync(worker.knownHostsFile, `[${node.host}]:${node.sshPort} ${key}\n`);
     }),
   );
 }
 
 function formatConfiguration(layout: Layout, node: NodeLayout): string {
   const directory = directoryOf(node);
-  return `ListenAddress ${node.host}:${String(node.sshPort)}
+  return `ListenAddress ${node.host}:${node.sshPort}
 HostKey ${directory}/host_key
 AuthorizedKeysFile ${directory}/authorized_keys
 AllowUsers ${layout.user.name}
@@ -55,7 +55,7 @@ SetEnv ${labVariable}=${node.directory}
 /** Starts the node's sshd in the foreground (its pid is then the listener's) and waits until it listens. */
 export async function startSshd(layout: Layout, node: NodeLayout, signal?: AbortSignal): Promise<void> {
   const plan = {
-    key: `sshd${String(node.id)}`,
+    key: `sshd${node.id}`,
     command: layout.tools.sshd,
     argv: ['-D', '-e', '-f', path.join(directoryOf(node), 'sshd_config')],
     directory: node.directory,

@@ -53,7 +53,7 @@ export function readState(name: string): LabState | null {
 }
 
 function writeState(directory: string, state: LabState): void {
-  const temporary = path.join(directory, `${stateFileName}.${String(process.pid)}`);
+  const temporary = path.join(directory, `${stateFileName}.${process.pid}`);
   writeFileSync(temporary, JSON.stringify(state, null, 2));
   renameSync(temporary, path.join(directory, stateFileName));
 }
@@ -110,7 +110,7 @@ const lockPath = (key: string): string => path.join(ensureBaseDirectory(), '.loc
 function tryLock(key: string, labName: string): boolean {
   const file = lockPath(key);
   mkdirSync(path.dirname(file), { recursive: true });
-  const mine = `${file}.${String(process.pid)}`;
+  const mine = `${file}.${process.pid}`;
   writeFileSync(mine, JSON.stringify({ labName, holder: thisProcess() }));
   try {
     // link, not open with O_EXCL: the lock appears with its contents, so that nobody reads an empty one.
@@ -151,15 +151,13 @@ function isStale(file: string): boolean {
 /** Takes the first free slot. The lock stays until releaseSlot, through the life of the lab. */
 export function claimSlot(name: string): number {
   for (let slot = firstSlot; slot <= lastSlot; slot++) {
-    if (isSlotUnused(slot) && tryLock(`slot${String(slot)}`, name)) return slot;
+    if (isSlotUnused(slot) && tryLock(`slot${slot}`, name)) return slot;
   }
-  throw new Error(
-    `no free addresses: all of 127.${String(firstSlot)}.0.0 - 127.${String(lastSlot)}.0.0 are in use; take a lab down`,
-  );
+  throw new Error(`no free addresses: all of 127.${firstSlot}.0.0 - 127.${lastSlot}.0.0 are in use; take a lab down`);
 }
 
 export function releaseSlot(slot: number): void {
-  rmSync(lockPath(`slot${String(slot)}`), { force: true });
+  rmSync(lockPath(`slot${slot}`), { force: true });
 }
 
 /** Tries to take the lock on what labs share; call releaseShared after. */

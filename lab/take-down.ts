@@ -15,7 +15,7 @@ export async function takeDown(name: string): Promise<boolean> {
   if (!state) return false;
   if (isStarting(state) && state.owner.pid !== process.pid) {
     throw new Error(
-      `lab "${name}" is being started by process ${String(state.owner.pid)}: interrupt that (it cleans up), or wait`,
+      `lab "${name}" is being started by process ${state.owner.pid}: interrupt that (it cleans up), or wait`,
     );
   }
   const { layout } = state;

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { stringify } from 'yaml';
-import { searchAttributeNames } from '../domain/names';
+import { searchAttributeNames } from '../domain/facts/names';
 import { startDaemon } from './daemon';
 import { makeDirectoryFor, writeFor } from './files';
 import type { Layout } from './layout';
@@ -93,7 +93,7 @@ async function runTemporal(
   argv: readonly string[],
 ): Promise<void> {
   const { temporal, user, tools } = layout;
-  const address = ['--address', `${temporal.host}:${String(temporal.port)}`, '--namespace', temporal.namespace];
+  const address = ['--address', `${temporal.host}:${temporal.port}`, '--namespace', temporal.namespace];
   await runOrFail(await usablePath(layout, tools.temporal), [...argv, ...address], { user, environment });
 }
 
@@ -152,7 +152,7 @@ function describeServer(layout: Layout): object {
           enabled: true,
           initialFailoverVersion: 1,
           rpcName: 'frontend',
-          rpcAddress: `${host}:${String(port)}`,
+          rpcAddress: `${host}:${port}`,
         },
       },
     },
@@ -166,7 +166,7 @@ function describeStore(layout: Layout, index: 0 | 1): object {
     sql: {
       pluginName: 'postgres12',
       databaseName: databases[index].name,
-      connectAddr: `${layout.temporal.host}:${String(databasePort(layout))}`,
+      connectAddr: `${layout.temporal.host}:${databasePort(layout)}`,
       connectProtocol: 'tcp',
       user: databaseUser,
       password: '',

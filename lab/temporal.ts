@@ -1,6 +1,6 @@
 // The lab's Temporal: a development server on disk, with Temporal Web, on ports of its own.
 import path from 'node:path';
-import { searchAttributeNames } from '../domain/names';
+import { searchAttributeNames } from '../domain/facts/names';
 import { startDaemon } from './daemon';
 import { usablePath } from './shared';
 import type { Layout } from './layout';
@@ -44,7 +44,7 @@ export async function startTemporal(layout: Layout, signal?: AbortSignal): Promi
 }
 
 export function httpAddress(layout: Layout): string {
-  return `http://${layout.temporal.host}:${String(layout.temporal.httpPort)}`;
+  return `http://${layout.temporal.host}:${layout.temporal.httpPort}`;
 }
 
 /** Its HTTP API knows the namespace and the search attributes. */

@@ -21,7 +21,7 @@ export async function waitFor(
     } catch (error) {
       seen = `: ${error instanceof Error ? error.message : String(error)}`;
     }
-    if (Date.now() > deadline) throw new Error(`waited ${String(options.timeoutMs)} ms for ${options.what}${seen}`);
+    if (Date.now() > deadline) throw new Error(`waited ${options.timeoutMs} ms for ${options.what}${seen}`);
     await delay(options.intervalMs ?? 25);
   }
 }

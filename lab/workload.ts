@@ -59,9 +59,7 @@ export class Workload {
     const isEnough = (): boolean => this.acknowledgedIds.filter((entry) => entry.at > from).length >= count;
     while (!isEnough()) {
       if (performance.now() - from > timeoutMs)
-        throw new Error(
-          `no ${String(count)} acknowledged writes within ${String(timeoutMs)} ms: ${describeErrors(this.errorCounts)}`,
-        );
+        throw new Error(`no ${count} acknowledged writes within ${timeoutMs} ms: ${describeErrors(this.errorCounts)}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
@@ -163,5 +161,5 @@ function destroy(client: Client): void {
 }
 
 function describeErrors(errors: ReadonlyMap<string, number>): string {
-  return [...errors].map(([text, count]) => `${String(count)} x ${text}`).join('; ') || 'no error';
+  return [...errors].map(([text, count]) => `${count} x ${text}`).join('; ') || 'no error';
 }

@@ -1,13 +1,13 @@
 // At start every way to every node is tried once, so that a wrong key, password or path is read on a quiet day, not found in an incident.
 
 import { messageOf } from '../activities/io/failures';
-import { probeFrom, readHostFacts } from '../activities/io/host-facts';
-import { readNodeFacts } from '../activities/io/node-facts';
-import { readNodeInfo } from '../activities/io/pcp';
+import { probeFrom, readHostFacts } from '../activities/io/host/host-facts';
+import { readNodeFacts } from '../activities/io/sql/node-facts';
+import { readNodeInfo } from '../activities/io/pcp/pcp';
 import type { Tools } from '../activities/io/tools';
-import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/cluster';
-import { describeSynchronousChange } from '../domain/synchronous-change';
-import type { HostFacts, NodeFacts } from '../domain/witness';
+import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/facts/cluster';
+import { describeSynchronousChange } from '../domain/plans/synchronous-change';
+import type { HostFacts, NodeFacts } from '../domain/facts/facts';
 
 const lookMs = 5000;
 
@@ -19,7 +19,7 @@ export async function findUnreachable(tools: Tools, configuration: ClusterConfig
       readNodeFacts(tools.sql, configuration, node, lookMs),
       readHostFacts(tools, configuration, node, lookMs),
     ]);
-    const name = `${cluster}, node ${String(node.id)}`;
+    const name = `${cluster}, node ${node.id}`;
     const lines = [
       ...(sql.sql === 'answered' ? [] : [`${name}, SQL: ${sql.sqlSeen}`]),
       ...findOtherName(name, node, sql),
@@ -63,9 +63,9 @@ async function findSilentProbes(
   const lines = standbys.map(async ({ sql: { node } }) => {
     const { answer, seen } = await probeFrom(tools, configuration, getNode(configuration, node), about, lookMs);
     if (answer === 'answered') return [];
-    const ask = `psql from its host to node ${String(about.id)}, the primary`;
-    const advice = `check ${configuration.postgres.passFile} there and pg_hba.conf of node ${String(about.id)}`;
-    return [`${configuration.cluster}, node ${String(node)}, ${ask}: ${seen || answer}; ${advice}`];
+    const ask = `psql from its host to node ${about.id}, the primary`;
+    const advice = `check ${configuration.postgres.passFile} there and pg_hba.conf of node ${about.id}`;
+    return [`${configuration.cluster}, node ${node}, ${ask}: ${seen || answer}; ${advice}`];
   });
   return (await Promise.all(lines)).flat();
 }

@@ -1,10 +1,10 @@
 // Keeps one connection of each kind open to every node, and says when a way to a node stops working, and when it works again.
 
 import { messageOf } from '../activities/io/failures';
-import { SqlFailure } from '../activities/io/postgres';
-import { SshFailure } from '../activities/io/ssh';
+import { SqlFailure } from '../activities/io/sql/postgres';
+import { SshFailure } from '../activities/io/ssh/ssh';
 import { sqlTarget, sshTarget, type Tools } from '../activities/io/tools';
-import type { ClusterConfiguration, NodeConfiguration } from '../domain/cluster';
+import type { ClusterConfiguration, NodeConfiguration } from '../domain/facts/cluster';
 import type { ClusterFile } from './tools';
 
 const warmEveryMs = 2000;
@@ -98,7 +98,7 @@ function waysTo(
   node: NodeConfiguration,
   say: (line: string) => void,
 ): Way[] {
-  const name = `${configuration.cluster}, node ${String(node.id)}`;
+  const name = `${configuration.cluster}, node ${node.id}`;
   const sql = sqlTarget(configuration, node);
   return [
     new Way(`${name}, SQL`, () => tools.sql.query(sql, 'select 1', { timeoutMs: warmTimeoutMs }), say),

@@ -4,9 +4,9 @@
 import { type Client, defaultPayloadConverter } from '@temporalio/client';
 import { Worker, type ReplayWorkerOptions, type WorkerOptions } from '@temporalio/worker';
 import { messageOf } from '../activities/io/failures';
-import type { ClusterConfiguration } from '../domain/cluster';
-import { type ClusterEvent, parseEvent } from '../domain/event';
-import { eventSignalName, incidentStart, searchAttributeNames, workflowTypes } from '../domain/names';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
+import { type ClusterEvent, parseEvent } from '../domain/facts/event';
+import { eventSignalName, incidentStart, searchAttributeNames, workflowTypes } from '../domain/facts/names';
 
 /**
  * A run that this version cannot replay fails, instead of standing still and swallowing every further event of its cluster: hooks

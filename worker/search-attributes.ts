@@ -1,7 +1,7 @@
 // Workflows set search attributes; on a server that does not know them their tasks would fail for ever. Checked at start.
 
 import { type Connection } from '@temporalio/client';
-import { searchAttributeNames } from '../domain/names';
+import { searchAttributeNames } from '../domain/facts/names';
 import { WorkerSetupError } from './setup-error';
 
 /** INDEXED_VALUE_TYPE_KEYWORD of temporal.api.enums.v1. */

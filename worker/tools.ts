@@ -2,12 +2,12 @@
 
 import type { Client } from '@temporalio/client';
 import { failure, messageOf } from '../activities/io/failures';
-import { SqlConnections } from '../activities/io/postgres';
-import { SshConnections } from '../activities/io/ssh';
+import { SqlConnections } from '../activities/io/sql/postgres';
+import { SshConnections } from '../activities/io/ssh/ssh';
 import type { Tools } from '../activities/io/tools';
 import { parseClusterFile, readClusterFile } from '../configuration/load';
-import type { ClusterConfiguration } from '../domain/cluster';
-import { incidentStart, workflowTypes } from '../domain/names';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
+import { incidentStart, workflowTypes } from '../domain/facts/names';
 
 export interface ClusterFile {
   readonly path: string;

@@ -47,7 +47,7 @@ type Rounds = Pick<WarmUp, 'client' | 'taskQueue' | 'clusters'>;
 async function runRounds({ client, taskQueue, clusters }: Rounds): Promise<void> {
   const startedAt = Date.now();
   for (let round = 1; round <= rounds && (round === 1 || Date.now() - startedAt < enoughMs); round += 1) {
-    const workflowId = `pgpool-runbook.warm-up.${String(process.pid)}.${String(startedAt)}.${String(round)}`;
+    const workflowId = `pgpool-runbook.warm-up.${process.pid}.${startedAt}.${round}`;
     await client.workflow.execute('warmUp', {
       workflowId,
       taskQueue,

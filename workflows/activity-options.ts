@@ -5,7 +5,7 @@ import { ActivityCancellationType, type ActivityOptions, proxyActivities } from 
 import type { Activities } from '../activities/index';
 
 /** Reading has no effect: retried for ever, and a person sees it waiting in Temporal Web. It bounds itself to 2 s. */
-const look: ActivityOptions = {
+const reading: ActivityOptions = {
   // A newer event need not wait for an answer that nobody wants any more (this is also the SDK's default).
   cancellationType: ActivityCancellationType.TRY_CANCEL,
   startToCloseTimeout: '6s',
@@ -14,7 +14,7 @@ const look: ActivityOptions = {
 };
 
 /** On the critical path: two attempts, then the plan is made anew from fresh facts. */
-const decide: ActivityOptions = {
+const critical: ActivityOptions = {
   // A fence that may still be acting would stop a node that the next decision keeps, or hold the lock that it needs.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   startToCloseTimeout: '25s',
@@ -23,10 +23,10 @@ const decide: ActivityOptions = {
 };
 
 /** Two attempts as well; it waits as long as anything shows that the candidate is on its way, and a dead worker is noticed by its heartbeat. */
-const end: ActivityOptions = { ...decide, startToCloseTimeout: '1 day' };
+const promotion: ActivityOptions = { ...critical, startToCloseTimeout: '1 day' };
 
 /** Off the critical path: a node or pgpool may need some seconds more; a few minutes of trying, then `incomplete`. */
-const settle: ActivityOptions = {
+const background: ActivityOptions = {
   // A cancelled follow is closed only when nothing of it acts on its node any more: the next one waits for that.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   startToCloseTimeout: '40s',
@@ -35,14 +35,14 @@ const settle: ActivityOptions = {
 };
 
 /** Waiting for a node that is away: one pending step with a growing interval, for days if it must. */
-const wait: ActivityOptions = {
+const untilBack: ActivityOptions = {
   startToCloseTimeout: '10s',
   heartbeatTimeout: '3s',
   retry: { initialInterval: '1s', backoffCoefficient: 1.3, maximumInterval: '15s' },
 };
 
 /** Copies, checks and removals of whole data directories: jobs on the node, to which the next attempt attaches again. They may take days. */
-const copy: ActivityOptions = {
+const job: ActivityOptions = {
   // A job of a rebuild that nobody wants any more is ended before the next one may begin.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   startToCloseTimeout: '7 days',
@@ -52,18 +52,18 @@ const copy: ActivityOptions = {
 };
 
 /** A server's way up: it may replay for long, and says so; it gives up by itself when nothing moves. */
-const rise: ActivityOptions = {
-  ...settle,
+const startup: ActivityOptions = {
+  ...background,
   startToCloseTimeout: '1 day',
-  retry: { ...settle.retry!, maximumAttempts: 2 },
+  retry: { ...background.retry!, maximumAttempts: 2 },
 };
 
-export const { observe } = proxyActivities<Activities>(look);
-export const { awaitRecovery, fence } = proxyActivities<Activities>(decide);
-export const { promote } = proxyActivities<Activities>(end);
-export const { confirmPrimary, attach, setSynchronousStandbys } = proxyActivities<Activities>(settle);
+export const { observe } = proxyActivities<Activities>(reading);
+export const { awaitRecovery, fence } = proxyActivities<Activities>(critical);
+export const { promote } = proxyActivities<Activities>(promotion);
+export const { confirmPrimary, attach, setSynchronousStandbys } = proxyActivities<Activities>(background);
 // It waits as long as the standby's position advances.
-export const { repoint } = proxyActivities<Activities>({ ...settle, startToCloseTimeout: '1 day' });
+export const { repoint } = proxyActivities<Activities>({ ...background, startToCloseTimeout: '1 day' });
 export const {
   findOwnWal,
   inspectData,
@@ -74,8 +74,8 @@ export const {
   placeData,
   restoreConfiguration,
   configureStandby,
-} = proxyActivities<Activities>({ ...settle, startToCloseTimeout: '2m' });
+} = proxyActivities<Activities>({ ...background, startToCloseTimeout: '2m' });
 export const { saveDivergedWal, saveUnarchivedWal, baseBackup, verifyBackup, removeData, clearReplacedData } =
-  proxyActivities<Activities>(copy);
-export const { start, confirmStreaming } = proxyActivities<Activities>(rise);
-export const { readReturn, signalIncident } = proxyActivities<Activities>(wait);
+  proxyActivities<Activities>(job);
+export const { start, confirmStreaming } = proxyActivities<Activities>(startup);
+export const { readReturn, signalIncident } = proxyActivities<Activities>(untilBack);

@@ -9,10 +9,10 @@ export async function awaitNode(input: AwaitInput): Promise<string> {
   const { cluster, node } = input;
   upsertSearchAttributes(searchAttributes({ cluster, operation: 'await' }));
   if (input.delayMs > 0) await sleep(input.delayMs, { summary: 'not at once: it has just failed' });
-  const { line } = await readReturn.executeWithOptions({ summary: `waiting for node ${String(node)} to come back` }, [
+  const { line } = await readReturn.executeWithOptions({ summary: `waiting for node ${node} to come back` }, [
     { cluster, node, until: input.until },
   ]);
-  const eventId = `returned-${String(node)}-${workflowInfo().runId}`;
+  const eventId = `returned-${node}-${workflowInfo().runId}`;
   await signalIncident.executeWithOptions({ summary: `tell the incident: ${line}`.slice(0, 200) }, [
     { cluster, node, eventId, opened: input.opened },
   ]);

@@ -2,10 +2,11 @@
 // still wanted. Throws Stopped where the follow ends without it.
 
 import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
-import type { Observation } from '../activities/observe';
-import { planFollow, type FollowPlan, type FollowRequest } from '../domain/follow-plan';
-import type { FollowReport, ReasonCode } from '../domain/outcome';
-import { factsOf } from '../domain/witness';
+import type { Observation } from '../activities/look/observe';
+import { planFollow, type FollowPlan, type FollowRequest } from '../domain/plans/follow';
+import type { FollowReport } from '../domain/facts/outcome';
+import type { ReasonCode } from '../domain/facts/reasons';
+import { factsOf } from '../domain/facts/facts';
 import { configureStandby, observe, releaseSlots, repoint, start } from './activity-options';
 import { lookPastFork } from './look-past-fork';
 import type { FollowInput } from './messages';
@@ -57,7 +58,7 @@ export class BringUp {
     protected readonly steps: Steps,
     protected readonly parking: Parking,
   ) {
-    this.name = `node ${String(input.node)}`;
+    this.name = `node ${input.node}`;
     this.rebuild = new Rebuild(input, steps, parking);
   }
 
@@ -120,7 +121,7 @@ export class BringUp {
     }
     const isOurs = this.rebuild.hasStopped && (reason === 'node-unreachable' || reason === 'primary-missing');
     if (!isOurs) throw new Stopped(reason, line);
-    const question = { stepId: `node${String(this.input.node)}.rebuild`, title: `Rebuild ${this.name}` };
+    const question = { stepId: `node${this.input.node}.rebuild`, title: `Rebuild ${this.name}` };
     await this.parking.parkOrAbort(
       { ...question, problem: line, choices: ['retry', 'abort'] },
       this.repetition.nextMs(),
@@ -148,7 +149,7 @@ export class BringUp {
     const { configuration } = this.observation;
     this.steps.note('Plan', plan.line);
     if (plan.rung !== 'rebuild' || isAsked || configuration.policy.rejoin === 'automatic') return plan;
-    const line = `${plan.line}; policy.rejoin is manual: pgpool-runbook rejoin ${String(node)}`;
+    const line = `${plan.line}; policy.rejoin is manual: pgpool-runbook rejoin ${node}`;
     return { rung: 'refuse', reason: 'rejoin-manual', line };
   }
 
@@ -201,7 +202,7 @@ export class BringUp {
         return null;
       }
       return {
-        stepId: `node${String(node)}.${step}`,
+        stepId: `node${node}.${step}`,
         title: `${step.charAt(0).toUpperCase()}${step.slice(1).replaceAll('-', ' ')}, ${this.name}`,
         problem: messageOf(error),
       };
@@ -216,7 +217,7 @@ export class BringUp {
     return await this.steps.run(
       `Repoint ${this.name}`,
       () =>
-        repoint.executeWithOptions({ summary: `${this.name} streams from node ${String(primary)}, by reload` }, [
+        repoint.executeWithOptions({ summary: `${this.name} streams from node ${primary}, by reload` }, [
           { configuration, node, primary, timeline },
         ]),
       (done) => done.line,
@@ -229,7 +230,7 @@ export class BringUp {
     const { configuration } = this.observation;
     [this.reason, this.hasStarted] = ['restarted', true];
     const configure = () =>
-      configureStandby.executeWithOptions({ summary: `${this.name} is to stream from node ${String(primary)}` }, [
+      configureStandby.executeWithOptions({ summary: `${this.name} is to stream from node ${primary}` }, [
         { configuration, node, primary },
       ]);
     if (isStopped) {

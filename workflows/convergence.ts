@@ -1,8 +1,8 @@
 // Everything that follows a decision: standbys follow, every pgpool agrees, missing nodes are awaited. Never waited for by a promotion.
 
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
-import type { ClusterConfiguration } from '../domain/cluster';
-import type { ReasonCode } from '../domain/outcome';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
+import type { ReasonCode } from '../domain/facts/reasons';
 import { attach, confirmPrimary, observe, setSynchronousStandbys } from './activity-options';
 import type { Followers } from './followers';
 import { Aborted, type Parking } from './parking';
@@ -64,7 +64,7 @@ export class Convergence {
             `Confirm ${pgpool}`,
             { configuration, primary },
             (current) =>
-              confirmPrimary.executeWithOptions({ summary: `${pgpool} shows node ${String(primary)} as its primary` }, [
+              confirmPrimary.executeWithOptions({ summary: `${pgpool} shows node ${primary} as its primary` }, [
                 { configuration: current, pgpool, primary },
               ]),
           );
@@ -107,10 +107,10 @@ export class Convergence {
     for (const node of this.followers.takeDoubted()) {
       for (const { name: pgpool } of configuration.pgpool) {
         this.inBackground(async (scope) => {
-          const stepId = `node${String(node)}.confirm.${pgpool}`;
-          const title = `Confirm node ${String(node)} in ${pgpool}`;
+          const stepId = `node${node}.confirm.${pgpool}`;
+          const title = `Confirm node ${node} in ${pgpool}`;
           const isAttached = await this.attempt(stepId, title, { configuration, primary }, (current) =>
-            attach.executeWithOptions({ summary: `${pgpool} still uses node ${String(node)}` }, [
+            attach.executeWithOptions({ summary: `${pgpool} still uses node ${node}` }, [
               { configuration: current, pgpool, node, primary },
             ]),
           );

@@ -2,7 +2,7 @@
 
 import { ActivityFailure, TimeoutFailure } from '@temporalio/common';
 import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
-import type { Verdict } from '../domain/outcome';
+import type { Verdict } from '../domain/facts/outcome';
 import { failover, type FailoverInput } from './failover';
 import type { Inbox, ReceivedEvent } from './inbox';
 import type { IncidentTiming } from './messages';
@@ -17,7 +17,7 @@ export interface DecisionParts {
 }
 
 /** The failover runbook; a newer failover event cancels a step that has gone on for too long, and the events decide together. */
-export async function decide(
+export async function runFailover(
   { cluster, inbox, steps, timing }: DecisionParts,
   events: readonly ReceivedEvent[],
   memory: Memory,

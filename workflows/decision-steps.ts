@@ -1,12 +1,13 @@
 // What a failover's decision is made of: looks, fences, and the results that it may have.
 
-import type { FenceInput, FenceResult } from '../activities/fence';
-import type { Observation } from '../activities/observe';
-import type { FailoverPlan, FailoverRequest } from '../domain/failover-plan';
-import type { ReasonCode, Verdict } from '../domain/outcome';
-import type { OpenedTimeline, WalPosition } from '../domain/wal';
-import { describeSynchronousChange } from '../domain/synchronous-change';
-import { factsOf } from '../domain/witness';
+import type { FenceInput, FenceResult } from '../activities/primary/fence';
+import type { Observation } from '../activities/look/observe';
+import type { FailoverPlan, FailoverRequest } from '../domain/plans/failover-request';
+import type { Verdict } from '../domain/facts/outcome';
+import type { ReasonCode } from '../domain/facts/reasons';
+import type { OpenedTimeline, WalPosition } from '../domain/facts/wal';
+import { describeSynchronousChange } from '../domain/plans/synchronous-change';
+import { factsOf } from '../domain/facts/facts';
 import { fence, observe } from './activity-options';
 import type { Steps } from './step';
 
@@ -24,9 +25,9 @@ export interface Memory {
   /** Told to promote, neither proven to have done so nor stopped, with the WAL that each held: each may accept writes on the next timeline. */
   readonly told: Map<number, WalPosition>;
   /** WAL that candidates held which do not answer any more: it still counts against the next candidate. */
-  readonly known: WalPosition[];
+  readonly walOfFailedCandidates: WalPosition[];
   /** Up and writable beside their successor, and told to stop for that: it is for us to start them again, as standbys. */
-  readonly stopped: Set<number>;
+  readonly fencedOnReturn: Set<number>;
   readonly opened: OpenedTimeline[];
   /** The node that is to be looked at again, and when it was first seen so, by Temporal's clock. */
   trouble: { readonly node: number; readonly sinceMs: number } | null;
@@ -41,7 +42,7 @@ export async function lookAround(steps: Steps, cluster: string, suspect: number 
   return await steps.run(
     'Observe every node',
     () => observe.executeWithOptions({ summary: 'measure every node and pgpool' }, [{ cluster, suspect }]),
-    ({ facts }) => facts.nodes.map((entry) => `node ${String(entry.node)}: ${entry.sqlSeen}`).join('; '),
+    ({ facts }) => facts.nodes.map((entry) => `node ${entry.node}: ${entry.sqlSeen}`).join('; '),
   );
 }
 
@@ -54,9 +55,9 @@ export async function fenceNode(
 ): Promise<FenceResult> {
   const host = factsOf(facts, node)?.host ?? null;
   return await steps.run(
-    `Fence node ${String(node)}`,
+    `Fence node ${node}`,
     () =>
-      fence.executeWithOptions({ summary: `node ${String(node)} must accept no more writes: ${why}`.slice(0, 200) }, [
+      fence.executeWithOptions({ summary: `node ${node} must accept no more writes: ${why}`.slice(0, 200) }, [
         {
           configuration,
           node,

@@ -1,17 +1,17 @@
 // What becomes of a candidate that was to be promoted and is not proven to be: it is left alone, waited for, or stopped for a better one.
 
-import type { FenceResult } from '../activities/fence';
-import type { Observation } from '../activities/observe';
-import type { PromoteFailure } from '../activities/promote';
-import { chooseCandidate } from '../domain/candidate';
-import type { FailoverRequest } from '../domain/failover-plan';
-import { comparePosition, type WalPosition } from '../domain/wal';
-import { factsOf, writableNodes } from '../domain/witness';
+import type { FenceResult } from '../activities/primary/fence';
+import type { Observation } from '../activities/look/observe';
+import type { PromoteFailure } from '../activities/primary/promote';
+import { chooseCandidate } from '../domain/plans/candidate';
+import type { FailoverRequest } from '../domain/plans/failover-request';
+import { comparePosition, type WalPosition } from '../domain/facts/wal';
+import { factsOf, writableNodes } from '../domain/facts/facts';
 import { type Attempt, fenceNode, lookAround, type Memory, promoted, type Promotion, refuse } from './decision-steps';
 import { failureTypeOf, messageOf, type Steps } from './step';
 
 interface Failed {
-  readonly settled: Partial<FailoverRequest>;
+  readonly learned: Partial<FailoverRequest>;
   readonly outcome: FenceResult['outcome'] | null;
   readonly memory: Memory;
   readonly error: unknown;
@@ -29,19 +29,19 @@ export async function clearUp(
   failed: Failed,
 ): Promise<Attempt> {
   const { candidate } = plan;
-  const { settled, memory, error, outcome } = failed;
+  const { learned, memory, error, outcome } = failed;
   const { isTold, holdUp } = promoteFailureOf(error);
   const before = factsOf(planned.facts, candidate)!.position!;
   if (!isTold && !memory.told.has(candidate)) {
-    if (failureTypeOf(error) === 'WorldChanged') return settled;
-    return { ...settled, notTold: noteNotTold(request.notTold, candidate, messageOf(error)) };
+    if (failureTypeOf(error) === 'WorldChanged') return learned;
+    return { ...learned, notTold: noteNotTold(request.notTold, candidate, messageOf(error)) };
   }
   memory.told.set(candidate, before);
   const look = await lookAround(steps, planned.configuration.cluster, candidate);
   const timeline = findNewTimeline(look, candidate, before);
   if (timeline !== null)
-    return promoted(look, plan, timeline, outcome, memory, settled.formerSynchronousStandbyNames ?? null);
-  if (failureTypeOf(error) === 'WorldChanged') return settled;
+    return promoted(look, plan, timeline, outcome, memory, learned.formerSynchronousStandbyNames ?? null);
+  if (failureTypeOf(error) === 'WorldChanged') return learned;
   const own = factsOf(look.facts, candidate);
   if (own?.sql === 'rejected') {
     const line = `node ${candidate} was told to promote and now rejects queries (${own.sqlSeen}): mend that, nothing is stopped`;
@@ -50,7 +50,7 @@ export async function clearUp(
   const isDead = own?.host?.processes === 'none';
   const isPerhapsPromoted = hasPromotedFiles(look, candidate, before);
   const isBusy = holdUp === 'replaying' || holdUp === 'archive' || isPerhapsPromoted;
-  const rival = findRival(look, plan, { ...request, ...settled });
+  const rival = findRival(look, plan, { ...request, ...learned });
   if (!isDead && (isBusy || rival === null)) {
     const why = isPerhapsPromoted
       ? 'its files say that it has been promoted'
@@ -64,8 +64,10 @@ export async function clearUp(
   const result = await fenceNode(steps, look, candidate, `it failed to promote (${messageOf(error)}); ${why}`);
   if (result.outcome === 'unconfirmed') return refuse(look, 'fence-unconfirmed', doubtfulLine(candidate, result));
   memory.told.delete(candidate);
-  memory.known.push(before);
-  return { ...settled, told: [...memory.told.keys()], excluded: [...request.excluded, candidate], known: memory.known };
+  memory.walOfFailedCandidates.push(before);
+  const { walOfFailedCandidates } = memory;
+  const excluded = [...request.excluded, candidate];
+  return { ...learned, told: [...memory.told.keys()], excluded, walOfFailedCandidates };
 }
 
 function noteNotTold(earlier: FailoverRequest['notTold'], node: number, line: string): FailoverRequest['notTold'] {
@@ -130,11 +132,11 @@ export async function clearDoubts(
   observation: Observation,
   plan: Promotion,
   memory: Memory,
-  settled: Partial<FailoverRequest>,
+  learned: Partial<FailoverRequest>,
 ): Promise<Attempt | null> {
   const { candidate, position } = plan;
   // Its own fence has proven it.
-  if (settled.fencedNode != null) memory.told.delete(settled.fencedNode);
+  if (learned.fencedNode != null) memory.told.delete(learned.fencedNode);
   for (const [node, held] of [...memory.told]) {
     if (node === candidate) continue;
     if (comparePosition(position, held) < 0) {
@@ -151,12 +153,12 @@ export async function clearDoubts(
         timeline,
         null,
         memory,
-        settled.formerSynchronousStandbyNames ?? null,
+        learned.formerSynchronousStandbyNames ?? null,
       );
     }
     const own = factsOf(look.facts, node);
     // The world is another one than that of the plan.
-    if (own?.sql === 'answered' || writableNodes(look.facts).length > 0) return settled;
+    if (own?.sql === 'answered' || writableNodes(look.facts).length > 0) return learned;
     if (own?.sql === 'recovering') {
       const line = `node ${node} was told to promote and is starting (${own.sqlSeen}): it is waited for`;
       return refuse(look, 'promotion-unproven', line);

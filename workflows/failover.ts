@@ -1,9 +1,10 @@
 // The failover runbook: observe → plan → fence → plan again → promote. Runs inline in the incident, because seconds count.
 
-import type { Observation } from '../activities/observe';
-import type { ClusterConfiguration } from '../domain/cluster';
-import { type FailoverPlan, type FailoverRequest, planFailover } from '../domain/failover-plan';
-import { laterMs } from '../domain/lost-primary';
+import type { Observation } from '../activities/look/observe';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
+import { planFailover } from '../domain/plans/failover';
+import type { FailoverPlan, FailoverRequest } from '../domain/plans/failover-request';
+import { laterMs } from '../domain/plans/lost-primary';
 import { sleep } from '@temporalio/workflow';
 import { awaitRecovery } from './activity-options';
 import { fenceNode, type FailoverResult, lookAround, type Memory, refuse } from './decision-steps';
@@ -58,7 +59,7 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
         request = { ...request, suspect: plan.node, hasLookedAgain: request.hasLookedAgain || plan.afterMs === 0 };
         break;
       case 'fence':
-        input.memory.stopped.add(plan.node);
+        input.memory.fencedOnReturn.add(plan.node);
         await fenceNode(steps, observation, plan.node, plan.line, { mark: 'after-return', isReplaced: true });
         request = { ...request, fenceTried: plan.node };
         break;
@@ -69,7 +70,7 @@ export async function failover(steps: Steps, input: FailoverInput): Promise<Fail
       }
     }
     if (round >= mostRounds) {
-      const line = `the nodes changed under every one of ${String(mostRounds)} attempts: see the steps, then call failover again`;
+      const line = `the nodes changed under every one of ${mostRounds} attempts: see the steps, then call failover again`;
       return refuse(observation, 'world-changed', line);
     }
   }
@@ -109,7 +110,7 @@ async function giveTimeToRecover(
 ): Promise<void> {
   const startToCloseTimeout = configuration.policy.crashRecoveryMs + 5000;
   await steps.run(
-    `Wait for node ${String(node)}`,
+    `Wait for node ${node}`,
     () => awaitRecovery.executeWithOptions({ summary: line, startToCloseTimeout }, [{ configuration, node }]),
     (seen) => seen.line,
   );
@@ -131,7 +132,7 @@ function newRequest({ failedNode, oldPrimary, rejoin, memory }: FailoverInput): 
     formerSynchronousStandbyNames: null,
     fencedNode: null,
     fenceTried: null,
-    known: memory.known,
+    walOfFailedCandidates: memory.walOfFailedCandidates,
     opened: memory.opened,
   };
 }

@@ -2,7 +2,8 @@
 // incident; one per node, in parallel.
 
 import { sleep, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
-import type { FollowReport, Outcome, ReasonCode } from '../domain/outcome';
+import type { FollowReport, Outcome } from '../domain/facts/outcome';
+import type { ReasonCode } from '../domain/facts/reasons';
 import { attach, saveConfiguration } from './activity-options';
 import { BringUp, Stopped } from './bring-up';
 import { type FollowInput, streamsSignal } from './messages';
@@ -16,7 +17,7 @@ export async function follow(input: FollowInput): Promise<FollowReport> {
   const { cluster, node, primary } = input;
   const startedAt = workflowInfo().startTime.getTime();
   upsertSearchAttributes(searchAttributes({ cluster, operation: 'follow' }));
-  const steps = new Steps(`${cluster}: node ${String(node)} follows node ${String(primary)}`);
+  const steps = new Steps(`${cluster}: node ${node} follows node ${primary}`);
   const parking = new Parking(steps);
   parking.listen();
   const run = new FollowRun(input, steps, parking);
@@ -62,7 +63,7 @@ class FollowRun extends BringUp {
   async leaveDetached(): Promise<boolean> {
     const { reattachMs } = this.observation.configuration.policy;
     if (!this.input.isDetached || this.reason !== 'already-following' || reattachMs === 0) return false;
-    const pause = `${String(reattachMs / 1000)} s`;
+    const pause = `${reattachMs / 1000} s`;
     this.steps.note('Pause', `${this.name} works, and is attached after ${pause}: somebody may have detached it`);
     await sleep(reattachMs, { summary: `${this.name} works: attached after ${pause}, or at once by rejoin` });
     return true;
@@ -80,7 +81,7 @@ class FollowRun extends BringUp {
     const { node, primary } = this.input;
     const title = `Attach ${this.name} to ${pgpool}`;
     const question = {
-      stepId: `node${String(node)}.attach.${pgpool}`,
+      stepId: `node${node}.attach.${pgpool}`,
       title,
       choices: ['retry', 'skip', 'abort'] as const,
     };
@@ -100,7 +101,7 @@ class FollowRun extends BringUp {
     await this.rebuild.clear(this.observation.configuration);
     if (this.rung === 'rebuild' || this.hasStarted) await this.releaseSlots();
     const title = `Save the configuration of ${this.name}`;
-    const question = { stepId: `node${String(node)}.save-configuration`, title, choices: ['retry', 'skip'] as const };
+    const question = { stepId: `node${node}.save-configuration`, title, choices: ['retry', 'skip'] as const };
     const save = () =>
       this.parking.runOrPark(question, () => {
         const { configuration } = this.observation;

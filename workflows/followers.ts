@@ -9,9 +9,10 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import { followWorkflowId, workflowTypes } from '../domain/names';
-import type { FollowReport, ReasonCode } from '../domain/outcome';
-import type { OpenedTimeline } from '../domain/wal';
+import { followWorkflowId, workflowTypes } from '../domain/facts/names';
+import type { FollowReport } from '../domain/facts/outcome';
+import type { ReasonCode } from '../domain/facts/reasons';
+import type { OpenedTimeline } from '../domain/facts/wal';
 import type { AwaitInput, FollowInput } from './messages';
 import { MissingNodes } from './missing-nodes';
 import type { Parking } from './parking';
@@ -86,8 +87,8 @@ export class Followers {
 
   /** It is back and policy.rejoin is manual: a person calls. */
   leaveToPerson(node: number): void {
-    const line = `node ${String(node)} is back, and policy.rejoin is manual: pgpool-runbook rejoin ${String(node)} makes it follow`;
-    this.steps.note(`Node ${String(node)}`, line);
+    const line = `node ${node} is back, and policy.rejoin is manual: pgpool-runbook rejoin ${node} makes it follow`;
+    this.steps.note(`Node ${node}`, line);
     this.byNode.set(node, { node, rung: 'none', outcome: 'incomplete', reason: 'rejoin-manual', line, ms: 0 });
   }
 
@@ -119,7 +120,7 @@ export class Followers {
       .run(() => this.runFollow(scope, input, earlier?.done))
       // Nobody awaits it: a rejection would fail the workflow's task for ever.
       .catch((error: unknown) => {
-        if (!isCancellation(error)) this.steps.note(`Follow node ${String(node)}`, messageOf(error));
+        if (!isCancellation(error)) this.steps.note(`Follow node ${node}`, messageOf(error));
       })
       .finally(() => {
         if (this.running.get(node)?.scope === scope) this.running.delete(node);
@@ -141,21 +142,21 @@ export class Followers {
       const report = (await executeChild(workflowTypes.follow, {
         args: [input],
         workflowId,
-        staticSummary: `node ${String(node)} follows node ${String(input.primary)}`,
+        staticSummary: `node ${node} follows node ${input.primary}`,
         cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
         workflowTaskTimeout: '2s',
       })) as FollowReport;
-      this.steps.note(`Follow node ${String(node)}`, `${report.outcome} (${report.reason}): ${report.line}`);
+      this.steps.note(`Follow node ${node}`, `${report.outcome} (${report.reason}): ${report.line}`);
       // It ended before the cancellation reached it: what it did was for another primary.
       if (!scope.consideredCancelled) await this.take(report, input.isStartAllowed);
     } catch (error) {
       if (isCancellation(error)) {
-        this.steps.note(`Follow node ${String(node)}`, 'cancelled: a newer failover decides again');
+        this.steps.note(`Follow node ${node}`, 'cancelled: a newer failover decides again');
         return;
       }
       const line = messageOf(error);
-      this.steps.note(`Follow node ${String(node)}`, `failed: ${line}`);
+      this.steps.note(`Follow node ${node}`, `failed: ${line}`);
       await this.take({ node, rung: 'none', outcome: 'incomplete', reason: 'step-failed', line, ms: 0 }, false);
     } finally {
       this.parking.forgetChild(workflowId);
@@ -189,7 +190,7 @@ export class Followers {
       opened: this.opened,
       delayMs,
     });
-    if (isNew) this.steps.note(`Await node ${String(node)}`, 'it will be looked after when it answers');
+    if (isNew) this.steps.note(`Await node ${node}`, 'it will be looked after when it answers');
     // The one that told us of the return may be just about to end; another one waits as well as this would have.
     else if (this.missing.hasReturned(node)) {
       await sleep(endingMs, { summary: 'until the last wait has ended' });

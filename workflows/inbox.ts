@@ -1,8 +1,8 @@
 // The events of one incident: received once each, handed out failovers first, answered when settled.
 
 import { ApplicationFailure, condition, log, setHandler } from '@temporalio/workflow';
-import { type ClusterEvent, parseEvent } from '../domain/event';
-import type { Verdict } from '../domain/outcome';
+import { type ClusterEvent, parseEvent } from '../domain/facts/event';
+import type { Verdict } from '../domain/facts/outcome';
 import { eventSignal, settledUpdate } from './messages';
 
 /** With the time at which it came in, by Temporal's clock. */

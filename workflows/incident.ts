@@ -1,13 +1,13 @@
 // The coordinator of one cluster: one run at a time, from the first event until drained. Decides inline, converges in children.
 
 import { allHandlersFinished, condition, setHandler, sleep, upsertSearchAttributes } from '@temporalio/workflow';
-import type { ClusterConfiguration } from '../domain/cluster';
-import { type ClusterEvent, describeEvent } from '../domain/event';
-import type { FollowReport, Verdict } from '../domain/outcome';
-import { judgeRun, nothingHappened, refuseRejoin, weightier } from '../domain/verdict';
-import { answeringStandbys } from '../domain/witness';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
+import { type ClusterEvent, describeEvent } from '../domain/facts/event';
+import type { FollowReport, Verdict } from '../domain/facts/outcome';
+import { judgeRun, nothingHappened, refuseRejoin, weightier } from '../domain/plans/verdict';
+import { answeringStandbys } from '../domain/facts/facts';
 import { Convergence } from './convergence';
-import { decide } from './decide';
+import { runFailover } from './decide';
 import { Followers } from './followers';
 import { Inbox, type ReceivedEvent } from './inbox';
 import { defaultTiming, type IncidentReport, type IncidentTiming, streamsSignal } from './messages';
@@ -17,7 +17,7 @@ import { searchAttributes } from './search-attributes';
 import { Steps } from './step';
 
 /** What the run knows; decisions are always made from fresh facts, this is for the report and for converging. */
-interface Known {
+interface RunState {
   configuration: ClusterConfiguration | null;
   primary: number | null;
   verdict: Verdict;
@@ -26,6 +26,19 @@ interface Known {
   looksLeft: number;
   refusal: string;
   readonly memory: Memory;
+}
+
+/** Nothing has happened yet. */
+function newRunState({ looks }: IncidentTiming, { opened }: Followers): RunState {
+  return {
+    configuration: null,
+    primary: null,
+    verdict: nothingHappened,
+    undecided: [],
+    looksLeft: looks,
+    refusal: '',
+    memory: { told: new Map(), walOfFailedCandidates: [], fencedOnReturn: new Set(), opened, trouble: null },
+  };
 }
 
 export async function incident(cluster: string, timing: IncidentTiming = defaultTiming): Promise<IncidentReport> {
@@ -41,41 +54,33 @@ export async function incident(cluster: string, timing: IncidentTiming = default
   setHandler(
     streamsSignal,
     () => {
-      const { configuration, primary } = known;
+      const { configuration, primary } = state;
       if (configuration && primary !== null) convergence.setSynchronous(configuration, primary);
     },
     { description: 'From a follow: its node streams, so commits may wait for it.' },
   );
   const convergence = new Convergence(steps, parking, followers);
   const run: Run = { cluster, timing, inbox, steps, parking, followers, convergence };
-  const known: Known = {
-    configuration: null,
-    primary: null,
-    verdict: nothingHappened,
-    undecided: [],
-    looksLeft: timing.looks,
-    refusal: '',
-    memory: { told: new Map(), known: [], stopped: new Set(), opened: followers.opened, trouble: null },
-  };
+  const state = newRunState(timing, followers);
 
   for (let isFinished = false; ;) {
     if (!inbox.isEmpty()) {
-      await settleNext(run, known);
+      await settleNext(run, state);
       isFinished = false;
-    } else if (known.undecided.length > 0 && nextLookMs(run, known) !== null) await lookAgain(run, known);
+    } else if (state.undecided.length > 0 && nextLookMs(run, state) !== null) await lookAgain(run, state);
     else if (convergence.isBusy) await condition(() => !inbox.isEmpty() || !convergence.isBusy);
     else if (!isFinished) {
       isFinished = true;
-      if (known.configuration && known.primary !== null) convergence.finish(known.configuration, known.primary);
+      if (state.configuration && state.primary !== null) convergence.finish(state.configuration, state.primary);
     } else if (!(await condition(() => !inbox.isEmpty(), timing.lingerMs, { summary: 'late events join this run' })))
       break;
   }
 
   inbox.settleRest();
-  const verdict = judgeRun(known.verdict, followers.reports, convergence.problem);
+  const verdict = judgeRun(state.verdict, followers.reports, convergence.problem);
   parking.showOutcome(verdict.outcome);
   await condition(allHandlersFinished);
-  return { ...verdict, primary: known.primary, events: inbox.report(), follows: followers.reports };
+  return { ...verdict, primary: state.primary, events: inbox.report(), follows: followers.reports };
 }
 
 /** The parts of one run. */
@@ -94,7 +99,7 @@ function verdictOf({ outcome, reason, line }: FollowReport): Verdict {
 }
 
 /** Soon at first, while pgpool still searches for a primary, then every 10 s, then every 1 to 5 minutes for as long as it takes; null = not again. */
-function nextLookMs({ timing }: Run, { looksLeft }: Known): number | null {
+function nextLookMs({ timing }: Run, { looksLeft }: RunState): number | null {
   if (looksLeft > 0) return Math.min(timing.lookAgainMs, firstLookMs * 2 ** (timing.looks - looksLeft));
   return timing.slowLookMs === null ? null : Math.min(timing.slowLookMs * 2 ** -looksLeft, longestLookMs);
 }
@@ -103,7 +108,7 @@ const firstLookMs = 1000;
 const longestLookMs = 300_000;
 
 /** While no primary is known, the refused events are decided again, whatever else is going on: clients are not served. */
-async function lookAgain(run: Run, known: Known): Promise<void> {
+async function lookAgain(run: Run, known: RunState): Promise<void> {
   const { inbox, parking } = run;
   const pauseMs = nextLookMs(run, known);
   known.looksLeft -= 1;
@@ -114,7 +119,7 @@ async function lookAgain(run: Run, known: Known): Promise<void> {
   else if (inbox.isEmpty()) inbox.putBack(known.undecided);
 }
 
-async function settleNext(run: Run, known: Known): Promise<void> {
+async function settleNext(run: Run, known: RunState): Promise<void> {
   const { inbox, steps, followers } = run;
   const events = inbox.take();
   const [event] = events;
@@ -129,13 +134,13 @@ async function settleNext(run: Run, known: Known): Promise<void> {
     inbox.settle(events, {
       outcome: 'completed',
       reason: 'primary-working',
-      line: `node ${String(event.node)} is made to follow node ${String(known.primary)}`,
+      line: `node ${event.node} is made to follow node ${known.primary}`,
     });
     return;
   }
   if (event.kind === 'returned' && event.node !== null) followers.stopAwaiting(event.node);
   known.memory.opened.push(...events.flatMap((one) => one.opened ?? []));
-  const result = await decide(run, events, known.memory);
+  const result = await runFailover(run, events, known.memory);
   const verdict = 'verdict' in result ? result.verdict : result;
   const isRefused = verdict.outcome === 'refused' && verdict.reason !== 'node-not-configured';
   // Who asked for a node is answered when that node has followed, or cannot.
@@ -158,7 +163,7 @@ async function settleNext(run: Run, known: Known): Promise<void> {
 
 async function converge(
   { timing, followers, convergence }: Run,
-  known: Known,
+  known: RunState,
   result: FailoverResult,
   events: readonly ClusterEvent[],
 ): Promise<void> {
@@ -189,11 +194,11 @@ async function converge(
   const isManual = configuration.policy.rejoin === 'manual';
   const configured = isNews ? configuration.nodes.map(({ id }) => id) : [];
   // A node that the cluster file does not name gets a follow, too, which says so.
-  for (const node of new Set([...events.map((event) => event.node), ...known.memory.stopped, ...configured])) {
+  for (const node of new Set([...events.map((event) => event.node), ...known.memory.fencedOnReturn, ...configured])) {
     if (node === null || node === primary) continue;
     const named = events.filter((event) => event.node === node);
     if (named.some((event) => refuseRejoin(event, configuration, result))) continue;
-    const wasStopped = known.memory.stopped.delete(node);
+    const wasStopped = known.memory.fencedOnReturn.delete(node);
     // Who was fenced on its return comes back as any other does: by itself, unless a person is to say so.
     const isAsked = named.some((event) => event.kind === 'rejoin') || (wasStopped && !isManual);
     if (isAway && node === former && !isAsked) continue;

@@ -1,7 +1,7 @@
 // The messages of an incident: what others may send it and what it answers. Client and hook use the same names.
 
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { Decision, ParkedStep } from '../domain/decision';
+import type { Decision, ParkedStep } from '../domain/facts/decision';
 import {
   decidedSignalName,
   decideUpdateName,
@@ -11,9 +11,9 @@ import {
   stepParkedSignalName,
   stepResumedSignalName,
   streamsSignalName,
-} from '../domain/names';
-import type { FollowReport, Verdict } from '../domain/outcome';
-import type { OpenedTimeline } from '../domain/wal';
+} from '../domain/facts/names';
+import type { FollowReport, Verdict } from '../domain/facts/outcome';
+import type { OpenedTimeline } from '../domain/facts/wal';
 
 /** Payload: a ClusterEvent, parsed by the receiver because any HTTP client may have written it. */
 export const eventSignal = defineSignal<[unknown]>(eventSignalName);

@@ -2,7 +2,7 @@
 
 import { CancellationScope, getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { awaitWorkflowId, workflowTypes } from '../domain/names';
+import { awaitWorkflowId, workflowTypes } from '../domain/facts/names';
 import type { AwaitInput } from './messages';
 
 export class MissingNodes {
@@ -65,7 +65,7 @@ export class MissingNodes {
           args: [input],
           workflowId: awaitWorkflowId(input.cluster, input.node),
           parentClosePolicy: ParentClosePolicy.ABANDON,
-          staticSummary: `waiting for node ${String(input.node)} to come back`,
+          staticSummary: `waiting for node ${input.node} to come back`,
           workflowTaskTimeout: '2s',
         }),
       );

@@ -10,7 +10,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { type Choice, type Decision, findDecisionProblem, type ParkedStep } from '../domain/decision';
+import { type Choice, type Decision, findDecisionProblem, type ParkedStep } from '../domain/facts/decision';
 import { decidedSignal, decideUpdate, parkedQuery, stepParkedSignal, stepResumedSignal } from './messages';
 import { searchAttributes } from './search-attributes';
 import { messageOf, type Steps } from './step';
@@ -48,13 +48,13 @@ interface Waiting {
 }
 
 export class Parking {
-  private readonly waiting = new Map<string, Waiting>();
+  private readonly steps = new Map<string, Waiting>();
   private readonly noted = new Map<string, string>();
 
   /** What PgOutcome says while nothing is parked. */
   private outcome = 'running';
 
-  constructor(private readonly steps: Steps) {}
+  constructor(private readonly shown: Steps) {}
 
   /** Must run before the workflow's first await. */
   listen(): void {
@@ -77,13 +77,13 @@ export class Parking {
     setHandler(
       stepResumedSignal,
       (stepId) => {
-        this.waiting.delete(stepId);
+        this.steps.delete(stepId);
         this.showOutcome();
       },
       { description: 'From a child to its incident: the step goes on.' },
     );
     const addChilds = (step: ParkedStep, child: string): void => {
-      this.waiting.set(step.stepId, { step, child, decision: null });
+      this.steps.set(step.stepId, { step, child, decision: null });
       this.note(step);
       this.showOutcome();
     };
@@ -99,13 +99,13 @@ export class Parking {
   }
 
   get parked(): ParkedStep[] {
-    return [...this.waiting.values()].filter((entry) => entry.decision === null).map((entry) => entry.step);
+    return [...this.steps.values()].filter((entry) => entry.decision === null).map((entry) => entry.step);
   }
 
   /** The child has ended: nobody waits for these decisions any more. */
   forgetChild(workflowId: string): void {
-    const left = [...this.waiting].filter(([, { child }]) => child === workflowId);
-    for (const [stepId] of left) this.waiting.delete(stepId);
+    const left = [...this.steps].filter(([, { child }]) => child === workflowId);
+    for (const [stepId] of left) this.steps.delete(stepId);
     if (left.length > 0) this.showOutcome();
   }
 
@@ -113,7 +113,7 @@ export class Parking {
   async park(question: Question, againMs: number | null = null, isOver = (): boolean => false): Promise<Choice> {
     const step = { ...question, since: new Date(Date.now()).toISOString() };
     const entry: Waiting = { step, child: null, decision: null };
-    this.waiting.set(step.stepId, entry);
+    this.steps.set(step.stepId, entry);
     this.note(step);
     this.showOutcome();
     await tellParent((parent) => parent.signal(stepParkedSignal, step, workflowInfo().workflowId));
@@ -122,7 +122,7 @@ export class Parking {
       if (againMs === null) await condition(isSettled);
       else await condition(isSettled, againMs, { summary: `parked: ${step.title}` });
     } finally {
-      if (this.waiting.get(step.stepId) === entry) this.waiting.delete(step.stepId);
+      if (this.steps.get(step.stepId) === entry) this.steps.delete(step.stepId);
       this.showOutcome();
     }
     await tellParent((parent) => parent.signal(stepResumedSignal, step.stepId));
@@ -161,7 +161,7 @@ export class Parking {
   private note(step: ParkedStep): void {
     const seen = `${step.problem}; ${describeChoices(step)}`;
     if (this.noted.get(step.stepId) !== seen) {
-      this.steps.note(`Parked: ${step.title}`, seen);
+      this.shown.note(`Parked: ${step.title}`, seen);
       // An incident knows its children's, too.
       if (!workflowInfo().parent) log.info(`parked: ${step.title}: ${seen}`);
     }
@@ -169,17 +169,17 @@ export class Parking {
   }
 
   private async decide(decision: Decision): Promise<string> {
-    const { child } = this.waiting.get(decision.stepId)!;
+    const { child } = this.steps.get(decision.stepId)!;
     this.take(decision);
     if (child !== null) await getExternalWorkflowHandle(child).signal(decidedSignal, decision);
     return `${decision.stepId}: ${decision.choice}, decided by ${decision.operator}`;
   }
 
   private take(decision: Decision): void {
-    const entry = this.waiting.get(decision.stepId);
+    const entry = this.steps.get(decision.stepId);
     if (!entry || entry.decision !== null) return;
     entry.decision = decision;
-    this.steps.note(`Decided: ${entry.step.title}`, `${decision.choice} by ${decision.operator}: ${decision.reason}`);
+    this.shown.note(`Decided: ${entry.step.title}`, `${decision.choice} by ${decision.operator}: ${decision.reason}`);
   }
 }
 

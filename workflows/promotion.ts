@@ -1,12 +1,13 @@
 // The acting half of the failover runbook: fence the former primary, plan again on what is left, promote.
 
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
-import type { FenceResult } from '../activities/fence';
-import type { Observation } from '../activities/observe';
-import { withRealNames } from '../domain/application-name';
-import { type FailoverRequest, planFailover } from '../domain/failover-plan';
-import { formatSynchronousStandbyNames } from '../domain/synchronous';
-import { factsOf } from '../domain/witness';
+import type { FenceResult } from '../activities/primary/fence';
+import type { Observation } from '../activities/look/observe';
+import { withRealNames } from '../domain/facts/application-name';
+import { planFailover } from '../domain/plans/failover';
+import type { FailoverRequest } from '../domain/plans/failover-request';
+import { formatSynchronousStandbyNames } from '../domain/plans/synchronous';
+import { factsOf } from '../domain/facts/facts';
 import { promote } from './activity-options';
 import { type Attempt, fenceNode, type Memory, promoted, type Promotion, refuse } from './decision-steps';
 import { clearDoubts, clearUp, findRival } from './failed-promotion';
@@ -34,30 +35,30 @@ export async function attemptPromotion(
     return refuse(observation, 'fence-unconfirmed', line);
   }
   const merged = fenced ? mergeNodes(observation, fenced) : observation;
-  const settled: Partial<FailoverRequest> = {
+  const learned: Partial<FailoverRequest> = {
     suspect: former,
     fencedNode: fenced?.outcome === 'confirmed' ? former : request.fencedNode,
     formerSynchronousStandbyNames: fenced?.synchronousStandbyNames ?? request.formerSynchronousStandbyNames,
   };
   // Of an earlier round, only a proven one is remembered.
   const outcome = fenced?.outcome ?? (former !== null && request.fencedNode === former ? 'confirmed' : null);
-  const plan = planFailover(merged.configuration, merged.facts, { ...request, ...settled, hasWaited: true });
+  const plan = planFailover(merged.configuration, merged.facts, { ...request, ...learned, hasWaited: true });
   if (plan.action !== 'promote') {
     // The next round sees the same, and concludes or waits.
     steps.note('Plan again', plan.line);
-    return settled;
+    return learned;
   }
-  const doubt = await clearDoubts(steps, merged, plan, memory, settled);
+  const doubt = await clearDoubts(steps, merged, plan, memory, learned);
   if (doubt) return doubt;
-  const isOnly = findRival(merged, plan, { ...request, ...settled }) === null;
+  const isOnly = findRival(merged, plan, { ...request, ...learned }) === null;
   try {
     const timeline = await promoteCandidate(steps, merged, plan, { isFenced: outcome === 'confirmed', isOnly });
-    return promoted(merged, plan, timeline, outcome, memory, settled.formerSynchronousStandbyNames ?? null);
+    return promoted(merged, plan, timeline, outcome, memory, learned.formerSynchronousStandbyNames ?? null);
   } catch (error) {
     if (isCancellation(error)) throw error;
     // Whoever decides next must find this cleared up.
     return await CancellationScope.nonCancellable(() =>
-      clearUp(steps, merged, plan, request, { settled, outcome, memory, error }),
+      clearUp(steps, merged, plan, request, { learned, outcome, memory, error }),
     );
   }
 }
@@ -83,9 +84,9 @@ async function promoteCandidate(
     mayResume: own.isReplayPaused !== true || own.host?.neededSettings != null,
     isOnlyCandidate: isOnly,
   };
-  const summary = `promote node ${String(plan.candidate)}: ${plan.line}`.slice(0, 200);
+  const summary = `promote node ${plan.candidate}: ${plan.line}`.slice(0, 200);
   const result = await steps.run(
-    `Promote node ${String(plan.candidate)}`,
+    `Promote node ${plan.candidate}`,
     // Never abandoned half-way: a second candidate beside one that may still be promoting is a split brain.
     () => CancellationScope.nonCancellable(() => promote.executeWithOptions({ summary }, [input])),
     (done) => done.line,

@@ -2,12 +2,18 @@
 // Each line is an activity that recognises its own finished work, so that after a failure the runbook is simply read from the top.
 
 import { uuid4 } from '@temporalio/workflow';
-import type { Observation } from '../activities/observe';
-import type { SaveDivergedWalResult } from '../activities/save-diverged-wal';
-import { type ClusterConfiguration, getNode } from '../domain/cluster';
-import { asidePath, type DivergedRange, freshSuffix, type RebuildPlan, rebuildIdPattern } from '../domain/rebuild';
-import { planRebuild } from '../domain/rebuild-plan';
-import { factsOf } from '../domain/witness';
+import type { Observation } from '../activities/look/observe';
+import type { SaveDivergedWalResult } from '../activities/data/save-diverged-wal';
+import { type ClusterConfiguration, getNode } from '../domain/facts/cluster';
+import {
+  asidePath,
+  type DivergedRange,
+  freshSuffix,
+  type RebuildPlan,
+  rebuildIdPattern,
+} from '../domain/facts/data-directory';
+import { planRebuild } from '../domain/plans/rebuild';
+import { factsOf } from '../domain/facts/facts';
 import * as acts from './activity-options';
 import type { FollowInput } from './messages';
 import { type Parking, Repetition } from './parking';
@@ -42,7 +48,7 @@ export class Rebuild {
     private readonly steps: Steps,
     private readonly parking: Parking,
   ) {
-    this.name = `node ${String(input.node)}`;
+    this.name = `node ${input.node}`;
   }
 
   /** A rebuild has begun: its steps cost too much to be repeated without being asked. */
@@ -84,19 +90,14 @@ export class Rebuild {
       );
       this.discarded.set('data', removed.line);
     }
-    await act('base-backup', 'Base backup', `copy node ${String(primary)}`, acts.baseBackup);
+    await act('base-backup', 'Base backup', `copy node ${primary}`, acts.baseBackup);
     await act('verify-backup', 'Verify the copy', 'every file against its checksum', acts.verifyBackup);
     if (rebuild.mode === 'sibling') await this.stop(observation, rebuild);
     const aside = await act('set-data-aside', 'Set the old data aside', 'nothing is removed yet', acts.setDataAside);
     if (rebuild.mode === 'sibling') this.discarded.set('data', aside.line);
     await act('place-data', 'Put the copy in place', 'by rename', acts.placeData);
     await act('restore-configuration', 'Restore the configuration', 'its own files', acts.restoreConfiguration);
-    await act(
-      'configure-standby',
-      'Write the replication settings',
-      `for node ${String(primary)}`,
-      acts.configureStandby,
-    );
+    await act('configure-standby', 'Write the replication settings', `for node ${primary}`, acts.configureStandby);
     await act('start', 'Start', 'it comes up as a standby', acts.start);
     this.isPlaced = true;
     const { timeline } = factsOf(facts, primary)!.position!;
@@ -111,7 +112,7 @@ export class Rebuild {
     if (!rebuild) return;
     const { node, primary } = this.input;
     const question = {
-      stepId: `node${String(node)}.clear-replaced-data`,
+      stepId: `node${node}.clear-replaced-data`,
       title: `Clear up after the rebuild of ${this.name}`,
       choices: ['retry', 'abort'] as const,
     };
@@ -144,7 +145,7 @@ export class Rebuild {
       this.plan = plan.plan;
       return plan.plan;
     }
-    const stepId = `node${String(node)}.plan-rebuild`;
+    const stepId = `node${node}.plan-rebuild`;
     const title = `Rebuild ${this.name}`;
     const problem = `${plan.reason}: ${plan.line}`;
     // What the cluster does may change by itself; what the node's directories are like does not.
@@ -174,7 +175,7 @@ export class Rebuild {
       ? 'it was not proven to be stopped before its successor was promoted'
       : 'nobody has decided that they may be lost';
     const problem = `${saved.line}; ${why}, so clients may have been told that these writes are safe. skip: replace its data all the same (the WAL is saved); abort: leave it as it is`;
-    const stepId = `node${String(node)}.diverged-writes`;
+    const stepId = `node${node}.diverged-writes`;
     const title = `Diverged writes of ${this.name}`;
     await this.parking.parkOrAbort({ stepId, title, problem, choices: ['abort', 'skip'] }, null, saved.line);
     this.discardedTo = saved.range.toLsn;
@@ -197,7 +198,7 @@ export class Rebuild {
   async saveUnarchivedWal(configuration: ClusterConfiguration): Promise<void> {
     const { node } = this.input;
     const title = 'Save the WAL that its archive does not have';
-    const stepId = `node${String(node)}.save-unarchived-wal`;
+    const stepId = `node${node}.save-unarchived-wal`;
     const saved = await this.parking.runOrPark(
       { stepId, title: `${title}, ${this.name}`, choices: ['retry', 'skip', 'abort'] },
       () =>

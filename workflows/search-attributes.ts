@@ -1,7 +1,7 @@
 // What incidents can be searched by in Temporal Web: PgCluster="shop" and PgOutcome="refused".
 
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
-import { searchAttributeNames } from '../domain/names';
+import { searchAttributeNames } from '../domain/facts/names';
 
 export const searchAttributeKeys = {
   cluster: defineSearchAttributeKey(searchAttributeNames.cluster, 'KEYWORD'),

@@ -50,7 +50,7 @@ export class Steps {
       .slice(-shownRows)
       .map(
         (row) =>
-          `| +${String(row.startedAt - this.openedAt)} ms | ${row.title} | ${row.state === 'note' ? '' : row.state} | ${row.ms === null ? '' : `${String(row.ms)} ms`} | ${cell(row.seen)} |`,
+          `| +${row.startedAt - this.openedAt} ms | ${row.title} | ${row.state === 'note' ? '' : row.state} | ${row.ms === null ? '' : `${row.ms} ms`} | ${cell(row.seen)} |`,
       );
     setCurrentDetails(
       [

@@ -1,9 +1,9 @@
 // What every activity is given: connections that outlive it, and the cluster file. Made once by the worker.
 
-import type { ClusterConfiguration, NodeConfiguration } from '../../domain/cluster';
-import type { ClusterEvent } from '../../domain/event';
-import type { SqlConnections, SqlTarget } from './postgres';
-import type { SshConnections, SshTarget } from './ssh';
+import type { ClusterConfiguration, NodeConfiguration } from '../../domain/facts/cluster';
+import type { ClusterEvent } from '../../domain/facts/event';
+import type { SqlConnections, SqlTarget } from './sql/postgres';
+import type { SshConnections, SshTarget } from './ssh/ssh';
 
 export interface Tools {
   readonly sql: SqlConnections;

@@ -2,9 +2,9 @@
 
 import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { hostname, userInfo } from 'node:os';
-import type { ClusterConfiguration } from '../../domain/cluster';
-import type { Choice, Decision } from '../../domain/decision';
-import { decideUpdateName, incidentWorkflowId } from '../../domain/names';
+import type { ClusterConfiguration } from '../../domain/facts/cluster';
+import type { Choice, Decision } from '../../domain/facts/decision';
+import { decideUpdateName, incidentWorkflowId } from '../../domain/facts/names';
 import { loadClusterFiles } from '../cluster-files';
 import { CommandFailure, type CommandResult } from '../outcome';
 import { describeParked, formatDecideCommand, listParked } from '../progress';

@@ -2,8 +2,8 @@
 
 import { chmodSync, chownSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { loadClusterFile } from '../../configuration/load';
-import { formatHookConf, formatPgpoolConf } from '../../domain/pgpool-conf';
-import { placeBlock } from '../../domain/pgpool-conf-block';
+import { formatHookConf, formatPgpoolConf } from '../../domain/texts/pgpool-conf';
+import { placeBlock } from '../../domain/texts/pgpool-conf-block';
 import { CommandFailure, type CommandResult } from '../outcome';
 import { findPackageFile } from '../package';
 

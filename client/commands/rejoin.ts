@@ -5,10 +5,10 @@ import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ClusterConfiguration, findNode } from '../../domain/cluster';
-import type { ClusterEvent } from '../../domain/event';
-import { incidentStart, settledUpdateName, workflowTypes } from '../../domain/names';
-import type { Verdict } from '../../domain/outcome';
+import { type ClusterConfiguration, findNode } from '../../domain/facts/cluster';
+import type { ClusterEvent } from '../../domain/facts/event';
+import { incidentStart, settledUpdateName, workflowTypes } from '../../domain/facts/names';
+import type { Verdict } from '../../domain/facts/outcome';
 import type { IncidentReport } from '../../workflows/messages';
 import { loadClusterFiles } from '../cluster-files';
 import { CommandFailure, type CommandResult } from '../outcome';
@@ -46,7 +46,7 @@ export async function rejoin(
     const event = createEvent(node);
     const incident = await withinCallTime(client, () => sendEvent(client, configuration, event));
     if (!options.wait) {
-      const line = `node ${String(node)}: its rejoin is handed to the incident ${nameOf(incident)}`;
+      const line = `node ${node}: its rejoin is handed to the incident ${nameOf(incident)}`;
       return { exitCode: 0, lines: [line], json: { incident, node } };
     }
     const verdict = await waitForVerdict(client, configuration, incident, event, options, say);
@@ -67,7 +67,7 @@ function parseNode(configuration: ClusterConfiguration, text: string): number {
 }
 
 function createEvent(node: number): ClusterEvent & { readonly node: number } {
-  const eventId = `rejoin-${String(node)}-${randomUUID()}`;
+  const eventId = `rejoin-${node}-${randomUUID()}`;
   return { eventId, kind: 'rejoin', node, mainNode: null, oldPrimary: null, at: new Date().toISOString() };
 }
 
@@ -90,7 +90,7 @@ async function waitForVerdict(
   // Every poll for the answer leaves one.
   setMaxListeners(0, ending.signal);
   const giveUp = (why: string): void => {
-    const left = `${why}: the rejoin of node ${String(event.node)} goes on in the incident ${nameOf(run)}`;
+    const left = `${why}: the rejoin of node ${event.node} goes on in the incident ${nameOf(run)}`;
     ending.abort(new CommandFailure(4, left));
   };
   const interrupt = (name: NodeJS.Signals): void => {
@@ -102,7 +102,7 @@ async function waitForVerdict(
     timeout === undefined
       ? undefined
       : setTimeout(() => {
-          giveUp(`not settled within ${String(timeout)} s`);
+          giveUp(`not settled within ${timeout} s`);
         }, timeout * 1000);
   const watch = new ProgressWatch(client, configuration, { run, node: event.node, clusterFile: options.config }, say);
   const watching = watch.follow(ending.signal);

@@ -1,7 +1,7 @@
 // What must be true for the demo to exit 0, and the JSON that it writes.
 
-import type { FollowReport } from '../../domain/outcome';
-import { comparePosition } from '../../domain/wal';
+import type { FollowReport } from '../../domain/facts/outcome';
+import { comparePosition } from '../../domain/facts/wal';
 import type { Lab, LabReport } from '../lab';
 import type { FailoverRun } from './run-failover';
 import type { RejoinRun } from './run-rejoin';
@@ -73,12 +73,12 @@ export function judgeFailover(before: LabReport, run: FailoverRun, after: LabRep
 
 export function judgeRejoin(run: RejoinRun, after: LabReport): Judged<readonly FollowRow[]> {
   const { report, follow, settings } = run;
-  const name = `node ${String(run.node)}`;
+  const name = `node ${run.node}`;
   const problems = findIncidentProblems(report);
   if (!follow) problems.push(`the incident says nothing about ${name}`);
   else if (follow.outcome !== 'completed')
     problems.push(`the rejoin of ${name} ended ${follow.outcome} (${follow.reason}): ${follow.line}`);
-  if (run.exitCode !== 0) problems.push(`the command ended with exit code ${String(run.exitCode)}: ${run.answer}`);
+  if (run.exitCode !== 0) problems.push(`the command ended with exit code ${run.exitCode}: ${run.answer}`);
   const standbys = after.nodes.map(({ id }) => id).filter((id) => id !== report.primary);
   problems.push(...findClusterProblems(after, report.primary, standbys));
   for (const [setting, value] of Object.entries(settings.before)) {
@@ -111,17 +111,17 @@ function findCandidateProblems({ report, positions }: FailoverRun): string[] {
   if (!candidate) return ['the position of the candidate was not measured after the fence'];
   return positions
     .filter((entry) => entry.isInRecovery && entry.position && comparePosition(entry.position, candidate) > 0)
-    .map((entry) => `node ${String(entry.node)} had more WAL than the candidate`);
+    .map((entry) => `node ${entry.node} had more WAL than the candidate`);
 }
 
 /** One node is writable, and each standby streams from it on its timeline and is used by pgpool. */
 function findClusterProblems(after: LabReport, primary: number | null, standbys: readonly number[]): string[] {
   const problems: string[] = [];
   const writable = after.nodes.filter((node) => node.isInRecovery === false);
-  if (writable.length !== 1) problems.push(`${String(writable.length)} nodes are writable, there must be one`);
+  if (writable.length !== 1) problems.push(`${writable.length} nodes are writable, there must be one`);
   const timeline = writable[0]?.timeline ?? null;
   for (const standby of after.nodes.filter(({ id }) => standbys.includes(id))) {
-    const name = `node ${String(standby.id)}`;
+    const name = `node ${standby.id}`;
     if (standby.streamingFrom !== primary || standby.timeline !== timeline)
       problems.push(`${name} does not stream from node ${String(primary)} on timeline ${String(timeline)}`);
     const row = pcpRows(after).find((entry) => entry.id === standby.id);

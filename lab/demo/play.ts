@@ -24,19 +24,19 @@ export async function play(stage: Stage): Promise<Judged<DemoJson>> {
   const former = findPrimary(before);
   const settings = await readOwnSettings(lab, former);
 
-  printHeading(say, `1. The primary, node ${String(former)}, fails`);
+  printHeading(say, `1. The primary, node ${former}, fails`);
   const first = await playFailover(stage, before, await startLoad(stage));
   if (first.problems.length > 0) return summarize(lab.versions, first, null, null);
 
   printHeading(
     say,
-    `2. Node ${String(former)} comes back. To show a rebuild, policy.follow is set to rebuild alone: its data is replaced by a copy (at 8 MB/s, to be watched)`,
+    `2. Node ${former} comes back. To show a rebuild, policy.follow is set to rebuild alone: its data is replaced by a copy (at 8 MB/s, to be watched)`,
   );
   const workload = await startLoad(stage);
   const rejoin = await playRejoin(stage, former, settings, workload);
   if (rejoin.problems.length > 0) return summarize(lab.versions, first, rejoin, null);
 
-  printHeading(say, `3. The new primary, node ${String(findPrimary(rejoin.after))}, fails, too`);
+  printHeading(say, `3. The new primary, node ${findPrimary(rejoin.after)}, fails, too`);
   const second = await playFailover(stage, rejoin.after, workload);
   return summarize(lab.versions, first, rejoin, second);
 }
@@ -66,7 +66,7 @@ async function playRejoin(
   printCluster(say, lab, after, 'after');
   const judged = judgeRejoin(run, after);
   printRejoin(say, run);
-  const name = `node ${String(node)}`;
+  const name = `node ${node}`;
   const proof = `${name} streams from the primary on its timeline, pgpool uses all nodes, ${name} has its own settings, nothing is left over`;
   printProof(say, judged.problems, proof);
   return { ...judged, after };

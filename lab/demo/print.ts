@@ -14,21 +14,19 @@ export function printHeading(say: Say, text: string): void {
 
 export function printCluster(say: Say, lab: Lab, report: LabReport, when: string): void {
   say();
-  say(`topology ${when} (pgpool ${lab.pgpool.host}:${String(lab.pgpool.port)})`);
+  say(`topology ${when} (pgpool ${lab.pgpool.host}:${lab.pgpool.port})`);
   for (const node of report.nodes) {
     const role =
       node.isInRecovery === null ? pc.red('does not answer') : node.isInRecovery ? 'standby' : pc.green('primary');
-    const position = node.timeline === null ? '' : `, timeline ${String(node.timeline)}, ${node.lsn ?? '?'}`;
-    const from = node.streamingFrom === null ? '' : `, streams from node ${String(node.streamingFrom)}`;
-    say(`  node ${String(node.id)}  ${node.address}  ${role}${position}${from}`);
+    const position = node.timeline === null ? '' : `, timeline ${node.timeline}, ${node.lsn ?? '?'}`;
+    const from = node.streamingFrom === null ? '' : `, streams from node ${node.streamingFrom}`;
+    say(`  node ${node.id}  ${node.address}  ${role}${position}${from}`);
   }
   say(`PCP node info ${when}`);
   for (const entry of report.backends) {
-    if ('error' in entry) say(`  node ${String(entry.id)}  ${pc.red(entry.error)}`);
+    if ('error' in entry) say(`  node ${entry.id}  ${pc.red(entry.error)}`);
     else
-      say(
-        `  node ${String(entry.id)}  ${entry.status.padEnd(8)} ${entry.role.padEnd(8)} (the node itself: ${entry.pgRole})`,
-      );
+      say(`  node ${entry.id}  ${entry.status.padEnd(8)} ${entry.role.padEnd(8)} (the node itself: ${entry.pgRole})`);
   }
 }
 
@@ -40,10 +38,10 @@ export function printFailover(say: Say, json: FailoverJson, run: FailoverRun): v
     `hook, from pgpool's call to its end: ${ms(json.failover.hookMs)}; from the call to a writable primary: ${ms(json.failover.hookToWritableMs)}`,
   );
   for (const follow of json.follow) {
-    say(`follow: node ${String(follow.node)} by ${follow.rung}, ${follow.outcome}, ${ms(follow.ms)}`);
+    say(`follow: node ${follow.node} by ${follow.rung}, ${follow.outcome}, ${ms(follow.ms)}`);
   }
   say(
-    `writes: ${String(json.writes.acknowledged)} acknowledged, ${String(json.writes.lost)} of them lost (each id looked up on the new primary)`,
+    `writes: ${json.writes.acknowledged} acknowledged, ${json.writes.lost} of them lost (each id looked up on the new primary)`,
   );
   if (run.lost.length > 0) {
     say(
@@ -60,12 +58,10 @@ export function printRejoin(say: Say, run: RejoinRun): void {
   const { follow, settings } = run;
   say();
   say(`the command's answer: ${run.answer}`);
-  if (follow) say(`rejoin: node ${String(run.node)} by ${follow.rung}, ${follow.outcome}, ${ms(follow.ms)}`);
+  if (follow) say(`rejoin: node ${run.node} by ${follow.rung}, ${follow.outcome}, ${ms(follow.ms)}`);
   const own = Object.entries(settings.after).map(([name, value]) => `${name} = ${value}`);
-  say(`settings in force on node ${String(run.node)}: ${own.join(', ')}`);
-  say(
-    `clients wrote meanwhile: ${String(run.acknowledged)} writes acknowledged, longest pause ${ms(run.longestPauseMs)}`,
-  );
+  say(`settings in force on node ${run.node}: ${own.join(', ')}`);
+  say(`clients wrote meanwhile: ${run.acknowledged} writes acknowledged, longest pause ${ms(run.longestPauseMs)}`);
   say(`incident in Temporal Web: ${run.web}`);
 }
 
@@ -79,18 +75,18 @@ export function printProof(say: Say, problems: readonly string[], proven: string
 export function printSummary(say: Say, { json, problems }: Judged<DemoJson>): void {
   printHeading(say, 'Summary');
   const failover = (name: string, { failover: { outcome, candidate, outageMs }, writes }: FailoverJson): void => {
-    const primary = candidate === null ? 'no primary' : `node ${String(candidate)} is the primary`;
-    const lost = `${String(writes.lost)} of ${String(writes.acknowledged)} acknowledged writes lost`;
+    const primary = candidate === null ? 'no primary' : `node ${candidate} is the primary`;
+    const lost = `${writes.lost} of ${writes.acknowledged} acknowledged writes lost`;
     say(`${name}: ${outcome}, ${primary}, outage ${ms(outageMs)}, ${lost}`);
   };
   failover('first failover', json);
   for (const { node, rung, outcome, ms: tookMs } of json.rejoin)
-    say(`rejoin: node ${String(node)} by ${rung}, ${outcome}, ${ms(tookMs)}`);
+    say(`rejoin: node ${node} by ${rung}, ${outcome}, ${ms(tookMs)}`);
   if (json.second) failover('second failover', json.second);
   if (problems.length === 0) say(pc.green('proven: every act, as shown above'));
   else say(pc.red('NOT PROVEN: the act shown last; the reasons are above'));
 }
 
 function ms(value: number | null): string {
-  return value === null ? 'not measured' : `${String(value)} ms`;
+  return value === null ? 'not measured' : `${value} ms`;
 }

@@ -1,6 +1,6 @@
 // A failover as an act of the demo: under write load the primary is stopped as the article does it; watch, stop writing, count.
 
-import type { FenceResult } from '../../activities/fence';
+import type { FenceResult } from '../../activities/primary/fence';
 import type { IncidentReport } from '../../workflows/messages';
 import type { RunRecord } from '../incident-watch';
 import type { Lab } from '../lab';
@@ -35,8 +35,8 @@ export async function startLoad({ lab, say }: Stage): Promise<Workload> {
   const workload = new Workload({ connection: lab.connection('pgpool'), table, writers, pauseMs });
   await workload.start();
   await workload.untilAcknowledged(enough.writes, enough.withinMs);
-  const through = `through pgpool ${lab.pgpool.host}:${String(lab.pgpool.port)}`;
-  say(`write load: ${String(writers)} clients ${through}, one row a transaction, every id noted`);
+  const through = `through pgpool ${lab.pgpool.host}:${lab.pgpool.port}`;
+  say(`write load: ${writers} clients ${through}, one row a transaction, every id noted`);
   return workload;
 }
 
@@ -47,7 +47,7 @@ export async function runFailover(stage: Stage, stopped: number, workload: Workl
   const logStart = pgpoolLogSize(lab);
   let since = 0;
   const { incident, report, web } = await watchIncident(stage, {
-    line: `node ${String(stopped)}, the primary: pg_ctl -m immediate stop (${written} writes acknowledged so far)`,
+    line: `node ${stopped}, the primary: pg_ctl -m immediate stop (${written} writes acknowledged so far)`,
     opener: "pgpool's hook",
     limitMs: incidentMs,
     act: () => {

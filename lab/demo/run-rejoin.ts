@@ -4,12 +4,12 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { jobsDirectory } from '../../activities/io/act';
-import { linksFile } from '../../activities/io/rebuild-acts';
+import { jobsDirectory } from '../../activities/io/host/act';
+import { linksFile } from '../../activities/io/host/rebuild-acts';
 import { rejoin } from '../../client/commands/rejoin';
-import { getNode } from '../../domain/cluster';
-import type { FollowReport } from '../../domain/outcome';
-import { freshSuffix, rebuildMarkName } from '../../domain/rebuild';
+import { getNode } from '../../domain/facts/cluster';
+import type { FollowReport } from '../../domain/facts/outcome';
+import { freshSuffix, rebuildMarkName } from '../../domain/facts/data-directory';
 import type { IncidentReport } from '../../workflows/messages';
 import type { Lab } from '../lab';
 import { setPolicy } from '../policy';
@@ -55,7 +55,7 @@ export async function runRejoin(
   const written = workload.journal.acknowledged.length;
   const since = performance.now();
   const { report, web, done } = await watchIncident(stage, {
-    line: `pgpool-runbook rejoin ${String(node)} --config ${lab.clusterFile}`,
+    line: `pgpool-runbook rejoin ${node} --config ${lab.clusterFile}`,
     opener: 'the command',
     limitMs: rejoinMs,
     act: (say) =>

@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describePending } from '../../client/progress';
-import { incidentWorkflowId } from '../../domain/names';
+import { incidentWorkflowId } from '../../domain/facts/names';
 import type { IncidentReport } from '../../workflows/messages';
 import { type ActivityRecord, type RunRecord, waitForRun, waitUntilClosed, watchRun } from '../incident-watch';
 import type { Lab } from '../lab';
@@ -64,7 +64,7 @@ export async function watchIncident<T>({ lab, temporal, say }: Stage, cause: Cau
     return { ...watched, report: watched.incident.result as IncidentReport, done };
   } catch (error) {
     if (!signal.aborted) throw error;
-    const limit = `${String(cause.limitMs / 1000)} s`;
+    const limit = `${cause.limitMs / 1000} s`;
     throw new Error(`the incident was not closed within ${limit}; ${seen}`, { cause: error });
   }
 }
@@ -105,12 +105,12 @@ class StepWatcher {
 }
 
 function describeActivity(record: ActivityRecord, startedAt: number): string {
-  const took = `${String(Math.round(record.endedAt - record.startedAt))} ms`;
+  const took = `${Math.round(record.endedAt - record.startedAt)} ms`;
   const line = (record.result as { line?: string; seen?: string } | null) ?? {};
   const said = record.failure ?? line.line ?? line.seen ?? '';
   return `${offset(record.endedAt, startedAt)}  ${record.activity.padEnd(20)} ${took.padStart(7)}  ${record.summary}${said ? `\n${' '.repeat(41)}→ ${said}` : ''}`;
 }
 
 function offset(at: number, startedAt: number): string {
-  return `+${String(Math.round(at - startedAt))} ms`.padStart(9);
+  return `+${Math.round(at - startedAt)} ms`.padStart(9);
 }

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { rebuildMarkName, type RebuildDirectory, type RebuildPlan } from '../../domain/rebuild';
+import { rebuildMarkName, type RebuildDirectory, type RebuildPlan } from '../../domain/facts/data-directory';
 import { makeDirectoryFor, writeFor } from '../../lab/files';
 import { runOrFail } from '../../lab/processes';
 import { planOf } from './rebuild-support';
@@ -27,7 +27,7 @@ export async function makeCopy(bed: Bed, plan: RebuildPlan, { mark = plan.rebuil
   const [data, ...linked] = plan.directories;
   const { host, port } = bed.node(0);
   const { applicationName } = bed.node(1);
-  const source = `host=${host} port=${String(port)} user=replicator application_name=${applicationName} passfile=${bed.layout.worker.passFile}`;
+  const source = `host=${host} port=${port} user=replicator application_name=${applicationName} passfile=${bed.layout.worker.passFile}`;
   const options = linked.map(({ kind, sourceLocation, fresh }) =>
     kind === 'wal' ? `--waldir=${fresh}` : `--tablespace-mapping=${sourceLocation ?? ''}=${fresh}`,
   );
@@ -91,7 +91,7 @@ const mounted: string[] = [];
 export function mountSmall(bed: Bed, at: string, megabytes: number): void {
   makeDirectoryFor(bed.layout.user, at, 0o700);
   const { uid, gid } = bed.layout.user;
-  const options = `size=${String(megabytes)}m,mode=700,uid=${String(uid)},gid=${String(gid)}`;
+  const options = `size=${megabytes}m,mode=700,uid=${uid},gid=${gid}`;
   execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', at]);
   mounted.unshift(at);
 }

@@ -10,13 +10,13 @@ import type { ApplicationFailure } from '@temporalio/common';
 import { DefaultLogger } from '@temporalio/worker';
 import { Client } from 'pg';
 import { type Activities, createActivities } from '../../activities/index';
-import { SqlConnections } from '../../activities/io/postgres';
-import { SshConnections } from '../../activities/io/ssh';
+import { SqlConnections } from '../../activities/io/sql/postgres';
+import { SshConnections } from '../../activities/io/ssh/ssh';
 import { sqlTarget, sshTarget, type Tools } from '../../activities/io/tools';
 import { loadClusterFile } from '../../configuration/load';
-import type { ClusterConfiguration, NodeConfiguration } from '../../domain/cluster';
-import { getNode } from '../../domain/cluster';
-import type { ClusterEvent } from '../../domain/event';
+import type { ClusterConfiguration, NodeConfiguration } from '../../domain/facts/cluster';
+import { getNode } from '../../domain/facts/cluster';
+import type { ClusterEvent } from '../../domain/facts/event';
 import { writeClusterFile } from '../../lab/cluster-file';
 import { makeDirectoryFor, writeFor } from '../../lab/files';
 import { open, takeDown, type Lab } from '../../lab/lab';
@@ -120,12 +120,12 @@ export class Bed {
 
   /** The design's path for a node's jobs; with an ending, that of its lock or its list of links. */
   jobs(node: number, ending = ''): string {
-    return path.join(this.configuration.paths.jobs, `${this.configuration.cluster}.node${String(node)}${ending}`);
+    return path.join(this.configuration.paths.jobs, `${this.configuration.cluster}.node${node}${ending}`);
   }
 
   /** The design's path for a node's saved configurations and WAL. */
   saved(node: number): string {
-    return path.join(this.configuration.paths.savedConfiguration, `${this.configuration.cluster}.node${String(node)}`);
+    return path.join(this.configuration.paths.savedConfiguration, `${this.configuration.cluster}.node${node}`);
   }
 
   /** One statement on a connection of its own, so that a proof never comes through the code under test. */
@@ -174,7 +174,7 @@ export class Bed {
    */
   async startInRecovery(node: number): Promise<() => Promise<void>> {
     const { dataDirectory } = this.node(node);
-    const archive = path.join(this.layout.directory, `archive-answers-${String(node)}`);
+    const archive = path.join(this.layout.directory, `archive-answers-${node}`);
     const wait = `while [ ! -e ${archive} ]; do sleep 0.02; done; false`;
     appendFileSync(path.join(dataDirectory, 'postgresql.auto.conf'), `restore_command = '${wait}'\n`);
     writeFor(this.layout.user, path.join(dataDirectory, 'standby.signal'), '');
@@ -196,7 +196,7 @@ export class Bed {
     const { dataDirectory } = this.node(node);
     const { host, port } = this.node(primary);
     const { user, worker } = this.layout;
-    const conninfo = `host=${host} port=${String(port)} user=replicator passfile=${worker.passFile}`;
+    const conninfo = `host=${host} port=${port} user=replicator passfile=${worker.passFile}`;
     appendFileSync(path.join(dataDirectory, 'postgresql.auto.conf'), `primary_conninfo = '${conninfo}'\n`);
     writeFor(user, path.join(dataDirectory, 'standby.signal'), '');
     await this.lab.start(node);
@@ -209,7 +209,7 @@ export class Bed {
     await Promise.all(
       this.layout.nodes.map(async (node) => {
         this.lab.thaw(node.id);
-        await killAll(() => this.processes(node.id), `node ${String(node.id)}`);
+        await killAll(() => this.processes(node.id), `node ${node.id}`);
         // The pid file that names the killed server's shared memory goes with the directory.
         await removeIpc(this.layout, new Set());
         await this.copy(this.snapshot(node.id), node.dataDirectory);
@@ -249,7 +249,7 @@ export class Bed {
   /** Its holder may still wait to be reaped by us after a SIGKILL, and would then pass for alive. */
   private socketLock(id: number): string {
     const { directory, port } = getNodeLayout(this.layout, id);
-    return path.join(directory, `.s.PGSQL.${String(port)}.lock`);
+    return path.join(directory, `.s.PGSQL.${port}.lock`);
   }
 
   private async copy(from: string, to: string): Promise<void> {
@@ -257,13 +257,13 @@ export class Bed {
   }
 
   private snapshot(node: number): string {
-    return path.join(this.layout.directory, 'kept', `node${String(node)}`);
+    return path.join(this.layout.directory, 'kept', `node${node}`);
   }
 }
 
 /** `purpose` names the lab; several test files run at once. */
 export async function startBed(purpose: string, nodeCount = 3): Promise<Bed> {
-  const name = `t-${purpose}-${String(process.pid)}`;
+  const name = `t-${purpose}-${process.pid}`;
   const slot = claimSlot(name);
   let layout: Layout;
   try {

@@ -14,7 +14,7 @@ import { waitFor } from '../../lab/wait';
 
 const program = resolve(__dirname, '..', '..', 'dist', 'bench', 'main.js');
 /** Apart from a benchmark that somebody runs, and from another run of this file. */
-const prefix = `t-${String(process.pid)}-`;
+const prefix = `t-${process.pid}-`;
 const labNames = [`${prefix}bench`, `${prefix}bench-seven`] as const;
 
 const directory = mkdtempSync(join(tmpdir(), 'bench-run-'));

@@ -3,7 +3,7 @@
 import { defaultPayloadConverter } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { drawStages, findStages, medianStages, type Stage, totalOf } from '../../bench/profile';
-import type { ClusterEvent } from '../../domain/event';
+import type { ClusterEvent } from '../../domain/facts/event';
 
 const toStages = (times: Readonly<Record<string, number>>): Stage[] =>
   Object.entries(times).map(([name, ms]) => ({ name, ms }));

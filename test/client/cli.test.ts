@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { main } from '../../client/cli';
 import { parseClusterFile } from '../../configuration/load';
-import { formatHookConf, formatPgpoolConf } from '../../domain/pgpool-conf';
+import { formatHookConf, formatPgpoolConf } from '../../domain/texts/pgpool-conf';
 import { clusterFile, edit } from '../configuration/cluster-file';
 
 const root = join(__dirname, '..', '..');

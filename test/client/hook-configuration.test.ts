@@ -54,7 +54,7 @@ describe.each(shells)('hook.sh under %s refuses', (shell) => {
 
   it('or understands any argument, and never runs it', async () => {
     const text = fc.string({ unit: 'binary', maxLength: 12 }).filter((value) => !value.includes('\0'));
-    const id = fc.integer({ min: -3, max: 200 }).map((value) => ` ${String(value)}`);
+    const id = fc.integer({ min: -3, max: 200 }).map((value) => ` ${value}`);
     await fc.assert(
       fc.asyncProperty(fc.oneof(text, id), async (argument) => {
         const { code, stdout } = await bench.run(['follow', '2', argument, '0']);
@@ -67,7 +67,7 @@ describe.each(shells)('hook.sh under %s refuses', (shell) => {
     );
   });
 
-  const at = (line: number, text: string): string => `FILE line ${String(line)}: ${text}`;
+  const at = (line: number, text: string): string => `FILE line ${line}: ${text}`;
   const web = 'like http://127.0.0.1:7243';
   it.each<[string, Record<string, string | null>, string]>([
     ['a capital in CLUSTER', { CLUSTER: 'Shop' }, at(1, 'CLUSTER must be 1-40 of a-z 0-9 -, as in the cluster file')],
@@ -134,7 +134,7 @@ describe.each(shells)('hook.sh under %s accepts', (shell) => {
     const bench = new Bench(shell);
     const example = fs.readFileSync(path.join(__dirname, '../../client/hook.conf.example'), 'utf8');
     const text = example
-      .replace('127.0.0.1:7243', `127.0.0.1:${String(temporal.port)}/`)
+      .replace('127.0.0.1:7243', `127.0.0.1:${temporal.port}/`)
       .replace(/^SPOOL=.*$/m, `  SPOOL = ${bench.spool} `)
       .replaceAll('\n', '\r\n')
       .trimEnd();

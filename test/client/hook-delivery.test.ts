@@ -58,7 +58,7 @@ describe.each(shells)('hook.sh under %s', (shell) => {
   ])('spools the event on %s and delivers it later', async (_story, answer, seen) => {
     temporal.answers.signal = [answer];
     const { code, stdout, stderr, durationMs } = await bench.run(failover);
-    const where = `http://127.0.0.1:${String(temporal.port)}; kept in ${bench.spool}, and tried again until delivered`;
+    const where = `http://127.0.0.1:${temporal.port}; kept in ${bench.spool}, and tried again until delivered`;
     expect({ code, stdout, stderr }).toEqual({
       code: 3,
       stdout: `pgpool-runbook: failover, node 0: ${seen} at ${where}\n`,

@@ -133,7 +133,7 @@ export class Bench {
   configure(port: number, changes: Record<string, string | null> = {}): void {
     const settings: Record<string, string | null> = {
       CLUSTER: 'shop',
-      TEMPORAL_HTTP: `http://127.0.0.1:${String(port)}`,
+      TEMPORAL_HTTP: `http://127.0.0.1:${port}`,
       NAMESPACE: 'default',
       TASK_QUEUE: 'pgpool-runbook',
       SPOOL: this.spool,

@@ -243,7 +243,7 @@ describe.each(shells)('hook.sh under %s', (shell) => {
     const options = path.join(bench.directory, 'curl options');
     fs.writeFileSync(options, 'header = "Authorization: Bearer token"\n');
     bench.configure(temporal.port, { CURL_OPTIONS_FILE: options });
-    const environment = { http_proxy: `http://127.0.0.1:${String(closedPort)}` };
+    const environment = { http_proxy: `http://127.0.0.1:${closedPort}` };
     expect(await bench.run(['follow', '2', '1', '0'], { environment })).toMatchObject({ code: 0 });
     expect(temporal.received[0]?.headers.authorization).toBe('Bearer token');
   });

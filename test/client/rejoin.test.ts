@@ -1,6 +1,6 @@
 // pgpool-runbook rejoin against a real Temporal: what it prints while it waits, what it answers, and how waiting ends.
 
-import { settledUpdateName } from '../../domain/names';
+import { settledUpdateName } from '../../domain/facts/names';
 import { type BenchCluster, type Ended, run, start, TemporalBench } from './temporal-bench';
 
 let bench: TemporalBench;

@@ -10,10 +10,11 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { type Decision, findDecisionProblem, type ParkedStep } from '../../domain/decision';
-import type { ClusterEvent } from '../../domain/event';
-import { followWorkflowId } from '../../domain/names';
-import type { Outcome, ReasonCode, Verdict } from '../../domain/outcome';
+import { type Decision, findDecisionProblem, type ParkedStep } from '../../domain/facts/decision';
+import type { ClusterEvent } from '../../domain/facts/event';
+import { followWorkflowId } from '../../domain/facts/names';
+import type { Outcome, Verdict } from '../../domain/facts/outcome';
+import type { ReasonCode } from '../../domain/facts/reasons';
 import { decideUpdate, eventSignal, parkedQuery, settledUpdate } from '../../workflows/messages';
 import { searchAttributes } from '../../workflows/search-attributes';
 

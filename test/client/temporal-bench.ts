@@ -10,7 +10,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { main } from '../../client/cli';
-import { incidentWorkflowId } from '../../domain/names';
+import { incidentWorkflowId } from '../../domain/facts/names';
 import { findTools } from '../../lab/tools';
 import { searchAttributeKeys } from '../../workflows/search-attributes';
 import { clusterFile, edit } from '../configuration/cluster-file';
@@ -90,7 +90,7 @@ export class TemporalBench {
     temporal: { readonly address?: string; readonly namespace?: string; readonly taskQueue?: string } = {},
   ): BenchCluster {
     this.counter += 1;
-    const name = `shop-${String(this.counter)}`;
+    const name = `shop-${this.counter}`;
     const file = join(directory, `${name}.yaml`);
     const settings = JSON.stringify({ address: this.environment.address, taskQueue, ...temporal });
     const node = '  - { id: 2, host: 10.0.0.12, dataDirectory: /srv/main }\n';
@@ -130,7 +130,7 @@ export class TemporalBench {
       await closed;
     };
     return {
-      address: `127.0.0.2:${String(ownPort)}`,
+      address: `127.0.0.2:${ownPort}`,
       close,
       reopen: async () => {
         await listen(ownPort);

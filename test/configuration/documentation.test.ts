@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseClusterFile } from '../../configuration/load';
 import { clusterFileSchema, getEntries, getItem, type Schema } from '../../configuration/schema';
-import { formatHookConf } from '../../domain/pgpool-conf';
+import { formatHookConf } from '../../domain/texts/pgpool-conf';
 
 const page = readFileSync(join(__dirname, '..', '..', 'docs', 'configuration.md'), 'utf8');
 

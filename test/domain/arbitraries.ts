@@ -1,12 +1,12 @@
 // Any facts at all about a three- or four-node cluster, well formed but free of sense; deep-frozen.
 
 import fc from 'fast-check';
-import type { ClusterConfiguration } from '../../domain/cluster';
-import type { FailoverRequest } from '../../domain/failover-plan';
-import { formatLsn, type TimelineEnd, type WalPosition } from '../../domain/wal';
-import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts, WalReceiverFacts } from '../../domain/witness';
+import type { ClusterConfiguration } from '../../domain/facts/cluster';
+import type { FailoverRequest } from '../../domain/plans/failover-request';
+import { formatLsn, type TimelineEnd, type WalPosition } from '../../domain/facts/wal';
+import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts, WalReceiverFacts } from '../../domain/facts/facts';
 import { deepFreeze, makeConfiguration } from './builders';
-import { identifiers } from './candidate-stories';
+import { identifiers } from './plans/candidate-stories';
 
 export interface Situation {
   readonly configuration: ClusterConfiguration;
@@ -33,7 +33,7 @@ const setting = often<string | null>(
 
 const receiver: fc.Arbitrary<WalReceiverFacts> = fc.record({
   isStreaming: fc.boolean(),
-  host: fc.option(someNode.map((node) => `10.0.0.${String(10 + node)}`)),
+  host: fc.option(someNode.map((node) => `10.0.0.${10 + node}`)),
   port: fc.option(fc.constantFrom(5432, 5433)),
   timeline: fc.option(fc.integer({ min: 1, max: 3 })),
   lastMessageAgeMs: age,
@@ -102,9 +102,7 @@ function nodeFacts(node: number): fc.Arbitrary<NodeFacts> {
         fc.constant<'none' | null>('none'),
         fc.constantFrom('before-promotion' as const, 'after-return' as const),
       ),
-      upstream: fc.option(
-        fc.record({ host: someNode.map((node) => `10.0.0.${String(10 + node)}`), port: fc.constant(5432) }),
-      ),
+      upstream: fc.option(fc.record({ host: someNode.map((node) => `10.0.0.${10 + node}`), port: fc.constant(5432) })),
       clients: fc.option(fc.integer({ min: 0, max: 3 })),
       followers: fc.option(fc.integer({ min: 0, max: 3 })),
     })
@@ -176,7 +174,7 @@ function requests(count: number): fc.Arbitrary<FailoverRequest> {
     formerSynchronousStandbyNames: setting,
     fencedNode: fc.option(known, { freq: 2 }),
     fenceTried: fc.constant(null),
-    known: fc.constant([]),
+    walOfFailedCandidates: fc.constant([]),
   });
 }
 

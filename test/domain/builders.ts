@@ -1,9 +1,9 @@
 // A cluster in which everything is well, deep-frozen: a row of a table overrides only what differs.
 // Node 0 is the primary on timeline 1; every other node streams from it; pgpool shows all of them up.
 
-import type { ClusterConfiguration, NodeConfiguration, PolicyConfiguration } from '../../domain/cluster';
-import type { FailoverRequest } from '../../domain/failover-plan';
-import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts, WalReceiverFacts } from '../../domain/witness';
+import type { ClusterConfiguration, NodeConfiguration, PolicyConfiguration } from '../../domain/facts/cluster';
+import type { FailoverRequest } from '../../domain/plans/failover-request';
+import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts, WalReceiverFacts } from '../../domain/facts/facts';
 
 type DeepPartialNode = Partial<Omit<NodeFacts, 'host' | 'walReceiver'>> & {
   readonly host?: Partial<HostFacts> | null;
@@ -35,13 +35,13 @@ export interface ConfigurationDifferences {
 }
 
 function makeNode(id: number): NodeConfiguration {
-  const host = `10.0.0.${String(10 + id)}`;
+  const host = `10.0.0.${10 + id}`;
   return {
     id,
     host,
     port: 5432,
     dataDirectory: '/srv/main',
-    applicationName: `node${String(id)}`,
+    applicationName: `node${id}`,
     priority: 100,
     ssh: { host, port: 22, user: 'postgres', identityFile: '~/.ssh/id_ed25519' },
   };
@@ -178,7 +178,7 @@ export function makeRequest(differences: Partial<FailoverRequest> = {}): Failove
     formerSynchronousStandbyNames: null,
     fencedNode: null,
     fenceTried: null,
-    known: [],
+    walOfFailedCandidates: [],
     ...differences,
   });
 }

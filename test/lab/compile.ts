@@ -7,16 +7,17 @@ const root = path.join(__dirname, '..', '..');
 
 /** Returns the path of the compiled lab/main.js. */
 export function compileLab(directory: string): string {
-  for (const folder of ['lab', 'client', 'domain', 'configuration', 'activities/io']) {
+  for (const folder of ['lab', 'client', 'domain', 'configuration', 'activities']) {
     const target = path.join(directory, 'dist', folder);
-    mkdirSync(target, { recursive: true });
-    for (const name of readdirSync(path.join(root, folder)).filter((file) => file.endsWith('.ts'))) {
+    const names = readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' });
+    for (const name of names.filter((file) => file.endsWith('.ts'))) {
       const { code } = transformFileSync(path.join(root, folder, name), {
         configFile: false,
         swcrc: false,
         module: { type: 'commonjs' },
         jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
       });
+      mkdirSync(path.dirname(path.join(target, name)), { recursive: true });
       writeFileSync(path.join(target, name.replace(/\.ts$/, '.js')), code);
     }
   }

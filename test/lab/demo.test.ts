@@ -3,7 +3,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readArguments } from '../../lab/demo/arguments';
-import type { FollowReport } from '../../domain/outcome';
+import type { FollowReport } from '../../domain/facts/outcome';
 import { judgeFailover, judgeRejoin, summarize } from '../../lab/demo/judge';
 import type { FailoverRun } from '../../lab/demo/run-failover';
 import type { RejoinRun } from '../../lab/demo/run-rejoin';
@@ -17,7 +17,7 @@ const versions = { postgres: '15.14', pgpool: '4.3.5', temporal: '1.8.2' };
 function makeReport(nodes: Readonly<Record<number, Partial<NodeReport>>> = {}, pcp: readonly string[] = []): LabReport {
   const node = (id: number, own: Partial<NodeReport>): NodeReport => ({
     id,
-    address: `127.0.0.${String(id)}:5432`,
+    address: `127.0.0.${id}:5432`,
     isRunning: true,
     isSshRunning: true,
     isDropped: false,

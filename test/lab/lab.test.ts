@@ -18,7 +18,7 @@ jest.setTimeout(240_000);
 const run = promisify(execFile);
 const isRoot = process.getuid?.() === 0;
 /** Names differ between runs of this file, so that a lab left by an aborted run is in nobody's way. */
-const nameOf = (purpose: string): string => `t-${purpose}-${String(process.pid)}`;
+const nameOf = (purpose: string): string => `t-${purpose}-${process.pid}`;
 const names: string[] = [];
 
 async function upForTest(purpose: string, nodes = 3): Promise<Lab> {
@@ -78,7 +78,7 @@ function listIpc({ pids }: Place): string[] {
   const semaphores = rows('sem').filter(([, id]) => {
     // They may be gone by now: others run servers, too.
     const { stdout } = spawnSync('ipcs', ['-s', '-i', id ?? ''], { encoding: 'utf8' });
-    return pids.some((pid) => new RegExp(`\\s${String(pid)}\\s*$`, 'm').test(stdout));
+    return pids.some((pid) => new RegExp(`\\s${pid}\\s*$`, 'm').test(stdout));
   });
   return [...segments, ...semaphores].map((fields) => fields.join(' '));
 }
@@ -102,12 +102,12 @@ function findTraces(directory: string, place: Place): Traces {
     processes: findProcesses(directory, []).map(({ pid }) => pid),
     sockets: readLocalSockets().filter(
       ({ host, port, isListening }) =>
-        isListening && (host.startsWith(`127.${String(slot)}.`) || (host === '127.0.0.1' && ports.includes(port))),
+        isListening && (host.startsWith(`127.${slot}.`) || (host === '127.0.0.1' && ports.includes(port))),
     ).length,
     commandLines,
     rules: rules
       .split('\n')
-      .filter((line) => line.includes(`pgpool-runbook-${String(slot)}`) || line.includes(`127.${String(slot)}.`))
+      .filter((line) => line.includes(`pgpool-runbook-${slot}`) || line.includes(`127.${slot}.`))
       .join('\n'),
     ipc: listIpc(place),
   };
@@ -167,7 +167,7 @@ describe('a lab that is up', () => {
     for (const node of [1, 2]) {
       const count = async (): Promise<boolean> =>
         (await ask(lab, node, 'SELECT count(*)::int FROM seen'))[0]?.[0] === 1;
-      await waitFor(count, { what: `the row on node ${String(node)}`, timeoutMs: 5000 });
+      await waitFor(count, { what: `the row on node ${node}`, timeoutMs: 5000 });
     }
   });
 
@@ -205,7 +205,7 @@ describe('a lab that is up', () => {
     const processes = findProcesses(lab.directory, Object.values(state?.processes ?? {}));
     expect(processes.length).toBeGreaterThan(10);
     const texts = processes.flatMap(({ pid }) =>
-      ['cmdline', 'environ'].map((name) => readIfThere(`/proc/${String(pid)}/${name}`)),
+      ['cmdline', 'environ'].map((name) => readIfThere(`/proc/${pid}/${name}`)),
     );
     texts.push(JSON.stringify(state));
     for (const password of passwords) expect(texts.filter((text) => text.includes(password))).toEqual([]);

@@ -60,7 +60,7 @@ export function checkOpening(file: ProjectFile): string[] {
   return end > 3 ? [`${file.path}: opens with ${end} comment lines, at most three`] : [];
 }
 
-interface Import {
+export interface Import {
   readonly specifier: string;
   readonly isTypeOnly: boolean;
   readonly position: number;
@@ -80,7 +80,7 @@ function isTypeExport({ isTypeOnly, exportClause }: ts.ExportDeclaration): boole
 }
 
 /** import and export … from, import(), require(), import("…") types, import x = require(). */
-function readImport(node: ts.Node): Import | null {
+export function readImport(node: ts.Node): Import | null {
   const found = (specifier: ts.Node | undefined, isTypeOnly: boolean): Import | null =>
     specifier && ts.isStringLiteralLike(specifier)
       ? { specifier: specifier.text, isTypeOnly, position: node.getStart() }

@@ -6,6 +6,8 @@ const path = require('node:path');
 /** `imports`: values and types; `types`: only types; `packages`: npm and node:, `node:*` = all of node. Other folders are free. */
 const fences = {
   domain: { imports: ['domain'], types: [], packages: [] },
+  'domain/facts': { imports: ['domain/facts'], types: [], packages: [] },
+  'domain/texts': { imports: ['domain/facts', 'domain/texts'], types: [], packages: [] },
   configuration: { imports: ['domain', 'configuration'], types: [], packages: ['yaml', 'valibot', 'node:fs'] },
   workflows: {
     imports: ['domain', 'workflows'],

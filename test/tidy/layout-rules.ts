@@ -4,12 +4,12 @@
 import { parse, type ProjectFile } from './files';
 import ts from 'typescript';
 
-const activity = /^activities\/([a-z0-9-]+)\.ts$/;
+const verb = /^activities\/(?!io\/)([a-z0-9-]+\/[a-z0-9-]+)\.ts$/;
 
 export function checkActivityTests(paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
-    const name = activity.exec(path)?.[1];
-    if (!name || name === 'index') return [];
+    const name = verb.exec(path)?.[1];
+    if (!name) return [];
     const test = `test/activities/${name}.test.ts`;
     return paths.includes(test) ? [] : [`${path}: has no ${test}`];
   });

@@ -9,6 +9,7 @@ import {
   checkName,
   checkOpening,
 } from './code-rules';
+import { findCircles } from './circles';
 import { checkActivityTests, checkHistories, listWorkflows } from './layout-rules';
 import { applyRatchet } from './ratchet';
 import {
@@ -172,11 +173,23 @@ test.each([
 test('an activity without a test is a breach, the index is not', () => {
   const paths = [
     'activities/index.ts',
-    'activities/fence.ts',
-    'activities/promote.ts',
-    'test/activities/fence.test.ts',
+    'activities/io/failures.ts',
+    'activities/io/host/act.ts',
+    'activities/primary/fence.ts',
+    'activities/primary/promote.ts',
+    'test/activities/primary/fence.test.ts',
   ];
-  expect(checkActivityTests(paths)).toEqual(['activities/promote.ts: has no test/activities/promote.test.ts']);
+  expect(checkActivityTests(paths)).toEqual([
+    'activities/primary/promote.ts: has no test/activities/primary/promote.test.ts',
+  ]);
+});
+
+test('imports in a circle are a breach, of types as well, but not between tests', () => {
+  const one = file('lab/one.ts', "import type { Two } from './two';");
+  const two = file('lab/two.ts', "export { one } from './one';");
+  const fake = file('test/fake.ts', "import type { Bed } from './bed';");
+  const bed = file('test/bed.ts', "import { fake } from './fake';");
+  expect(findCircles([one, two, fake, bed])).toEqual(['lab/one.ts → lab/two.ts → lab/one.ts: imports go in a circle']);
 });
 
 test('a workflow without a history is a breach, one with a longer namesake too', () => {
@@ -188,7 +201,9 @@ test('a workflow without a history is a breach, one with a longer namesake too',
 });
 
 test('reason codes and rows must match one to one', () => {
-  const codes = readReasonCodes(file('domain/outcome.ts', "export const reasonCodes = ['a', 'b', 'c'] as const;"));
+  const codes = readReasonCodes(
+    file('domain/facts/reasons.ts', "export const reasonCodes = ['a', 'b', 'c'] as const;"),
+  );
   const page = '| Code | Seen |\n|---|---|\n| `a` | x |\n| `b` | x |\n| `b` | y |\n| `d` | x |\n';
   expect(checkReasonCodes(codes, page)).toEqual([
     'row d is not a reason code',

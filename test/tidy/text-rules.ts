@@ -28,10 +28,10 @@ const quoted =
 const quotingFiles: Readonly<Record<string, readonly string[]>> = {
   'bench/rivals.ts': ['master'],
   'lab/temporal-on-postgres.ts': ['master'],
-  'activities/io/pcp.ts': ['failback'],
-  'test/activities/io/pcp.test.ts': ['failback'],
-  'activities/io/pcp-protocol.ts': ['replica'],
-  'test/activities/io/pcp-protocol.test.ts': ['replica'],
+  'activities/io/pcp/pcp.ts': ['failback'],
+  'test/activities/io/pcp/pcp.test.ts': ['failback'],
+  'activities/io/pcp/protocol.ts': ['replica'],
+  'test/activities/io/pcp/protocol.test.ts': ['replica'],
 };
 
 export function checkGlossary({ path, text }: ProjectFile): string[] {

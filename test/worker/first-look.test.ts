@@ -2,7 +2,7 @@
 
 import type { Tools } from '../../activities/io/tools';
 import { parseClusterFile } from '../../configuration/load';
-import type { ClusterConfiguration } from '../../domain/cluster';
+import type { ClusterConfiguration } from '../../domain/facts/cluster';
 import { findUnreachable } from '../../worker/first-look';
 import { clusterFile } from '../configuration/cluster-file';
 
@@ -40,7 +40,7 @@ it('names each standby whose host cannot ask the primary, and where to look', as
   expect(lines).toEqual(
     [1, 2].map(
       (node) =>
-        `shop, node ${String(node)}, psql from its host to node 0, the primary: psql: error: fe_sendauth: no password supplied; check ~/.pgpass there and pg_hba.conf of node 0`,
+        `shop, node ${node}, psql from its host to node 0, the primary: psql: error: fe_sendauth: no password supplied; check ~/.pgpass there and pg_hba.conf of node 0`,
     ),
   );
 });

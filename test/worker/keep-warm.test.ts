@@ -1,7 +1,7 @@
 // The ways to the nodes: a change is told once, silence is tried again at once, a refusal ever more rarely.
 
-import { SqlFailure } from '../../activities/io/postgres';
-import { SshFailure } from '../../activities/io/ssh';
+import { SqlFailure } from '../../activities/io/sql/postgres';
+import { SshFailure } from '../../activities/io/ssh/ssh';
 import type { Tools } from '../../activities/io/tools';
 import { parseClusterFile } from '../../configuration/load';
 import { keepWarm } from '../../worker/keep-warm';

@@ -29,7 +29,7 @@ it('an expected retry is one line without its stack', () => {
 
 it('a repeat that differs only in its counts is told again after ten minutes', () => {
   const now = jest.spyOn(Date, 'now').mockReturnValue(1_000_000);
-  for (const count of [1, 2, 3]) logger.warn(`slow, ${String(count)} times`, { sdkComponent: 'core' });
+  for (const count of [1, 2, 3]) logger.warn(`slow, ${count} times`, { sdkComponent: 'core' });
   now.mockReturnValue(1_600_000);
   logger.warn('slow, 9 times', { sdkComponent: 'core' });
   expect(said).toEqual(['warning: slow, 1 times', 'warning: slow, 9 times']);

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WorkflowFailedError } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, Worker, type WorkerOptions } from '@temporalio/worker';
-import { awaitWorkflowId, eventSignalName, incidentWorkflowId } from '../../domain/names';
+import { awaitWorkflowId, eventSignalName, incidentWorkflowId } from '../../domain/facts/names';
 import { failUnreplayable, lookAfterOpenRuns } from '../../worker/open-runs';
-import { deadNode, type FakeCluster } from '../workflows/fake-cluster';
+import type { FakeCluster } from '../workflows/fake-cluster';
+import { deadNode } from '../workflows/fake-nodes';
 import { Bench, eventually } from '../workflows/support';
 
 const taskQueue = 'upgrade';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tools } from '../../activities/io/tools';
 import { loadClusterFile } from '../../configuration/load';
-import { searchAttributeNames } from '../../domain/names';
+import { searchAttributeNames } from '../../domain/facts/names';
 import { ensureSearchAttributes } from '../../worker/search-attributes';
 import { createTools } from '../../worker/tools';
 import { clusterFile, edit } from '../configuration/cluster-file';

@@ -1,6 +1,7 @@
 // A standby that works, and that pgpool reports as failed: somebody may have detached it, so it stays so for policy.reattachMs.
 
-import { deadNode, type FakeCluster, primaryNode, standbyNode } from './fake-cluster';
+import type { FakeCluster } from './fake-cluster';
+import { deadNode, primaryNode, standbyNode } from './fake-nodes';
 import { Bench, eventually } from './support';
 
 let bench: Bench;

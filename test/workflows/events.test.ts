@@ -1,7 +1,8 @@
 // What an incident makes of the events that it is sent: repeated, late, out of order, malformed; and what the waiting hook is told.
 
 import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
-import { deadNode, type FakeCluster, primaryNode, standbyNode } from './fake-cluster';
+import type { FakeCluster } from './fake-cluster';
+import { deadNode, primaryNode, standbyNode } from './fake-nodes';
 import { Bench, eventually, quick } from './support';
 
 let bench: Bench;

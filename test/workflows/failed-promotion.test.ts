@@ -1,17 +1,9 @@
 // A candidate that was to be promoted and is not proven to be: left alone, waited for, or stopped for a better one.
 
-import type { NodeFacts } from '../../domain/witness';
+import type { NodeFacts } from '../../domain/facts/facts';
 import { Bench, eventually, type IncidentHandle, quick } from './support';
-import {
-  deadNode,
-  type FakeCluster,
-  hungNode,
-  notPromoted,
-  primaryNode,
-  retryable,
-  standbyNode,
-  vanishedNode,
-} from './fake-cluster';
+import { type FakeCluster, notPromoted, retryable } from './fake-cluster';
+import { deadNode, hungNode, primaryNode, standbyNode, vanishedNode } from './fake-nodes';
 
 let bench: Bench;
 let cluster: FakeCluster;

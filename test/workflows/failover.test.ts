@@ -1,17 +1,8 @@
 // The failover runbook: in which order it acts, when it refuses, and how it goes on when an act fails.
 
 import { Bench } from './support';
-import {
-  deadNode,
-  type FakeCluster,
-  hungNode,
-  primaryNode,
-  rejectingNode,
-  retryable,
-  standbyNode,
-  vanishedNode,
-  worldChanged,
-} from './fake-cluster';
+import { type FakeCluster, retryable, worldChanged } from './fake-cluster';
+import { deadNode, hungNode, primaryNode, rejectingNode, standbyNode, vanishedNode } from './fake-nodes';
 
 let bench: Bench;
 let cluster: FakeCluster;

@@ -2,21 +2,19 @@
 
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../activities/index';
-import type { PromoteFailure } from '../../activities/promote';
-import type { ClusterConfiguration, PolicyConfiguration } from '../../domain/cluster';
-import type { OwnWal } from '../../domain/follow-plan';
-import type { DataFacts } from '../../domain/rebuild';
-import type { OpenedTimeline } from '../../domain/wal';
-import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts } from '../../domain/witness';
+import type { PromoteFailure } from '../../activities/primary/promote';
+import type { ClusterConfiguration, PolicyConfiguration } from '../../domain/facts/cluster';
+import type { OwnWal } from '../../domain/plans/follow';
+import type { DataFacts } from '../../domain/facts/data-directory';
+import type { OpenedTimeline } from '../../domain/facts/wal';
+import type { Facts, NodeFacts, PgpoolFacts, ProbeFacts } from '../../domain/facts/facts';
 import { dataFacts, type FakeWal, nothingDiverged, rebuildFakes } from './fake-rebuild';
+import { deadNode, hostOf, primaryNode, standbyNode } from './fake-nodes';
 
 export type ActivityName = keyof Activities;
 export type Fakes = {
   [Name in ActivityName]: (input: Parameters<Activities[Name]>[0]) => ReturnType<Activities[Name]>;
 };
-
-const systemIdentifier = '7400000000000000001';
-const lsn = '0/5000000';
 
 /** An act that is held until the test lets it go; `isCancellable` = it notices a cancellation, as acts that wait do. */
 export interface Hold {
@@ -167,7 +165,7 @@ function fakesOf(cluster: FakeCluster, signal: Signal): Fakes {
       const nodes = only ? facts.nodes.filter(({ node }) => only.includes(node)) : facts.nodes;
       return Promise.resolve({ configuration, facts: { ...facts, nodes } });
     },
-    awaitRecovery: ({ node }) => Promise.resolve({ line: `node ${String(node)} after 3000 ms: starting up` }),
+    awaitRecovery: ({ node }) => Promise.resolve({ line: `node ${node} after 3000 ms: starting up` }),
     fence: ({ node }) => {
       cluster.set(deadNode(node));
       const { nodes } = cluster.facts;
@@ -176,122 +174,25 @@ function fakesOf(cluster: FakeCluster, signal: Signal): Fakes {
     promote: ({ candidate, position }) => {
       const timeline = position.timeline + 1;
       cluster.set(primaryNode(candidate, timeline));
-      return Promise.resolve({ changed: true, timeline, line: `node ${String(candidate)} accepts writes` });
+      return Promise.resolve({ changed: true, timeline, line: `node ${candidate} accepts writes` });
     },
     confirmPrimary: ({ pgpool, primary }) =>
-      Promise.resolve({ changed: false, line: `${pgpool} shows node ${String(primary)}` }),
+      Promise.resolve({ changed: false, line: `${pgpool} shows node ${primary}` }),
     repoint: ({ node, primary, timeline }) => {
       cluster.set(standbyNode(node, primary, timeline));
-      return Promise.resolve({ changed: true, line: `node ${String(node)} streams` });
+      return Promise.resolve({ changed: true, line: `node ${node} streams` });
     },
-    attach: ({ pgpool, node }) => Promise.resolve({ changed: true, line: `${pgpool} uses node ${String(node)}` }),
+    attach: ({ pgpool, node }) => Promise.resolve({ changed: true, line: `${pgpool} uses node ${node}` }),
     setSynchronousStandbys: () => Promise.resolve({ changed: true, line: 'ANY 1 ("node2")' }),
     readReturn: ({ node, until }) => {
       const { sql, walReceiver } = cluster.get(node);
       const isBack = sql === 'answered' && (until === 'answers' || walReceiver?.isStreaming === true);
-      if (isBack) return Promise.resolve({ line: `node ${String(node)} is back` });
-      return Promise.reject(notYet(`node ${String(node)} is not back`));
+      if (isBack) return Promise.resolve({ line: `node ${node} is back` });
+      return Promise.reject(notYet(`node ${node} is not back`));
     },
     signalIncident: ({ node, eventId, opened }) => signal(node, eventId, opened),
     ...rebuildFakes(cluster),
   };
-}
-
-/** Addresses that belong to nobody. */
-export function hostOf(node: number): string {
-  return `10.0.0.1${String(node)}`;
-}
-
-function node(id: number, facts: Partial<NodeFacts>): NodeFacts {
-  return {
-    node: id,
-    sql: 'answered',
-    sqlSeen: 'answered',
-    isInRecovery: null,
-    systemIdentifier,
-    position: null,
-    replayedLsn: null,
-    receivedLsn: null,
-    history: [],
-    timelineAgeMs: null,
-    isReplayPaused: null,
-    applyDelayMs: null,
-    ownSettings: null,
-    fenceMark: null,
-    upstream: null,
-    clients: null,
-    followers: null,
-    synchronousStandbyNames: '',
-    applicationName: null,
-    walReceiver: null,
-    host: null,
-    ...facts,
-  };
-}
-
-function ends(timeline: number): { timeline: number; endLsn: string }[] {
-  return Array.from({ length: timeline - 1 }, (_, index) => ({ timeline: index + 1, endLsn: lsn }));
-}
-
-export function primaryNode(id: number, timeline = 1): NodeFacts {
-  const usage = { clients: 0, followers: 0 };
-  const position = { timeline, lsn };
-  return node(id, { isInRecovery: false, position, history: ends(timeline), sqlSeen: 'primary', ...usage });
-}
-
-export function standbyNode(id: number, upstream: number, timeline = 1, position = lsn): NodeFacts {
-  return node(id, {
-    sqlSeen: 'standby',
-    isInRecovery: true,
-    position: { timeline, lsn: position },
-    replayedLsn: position,
-    receivedLsn: position,
-    history: ends(timeline),
-    walReceiver: { isStreaming: true, host: hostOf(upstream), port: 5432, timeline, lastMessageAgeMs: null },
-  });
-}
-
-function absent(id: number, sql: NodeFacts['sql'], sqlSeen: string, host: Partial<HostFacts>): NodeFacts {
-  const seen: HostFacts = {
-    ssh: 'answered',
-    seen: 'answered',
-    processes: 'none',
-    clockOffsetMs: 0,
-    hasDataDirectory: true,
-    hasStandbySignal: false,
-    fenceMark: 'none',
-    walTimeline: null,
-    synchronousStandbyNames: null,
-    neededSettings: null,
-    controlFile: null,
-    ...host,
-  };
-  return node(id, { sql, sqlSeen, systemIdentifier: null, synchronousStandbyNames: null, host: seen });
-}
-
-/** The host answers, PostgreSQL does not run: it crashed as a primary. */
-export function deadNode(id: number): NodeFacts {
-  const controlFile = { state: 'in production', systemIdentifier, checkpoint: { timeline: 1, lsn: '0/4000000' } };
-  return absent(id, 'refused', 'connection refused', { controlFile });
-}
-
-/** PostgreSQL's processes are there and say nothing. */
-export function hungNode(id: number): NodeFacts {
-  return absent(id, 'silent', 'no answer in 1000 ms', { processes: 'running' });
-}
-
-export function recoveringNode(id: number): NodeFacts {
-  return absent(id, 'recovering', 'the database system is starting up', { processes: 'running' });
-}
-
-export function rejectingNode(id: number): NodeFacts {
-  return absent(id, 'rejected', 'too many clients', { processes: 'running' });
-}
-
-/** Nothing on that host answers. */
-export function vanishedNode(id: number): NodeFacts {
-  const unknown = { clockOffsetMs: null, hasDataDirectory: null, hasStandbySignal: null, fenceMark: null };
-  return absent(id, 'silent', 'no answer in 1000 ms', { ssh: 'silent', processes: 'unknown', ...unknown });
 }
 
 function configurationOf(cluster: string, ids: readonly number[]): ClusterConfiguration {
@@ -302,7 +203,7 @@ function configurationOf(cluster: string, ids: readonly number[]): ClusterConfig
       host: hostOf(id),
       port: 5432,
       dataDirectory: '/srv/main',
-      applicationName: `node${String(id)}`,
+      applicationName: `node${id}`,
       priority: 100,
       ssh: { host: hostOf(id), port: 22, user: 'postgres', identityFile: '~/.ssh/id_ed25519' },
     })),

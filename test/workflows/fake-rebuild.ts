@@ -1,7 +1,9 @@
 // The rebuild's fake activities: they change the fake cluster as the real ones change a node, and measure what a test has set.
 
-import type { DataFacts, DivergedRange, FenceMark } from '../../domain/rebuild';
-import { deadNode, type FakeCluster, type Fakes, standbyNode } from './fake-cluster';
+import type { DataFacts, DivergedRange } from '../../domain/facts/data-directory';
+import type { FenceMark } from '../../domain/facts/facts';
+import type { FakeCluster, Fakes } from './fake-cluster';
+import { deadNode, standbyNode } from './fake-nodes';
 
 type RebuildVerb =
   | 'findOwnWal'
@@ -90,7 +92,7 @@ export function rebuildFakes(cluster: FakeCluster): Pick<Fakes, RebuildVerb> {
     saveUnarchivedWal: () =>
       Promise.resolve({
         changed: false,
-        line: `the archive lacks ${String(cluster.unarchived)} files`,
+        line: `the archive lacks ${cluster.unarchived} files`,
         files: cluster.unarchived,
       }),
     baseBackup: () => Promise.resolve({ changed: true, line: 'copied', bytes: gigabyte }),

@@ -1,15 +1,7 @@
 // When an incident ends and what comes after: the linger, the next run, the wait for nodes that are away, the last looks.
 
-import {
-  deadNode,
-  type FakeCluster,
-  notYet,
-  primaryNode,
-  rejectingNode,
-  standbyNode,
-  vanishedNode,
-  worldChanged,
-} from './fake-cluster';
+import { type FakeCluster, notYet, worldChanged } from './fake-cluster';
+import { deadNode, primaryNode, rejectingNode, standbyNode, vanishedNode } from './fake-nodes';
 import { Bench, eventually, quick, timersOf } from './support';
 
 let bench: Bench;

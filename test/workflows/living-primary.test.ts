@@ -1,16 +1,8 @@
 // The failover runbook where the primary may not be dead: kept, given time, or looked at again.
 
 import { Bench, eventually, quick } from './support';
-import {
-  deadNode,
-  type FakeCluster,
-  hungNode,
-  pgpoolServing,
-  primaryNode,
-  recoveringNode,
-  standbyNode,
-  vanishedNode,
-} from './fake-cluster';
+import { type FakeCluster, pgpoolServing } from './fake-cluster';
+import { deadNode, hungNode, primaryNode, recoveringNode, standbyNode, vanishedNode } from './fake-nodes';
 
 let bench: Bench;
 let cluster: FakeCluster;

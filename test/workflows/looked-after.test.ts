@@ -1,15 +1,7 @@
 // Nobody is forgotten: what is parked, slow, dead or cut off somewhere keeps nothing else from being looked after.
 
-import {
-  deadNode,
-  type FakeCluster,
-  notYet,
-  pgpoolServing,
-  primaryNode,
-  standbyNode,
-  vanishedNode,
-  worldChanged,
-} from './fake-cluster';
+import { type FakeCluster, notYet, pgpoolServing, worldChanged } from './fake-cluster';
+import { deadNode, primaryNode, standbyNode, vanishedNode } from './fake-nodes';
 import { Bench, eventually, quick } from './support';
 
 let bench: Bench;

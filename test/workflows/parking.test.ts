@@ -1,7 +1,8 @@
 // A step that has used up its retries waits for a person, in the incident or in a child of it; what the person may say, and what it does.
 
 import { WorkflowUpdateFailedError } from '@temporalio/client';
-import { deadNode, type FakeCluster, notYet, primaryNode, worldChanged } from './fake-cluster';
+import { type FakeCluster, notYet, worldChanged } from './fake-cluster';
+import { deadNode, primaryNode } from './fake-nodes';
 import { Bench, eventually, quick, timersOf } from './support';
 
 let bench: Bench;

@@ -1,7 +1,8 @@
 // A newer failover event takes over what hangs, and never what promotes; older follows and confirmations give way.
 
 import { CancelledFailure, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
-import { deadNode, type FakeCluster, notYet, retryable, worldChanged } from './fake-cluster';
+import { type FakeCluster, notYet, retryable, worldChanged } from './fake-cluster';
+import { deadNode } from './fake-nodes';
 import { Bench, eventually, type IncidentHandle, timersOf } from './support';
 
 let bench: Bench;

@@ -1,15 +1,8 @@
 // Nodes that come back: by themselves, or because a person wants them. Order of the rebuild, its questions, and its way on after failures.
 
 import type { IncidentReport } from '../../workflows/messages';
-import {
-  deadNode,
-  type FakeCluster,
-  pgpoolServing,
-  primaryNode,
-  recoveringNode,
-  standbyNode,
-  worldChanged,
-} from './fake-cluster';
+import { type FakeCluster, pgpoolServing, worldChanged } from './fake-cluster';
+import { deadNode, primaryNode, recoveringNode, standbyNode } from './fake-nodes';
 import { dataFacts, divergedRange } from './fake-rebuild';
 import { Bench, eventually, type IncidentHandle } from './support';
 

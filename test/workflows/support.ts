@@ -7,8 +7,8 @@ import { type WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import type { ClusterEvent } from '../../domain/event';
-import type { Choice, Decision, ParkedStep } from '../../domain/decision';
+import type { ClusterEvent } from '../../domain/facts/event';
+import type { Choice, Decision, ParkedStep } from '../../domain/facts/decision';
 import {
   awaitWorkflowId,
   decideUpdateName,
@@ -16,8 +16,8 @@ import {
   incidentWorkflowId,
   parkedQueryName,
   settledUpdateName,
-} from '../../domain/names';
-import type { Verdict } from '../../domain/outcome';
+} from '../../domain/facts/names';
+import type { Verdict } from '../../domain/facts/outcome';
 import { findTools } from '../../lab/tools';
 import type { incident } from '../../workflows/incident';
 import type { IncidentReport, IncidentTiming } from '../../workflows/messages';
@@ -93,7 +93,7 @@ export class Bench {
 
   /** Names are short and end in nothing random, so that recorded histories differ little. */
   newCluster(): FakeCluster {
-    const name = `shop-${String(this.clusters.size + 1)}`;
+    const name = `shop-${this.clusters.size + 1}`;
     const cluster = new FakeCluster(name, async (node, eventId, opened) => {
       await this.send(cluster, { eventId, kind: 'returned', node, oldPrimary: null, opened });
     });
@@ -104,7 +104,7 @@ export class Bench {
   newEvent(fields: Partial<ClusterEvent> & Pick<ClusterEvent, 'kind' | 'node'>): ClusterEvent {
     this.eventCounter += 1;
     return {
-      eventId: `event-${String(this.eventCounter)}`,
+      eventId: `event-${this.eventCounter}`,
       mainNode: 1,
       oldPrimary: 0,
       at: new Date().toISOString(),
@@ -177,7 +177,7 @@ export class Bench {
     const started = (await incident.fetchHistory()).events!.flatMap(
       (entry) => entry.childWorkflowExecutionStartedEventAttributes?.workflowExecution ?? [],
     );
-    const child = started.find(({ workflowId }) => workflowId!.includes(`.follow.${String(node)}.`))!;
+    const child = started.find(({ workflowId }) => workflowId!.includes(`.follow.${node}.`))!;
     return this.environment.client.workflow.getHandle(child.workflowId!, child.runId!);
   }
 
@@ -239,7 +239,7 @@ function callerOf({ info }: Context): string {
 function shortName(name: ActivityName, input: unknown): string {
   const { node, candidate, primary } = input as { node?: number; candidate?: number; primary?: number };
   const about = node ?? candidate ?? primary;
-  return about === undefined ? name : `${name} ${String(about)}`;
+  return about === undefined ? name : `${name} ${about}`;
 }
 
 /** Stack traces hold the paths of the machine that recorded. */

@@ -2,7 +2,8 @@
 
 import { defaultPayloadConverter, SearchAttributeType } from '@temporalio/common';
 import { type WorkflowHandle } from '@temporalio/client';
-import { deadNode, type FakeCluster } from './fake-cluster';
+import type { FakeCluster } from './fake-cluster';
+import { deadNode } from './fake-nodes';
 import { Bench, type IncidentHandle } from './support';
 import { searchAttributeKeys } from '../../workflows/search-attributes';
 

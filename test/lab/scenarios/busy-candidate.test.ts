@@ -1,6 +1,6 @@
 // Two nodes are left, and the only candidate is busy: it stands still for some seconds, or its archive is slow. It is waited for, never stopped.
 
-import { getNode } from '../../../domain/cluster';
+import { getNode } from '../../../domain/facts/cluster';
 import {
   expectHonestLoss,
   expectOneWritable,

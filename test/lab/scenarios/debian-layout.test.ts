@@ -3,7 +3,7 @@
 
 import { appendFileSync, existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { getNode } from '../../../domain/cluster';
+import { getNode } from '../../../domain/facts/cluster';
 import { makeDirectoryFor } from '../../../lab/files';
 import { findSystemUser } from '../../../lab/layout';
 import { labVariable, runOrFail } from '../../../lab/processes';
@@ -25,7 +25,7 @@ const scenario = useScenario('debian-layout');
 const user = findSystemUser();
 
 const dataOf = (node: number): string => getNode(scenario().lab.configuration, node).dataDirectory;
-const confOf = (node: number): string => join(scenario().lab.directory, `etc${String(node)}`, 'postgresql.conf');
+const confOf = (node: number): string => join(scenario().lab.directory, `etc${node}`, 'postgresql.conf');
 
 /** As pg_ctlcluster starts it: the file is named on the command line. */
 async function relocate(node: number): Promise<void> {

@@ -1,6 +1,6 @@
 // pgpool gives up a primary that works (here: detached by hand; in life: a network glitch). Promoting anybody would split the cluster.
 
-import { PcpFailure, requestDetach } from '../../../activities/io/pcp';
+import { PcpFailure, requestDetach } from '../../../activities/io/pcp/pcp';
 import {
   expectOneWritable,
   expectPgpoolUses,

@@ -29,6 +29,6 @@ test('an immediate stop promotes a standby, the other one follows, and pgpool se
   await expectPgpoolUses(scenario(), primary, [other]);
   await expectServed(scenario());
   expect(await isAwaited(scenario(), 0)).toBe(true);
-  expect(pgpoolLog(scenario())).toContain(`pgpool-runbook: promoted node ${String(primary)} to timeline 2`);
+  expect(pgpoolLog(scenario())).toContain(`pgpool-runbook: promoted node ${primary} to timeline 2`);
   await expectHonestLoss(scenario(), primary, [other]);
 });

@@ -1,9 +1,9 @@
 // kill -9 of the postmaster alone: its port closes at once, but a busy backend goes on committing. That is not a fenced primary.
 
-import { readHostFacts } from '../../../activities/io/host-facts';
-import { SqlConnections } from '../../../activities/io/postgres';
-import { SshConnections } from '../../../activities/io/ssh';
-import { getNode } from '../../../domain/cluster';
+import { readHostFacts } from '../../../activities/io/host/host-facts';
+import { SqlConnections } from '../../../activities/io/sql/postgres';
+import { SshConnections } from '../../../activities/io/ssh/ssh';
+import { getNode } from '../../../domain/facts/cluster';
 import {
   expectFollowing,
   expectHonestLoss,

@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { getNode } from '../../../domain/cluster';
+import { getNode } from '../../../domain/facts/cluster';
 import { readRecord, sendSignal } from '../../../lab/processes';
 import { findLostIds } from '../../../lab/workload';
 import type { IncidentReport } from '../../../workflows/messages';
@@ -42,7 +42,7 @@ async function commitAlone(node: number): Promise<void> {
   expect(senders).toHaveLength(2);
   for (const { pid } of senders) sendSignal(readRecord(pid)!, 'SIGSTOP');
   await readRows(scenario(), node, 'create table alone (id int)');
-  for (let id = 1; id < aloneCount; id++) await readRows(scenario(), node, `insert into alone values (${String(id)})`);
+  for (let id = 1; id < aloneCount; id++) await readRows(scenario(), node, `insert into alone values (${id})`);
 }
 
 /** The problem's line names the number of commits and where their WAL is; both are true. */

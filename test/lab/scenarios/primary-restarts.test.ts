@@ -4,8 +4,8 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { join } from 'node:path';
-import { getNode } from '../../../domain/cluster';
-import { incidentWorkflowId } from '../../../domain/names';
+import { getNode } from '../../../domain/facts/cluster';
+import { incidentWorkflowId } from '../../../domain/facts/names';
 import {
   expectOneWritable,
   expectPgpoolUses,

@@ -13,8 +13,8 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseConninfo } from '../../../domain/conninfo';
-import { getNode } from '../../../domain/cluster';
+import { parseConninfo } from '../../../domain/texts/conninfo';
+import { getNode } from '../../../domain/facts/cluster';
 import { makeDirectoryFor, writeFor } from '../../../lab/files';
 import { findSystemUser } from '../../../lab/layout';
 import { labVariable, runOrFail } from '../../../lab/processes';
@@ -91,7 +91,7 @@ test('its own settings, access rules and key are in force, and none of them is t
   ]);
   expect(await readRows(scenario(), primary, text)).toEqual([
     {
-      cluster_name: `node${String(primary)}`,
+      cluster_name: `node${primary}`,
       work_mem: '4MB',
       maintenance_work_mem: '64MB',
       log_min_duration_statement: '-1',
@@ -173,7 +173,7 @@ async function clone(node: number): Promise<void> {
   const { host, port } = getNode(lab.configuration, 0);
   const settings = readFileSync(join(dataOf(node), 'postgresql.conf'), 'utf8');
   rmSync(dataOf(node), { recursive: true });
-  const source = `host=${host} port=${String(port)} user=replicator application_name=node${String(node)} passfile=${lab.passFile}`;
+  const source = `host=${host} port=${port} user=replicator application_name=node${node} passfile=${lab.passFile}`;
   const argv = ['-D', dataOf(node), '-d', source, '-R', '-c', 'fast', '-X', 'stream', '--no-sync', '-w'];
   argv.push('-T', `${besideDataOf(0, 'far')}=${besideDataOf(node, 'far')}`);
   await runOrFail(join(lab.configuration.postgres.bin, 'pg_basebackup'), argv, {

@@ -2,8 +2,8 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { getNode } from '../../../domain/cluster';
-import { freshSuffix } from '../../../domain/rebuild';
+import { getNode } from '../../../domain/facts/cluster';
+import { freshSuffix } from '../../../domain/facts/data-directory';
 import { isRunning, sendSignal } from '../../../lab/processes';
 import {
   allowOnlyRebuild,
@@ -54,7 +54,7 @@ test('a copy from a primary that dies is ended, and the node is rebuilt from the
     out: expect.stringMatching(/^completed [(]rebuilt[)]: /) as string,
   });
   // Of the first copy nothing was finished, and nothing of it is in the second.
-  const line = expect.stringMatching(`^node 0: base backup .* from node ${String(third)} is complete$`) as string;
+  const line = expect.stringMatching(`^node 0: base backup .* from node ${third} is complete$`) as string;
   expect(await readResults(scenario(), 0, 'baseBackup')).toMatchObject([{ changed: true, line }]);
   expect(readFileSync(join(dataDirectory, 'backup_label.old'), 'utf8')).toMatch(/^START TIMELINE: 3$/m);
 

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, type ClientConfig, DatabaseError } from 'pg';
-import { getNode } from '../../../domain/cluster';
+import { getNode } from '../../../domain/facts/cluster';
 import { readProgress } from '../../../lab/progress';
 import {
   allowOnlyRebuild,
@@ -44,7 +44,7 @@ test('a copy that pg_hba.conf refuses parks before the node is touched; mended a
   const step = await untilParked(scenario(), 'node0.base-backup', 120_000);
   expect(step.problem).toContain('no pg_hba.conf entry for replication connection');
   expect(step.problem).toContain(
-    `add a line for database "replication" and this user and host to pg_hba.conf of node ${String(primary)}`,
+    `add a line for database "replication" and this user and host to pg_hba.conf of node ${primary}`,
   );
   expect(fingerprintData(scenario(), 0)).toEqual(before);
 
@@ -81,7 +81,7 @@ test('a copy that finds no free WAL sender says so, and completes by itself when
     expect(senders.length).toBeGreaterThan(5);
     rejoined = rejoin(scenario(), former);
     const wanted = new RegExp(
-      `number of requested standby connections exceeds .*max_wal_senders.*; raise max_wal_senders of node ${String(primary)}, or wait`,
+      `number of requested standby connections exceeds .*max_wal_senders.*; raise max_wal_senders of node ${primary}, or wait`,
     );
     await until('the copy says what it lacks', async () => (await readProgress(lab)).some((line) => wanted.test(line)));
   } finally {

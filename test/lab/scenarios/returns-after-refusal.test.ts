@@ -1,6 +1,6 @@
 // The primary's host is cut off, the policy is to wait for a person, and the host returns: it is served again by itself.
 
-import { readNodeInfo } from '../../../activities/io/pcp';
+import { readNodeInfo } from '../../../activities/io/pcp/pcp';
 import {
   expectOneWritable,
   expectPgpoolUses,

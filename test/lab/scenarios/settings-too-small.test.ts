@@ -5,7 +5,7 @@ import { expectOneWritable, expectServed, readRows, runHook, until, untilParked,
 import { writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { getNode } from '../../../domain/cluster';
+import { getNode } from '../../../domain/facts/cluster';
 
 const scenario = useScenario('settings');
 
@@ -27,7 +27,7 @@ test('both standbys are paused by PostgreSQL: nobody is ended, the line names th
   await restart(0);
   await lab.startWorker();
   await expectServed(scenario(), 60_000);
-  for (const node of [1, 2]) await until(`replay of node ${String(node)} is paused`, () => isPaused(node), 60_000);
+  for (const node of [1, 2]) await until(`replay of node ${node} is paused`, () => isPaused(node), 60_000);
   await lab.killPostgres(0);
   expect(await untilParked(scenario(), 'failover')).toMatchObject({
     problem: expect.stringMatching(/max_connections is \d+ and must be 150 or more/) as string,

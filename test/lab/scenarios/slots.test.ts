@@ -3,7 +3,7 @@
 
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { getNode } from '../../../domain/cluster';
+import { getNode } from '../../../domain/facts/cluster';
 import { writeFor } from '../../../lab/files';
 import { findSystemUser } from '../../../lab/layout';
 import {
@@ -35,7 +35,7 @@ const readSlots = (node: number): Promise<Slot[]> =>
 
 async function expectSlots(node: number, ...users: readonly number[]): Promise<void> {
   const wanted = users.map((user) => ({ slot_name: slotOf(user), active: true }));
-  await until(`node ${String(node)} has slots for ${users.join(', ')}`, async () => {
+  await until(`node ${node} has slots for ${users.join(', ')}`, async () => {
     return JSON.stringify(await readSlots(node)) === JSON.stringify(wanted);
   });
 }
@@ -46,7 +46,7 @@ beforeAll(async () => {
   for (const node of [0, 1, 2]) {
     const { dataDirectory, host: own } = getNode(lab.configuration, node);
     const file = join(dataDirectory, 'myrecovery.conf');
-    const conninfo = `host=${host} port=${String(port)} user=replicator application_name=node${String(node)} passfile=''${lab.passFile}''`;
+    const conninfo = `host=${host} port=${port} user=replicator application_name=node${node} passfile=''${lab.passFile}''`;
     writeFor(
       findSystemUser(),
       file,

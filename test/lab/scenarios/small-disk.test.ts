@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { getNode } from '../../../domain/cluster';
+import { getNode } from '../../../domain/facts/cluster';
 import {
   allowOnlyRebuild,
   decide,
@@ -76,7 +76,7 @@ function putOnSmallDisk({ lab }: Scenario, node: number): () => Promise<void> {
   const usedKilobytes = Number(execFileSync('du', ['-sk', dataDirectory], { encoding: 'utf8' }).split('\t')[0]);
   const disk = join(lab.directory, 'small-disk');
   mkdirSync(disk);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${String(Math.round(usedKilobytes * 1.8))}k`, 'tmpfs', disk]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${Math.round(usedKilobytes * 1.8)}k`, 'tmpfs', disk]);
   try {
     execFileSync('cp', ['-a', `${directory}/.`, disk]);
     execFileSync('mount', ['--bind', disk, directory]);

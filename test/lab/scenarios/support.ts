@@ -5,15 +5,15 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Client as SqlClient, type QueryResultRow } from 'pg';
-import { jobsDirectory } from '../../../activities/io/act';
-import { readNodeInfo } from '../../../activities/io/pcp';
+import { jobsDirectory } from '../../../activities/io/host/act';
+import { readNodeInfo } from '../../../activities/io/pcp/pcp';
 import { loadClusterFile } from '../../../configuration/load';
 import { main } from '../../../client/cli';
 import { listParked } from '../../../client/progress';
-import { getNode, type PolicyConfiguration } from '../../../domain/cluster';
-import type { Choice, ParkedStep } from '../../../domain/decision';
-import { awaitWorkflowId, incidentWorkflowId } from '../../../domain/names';
-import { asidePath, freshSuffix, rebuildMarkName } from '../../../domain/rebuild';
+import { getNode, type PolicyConfiguration } from '../../../domain/facts/cluster';
+import type { Choice, ParkedStep } from '../../../domain/facts/decision';
+import { awaitWorkflowId, incidentWorkflowId } from '../../../domain/facts/names';
+import { asidePath, freshSuffix, rebuildMarkName } from '../../../domain/facts/data-directory';
 import { type Lab, up } from '../../../lab/lab';
 import { setPolicy as setLabPolicy } from '../../../lab/policy';
 import { isRunning, type ProcessRecord, readRecord } from '../../../lab/processes';
@@ -82,7 +82,7 @@ export function verdictOf(
 export async function untilPromoted({ lab }: Scenario, former: number, timeoutMs = 60_000): Promise<number> {
   let promoted: number | undefined;
   await until(
-    `a successor of node ${String(former)} accepts writes`,
+    `a successor of node ${former} accepts writes`,
     async () => {
       const { nodes } = await lab.report();
       promoted = nodes.find((entry) => entry.id !== former && entry.isInRecovery === false)?.id;
@@ -110,7 +110,7 @@ export async function expectOneWritable({ lab }: Scenario, node: number): Promis
 }
 
 export async function expectFollowing({ lab }: Scenario, node: number, primary: number): Promise<void> {
-  await until(`node ${String(node)} streams from node ${String(primary)}`, async () => {
+  await until(`node ${node} streams from node ${primary}`, async () => {
     const { nodes } = await lab.report();
     const own = nodes.find((entry) => entry.id === node);
     return own?.streamingFrom === primary && own.timeline === nodes.find((entry) => entry.id === primary)?.timeline;
@@ -120,7 +120,7 @@ export async function expectFollowing({ lab }: Scenario, node: number, primary: 
 /** pgpool's own word, asked through PCP. */
 export async function expectPgpoolUses({ lab }: Scenario, primary: number, standbys: readonly number[]): Promise<void> {
   const pgpool = lab.configuration.pgpool[0]!;
-  await until(`pgpool uses node ${String(primary)} as primary and ${standbys.join(', ')}`, async () => {
+  await until(`pgpool uses node ${primary} as primary and ${standbys.join(', ')}`, async () => {
     const infos = await Promise.all([primary, ...standbys].map((id) => readNodeInfo(pgpool, id, { timeoutMs: 3000 })));
     return infos.every((info, index) => info.status !== 'down' && (info.role === 'primary') === (index === 0));
   });
@@ -285,16 +285,16 @@ export async function isAwaited({ lab, temporal }: Scenario, node: number): Prom
 
 /** Does what brings a node back that is, or is about to be, awaited; then the report of the incident that its return opened or joined. */
 export async function bringBack(scenario: Scenario, node: number, start: () => Promise<void>): Promise<IncidentReport> {
-  await until(`node ${String(node)} is awaited`, () => isAwaited(scenario, node), 60_000);
+  await until(`node ${node} is awaited`, () => isAwaited(scenario, node), 60_000);
   await start();
-  await until(`node ${String(node)} is no longer awaited`, async () => !(await isAwaited(scenario, node)), 60_000);
+  await until(`node ${node} is no longer awaited`, async () => !(await isAwaited(scenario, node)), 60_000);
   return await finishedIncident(scenario);
 }
 
 /** What an activity of the node's follows has answered, oldest first. */
 export async function readResults({ lab, temporal }: Scenario, node: number, activity: string): Promise<Result[]> {
   const runs: { startTime: Date; results: Result[] }[] = [];
-  const prefix = `pgpool-${lab.configuration.cluster}.follow.${String(node)}.`;
+  const prefix = `pgpool-${lab.configuration.cluster}.follow.${node}.`;
   for await (const { workflowId, runId, startTime } of temporal.workflow.list({ query: 'WorkflowType = "follow"' })) {
     if (!workflowId.startsWith(prefix)) continue;
     const { events } = await temporal.workflow.getHandle(workflowId, runId).fetchHistory();

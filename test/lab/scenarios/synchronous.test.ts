@@ -43,7 +43,7 @@ test('commits wait for those who confirm, and for nobody who does not', async ()
   const primary = await untilPromoted(scenario(), 0);
   const other = thirdOf(0, primary);
   await expectFollowing(scenario(), other, primary);
-  await untilSet(primary, `ANY 1 ("node${String(other)}")`);
+  await untilSet(primary, `ANY 1 ("node${other}")`);
   await finishedIncident(scenario());
   await expectServed(scenario());
 
@@ -56,7 +56,7 @@ test('commits wait for those who confirm, and for nobody who does not', async ()
 
 async function untilSet(node: number, value: string): Promise<void> {
   await until(
-    `node ${String(node)} has synchronous_standby_names '${value}'`,
+    `node ${node} has synchronous_standby_names '${value}'`,
     async () => {
       const [row] = await readRows<{ names: string }>(
         scenario(),

@@ -1,6 +1,6 @@
 // Temporal itself dies by SIGKILL in the middle of a failover and comes back on the same database: the incident goes on.
 
-import { incidentWorkflowId } from '../../../domain/names';
+import { incidentWorkflowId } from '../../../domain/facts/names';
 import {
   expectFollowing,
   expectHonestLoss,

@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { getNode } from '../../../domain/cluster';
+import { getNode } from '../../../domain/facts/cluster';
 import { findProcesses } from '../../../lab/processes';
 import { readState } from '../../../lab/state';
 import {
@@ -32,8 +32,8 @@ function strayPrograms(): string[] {
   const roots = Object.values(readState(lab.name)!.processes);
   return findProcesses(lab.directory, roots).flatMap(({ pid }) => {
     try {
-      const program = readFileSync(`/proc/${String(pid)}/comm`, 'utf8').trim();
-      return lasting.has(program) ? [] : [`${program} ${readFileSync(`/proc/${String(pid)}/cmdline`, 'utf8')}`];
+      const program = readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+      return lasting.has(program) ? [] : [`${program} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8')}`];
     } catch {
       return [];
     }
@@ -74,7 +74,7 @@ test('ten rounds leave three nodes that stream, and no slot, process, job, copy 
     const { dataDirectory } = getNode(lab.configuration, id);
     const beside = readdirSync(dirname(dataDirectory)).filter((name) => name.startsWith(basename(dataDirectory)));
     expect(beside.length).toBeLessThanOrEqual(2);
-    const sets = readdirSync(`${lab.configuration.paths.savedConfiguration}/${cluster}.node${String(id)}`);
+    const sets = readdirSync(`${lab.configuration.paths.savedConfiguration}/${cluster}.node${id}`);
     expect(sets.filter((name) => !name.startsWith('diverged-wal-')).length).toBeLessThanOrEqual(5);
     expect(sets.filter((name) => name.startsWith('diverged-wal-')).length).toBeLessThanOrEqual(5);
   }

@@ -1,7 +1,7 @@
 // Somebody ends one session with pg_terminate_backend: that is no failure of a node, and nobody else notices.
 
 import { Client } from 'pg';
-import { incidentWorkflowId } from '../../../domain/names';
+import { incidentWorkflowId } from '../../../domain/facts/names';
 import { expectPgpoolUses, expectServed, outageMs, pgpoolLog, readRows, until, useScenario } from './support';
 
 const scenario = useScenario('terminated-session');
@@ -22,12 +22,12 @@ test('one session ends, asked for on the node or through pgpool; no failover, no
   const before = [...workload.journal.errors];
 
   const first = await openSession();
-  await readRows(scenario(), 0, `select pg_terminate_backend(${String(first.pid)})`);
+  await readRows(scenario(), 0, `select pg_terminate_backend(${first.pid})`);
   await first.untilEnded();
   const second = await openSession();
   const other = new Client(lab.connection('pgpool'));
   await other.connect();
-  await other.query(`/*NO LOAD BALANCE*/ select pg_terminate_backend(${String(second.pid)})`);
+  await other.query(`/*NO LOAD BALANCE*/ select pg_terminate_backend(${second.pid})`);
   await other.end();
   await second.untilEnded();
 

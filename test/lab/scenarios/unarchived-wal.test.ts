@@ -3,7 +3,7 @@
 
 import { appendFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { getNode } from '../../../domain/cluster';
+import { getNode } from '../../../domain/facts/cluster';
 import {
   allowOnlyRebuild,
   expectFollowing,
@@ -28,7 +28,7 @@ function readyOf({ lab }: Scenario, node: number): string[] {
 async function dieUnarchived(node: number): Promise<string[]> {
   await expectServed(scenario());
   for (let segment = 0; segment < 3; segment += 1) {
-    await readRows(scenario(), node, `create table of_node${String(node)}_${String(segment)} (id int)`);
+    await readRows(scenario(), node, `create table of_node${node}_${segment} (id int)`);
     await readRows(scenario(), node, 'select pg_switch_wal()');
   }
   await scenario().lab.killPostgres(node);
@@ -40,7 +40,7 @@ async function dieUnarchived(node: number): Promise<string[]> {
 function expectSaved(names: readonly string[], node: number, said: string): void {
   const [, count, set] =
     /holds ([0-9]+) WAL files that its archive does not have .*; saved in ([^:]+):/.exec(said) ?? [];
-  expect(said).toContain(`node ${String(node)} holds`);
+  expect(said).toContain(`node ${node} holds`);
   expect(Number(count)).toBeGreaterThanOrEqual(names.length);
   expect(readdirSync(set!)).toEqual(expect.arrayContaining([...names]));
 }

@@ -3,7 +3,7 @@
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { incidentWorkflowId } from '../../../domain/names';
+import { incidentWorkflowId } from '../../../domain/facts/names';
 import { findCloneRoot } from '../../../lab/tools';
 import { startWorker } from '../../../lab/worker';
 import { expectOneWritable, expectServed, runHook, until, untilParked, useScenario } from './support';

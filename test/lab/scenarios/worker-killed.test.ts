@@ -1,6 +1,6 @@
 // The worker dies by SIGKILL in the middle of a failover, and another one takes the incident up where it was.
 
-import { incidentWorkflowId } from '../../../domain/names';
+import { incidentWorkflowId } from '../../../domain/facts/names';
 import {
   expectFollowing,
   expectHonestLoss,

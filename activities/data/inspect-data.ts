@@ -1,0 +1,193 @@
+// What a rebuild must know before it plans: the target's directories, links, owner and room; the primary's sizes and tablespaces.
+
+import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
+import type { DataFacts, LinkedDirectory, PlaceFacts, SourceTablespace } from '../../domain/facts/data-directory';
+import { runOnNode, savedDirectory } from '../io/host/act';
+import { identifyScript, inspectScript } from '../io/host/data-scripts';
+import { failure, messageOf } from '../io/failures';
+import { parseHostFacts } from '../io/host/host-facts';
+import { readNodeFacts } from '../io/sql/node-facts';
+import { linksFile, readValues } from '../io/host/rebuild-acts';
+import { sqlTarget, type Tools } from '../io/tools';
+
+export interface InspectDataInput {
+  readonly configuration: ClusterConfiguration;
+  readonly node: number;
+  readonly primary: number;
+}
+
+export interface InspectDataResult {
+  readonly changed: false;
+  readonly line: string;
+  readonly facts: DataFacts;
+}
+
+const sqlMs = 2000;
+/** The sizes of a million files take a while, on either side. */
+const sizesMs = 60_000;
+const lookMs = 90_000;
+
+/**
+ * Reads only, and takes no lock.
+ * @throws Unreachable when the primary does not answer, over SQL and over ssh, or the node over ssh; Unproven when the look fails
+ */
+export async function inspectData(tools: Tools, input: InspectDataInput): Promise<InspectDataResult> {
+  const { configuration } = input;
+  const [node, primary] = [getNode(configuration, input.node), getNode(configuration, input.primary)];
+  const source = await readSource(tools, configuration, primary);
+  const locations = source.tablespaces.map((tablespace) => tablespace.location);
+  const [output, identity] = await Promise.all([
+    look(tools, configuration, node, inspectScript, [
+      ...[node.dataDirectory, configuration.postgres.bin, savedDirectory(configuration, node)],
+      ...[linksFile(configuration, node), source.version],
+      ...source.tablespaces.flatMap(({ oid, location }) => [oid, location]),
+    ]),
+    look(tools, configuration, primary, identifyScript, [primary.dataDirectory, ...locations]),
+  ]);
+  const facts = { ...parseOutput(output, identity), source };
+  return { changed: false, line: describe(node, facts), facts };
+}
+
+async function look(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  script: string,
+  args: string[],
+): Promise<string> {
+  const result = await runOnNode(tools, configuration, node, script, { args, timeoutMs: lookMs });
+  if (result.exitCode === 0) return result.stdout;
+  const seen = result.stderr.trim().split('\n').slice(-3).join(' / ');
+  throw failure(
+    result.exitCode === null ? 'unreachable' : 'unproven',
+    `node ${node.id} (${node.host}): cannot look at its data: ${seen}`,
+  );
+}
+
+interface Sizes {
+  version: number;
+  bytes: string;
+  wal_bytes: string;
+  tablespaces: SourceTablespace[];
+}
+
+// A tablespace in place (allow_in_place_tablespaces) has a relative location and lies in the data directory. What a stuck slot
+// or archive holds back of the WAL is not copied; what max_wal_size allows may come to lie there.
+const sizesText = `
+select current_setting('server_version_num')::int / 10000 as version,
+  (select sum(pg_tablespace_size(oid)) from pg_tablespace where pg_tablespace_location(oid) not like '/%')::text as bytes,
+  least((select sum(size) from pg_ls_waldir()), pg_size_bytes(current_setting('max_wal_size')))::text as wal_bytes,
+  (select coalesce(json_agg(json_build_object('oid', oid::text, 'location', pg_tablespace_location(oid),
+     'bytes', pg_tablespace_size(oid)) order by oid), '[]')
+   from pg_tablespace where pg_tablespace_location(oid) like '/%') as tablespaces`;
+
+async function readSource(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  primary: NodeConfiguration,
+): Promise<DataFacts['source']> {
+  const away = (seen: string, cause?: unknown): Error =>
+    failure('unreachable', `node ${primary.id}, the primary, does not tell what a copy needs: ${seen}`, cause);
+  const facts = await readNodeFacts(tools.sql, configuration, primary, sqlMs);
+  if (facts.sql !== 'answered' || facts.systemIdentifier === null || facts.position === null) throw away(facts.sqlSeen);
+  try {
+    const [row] = await tools.sql.query<Sizes>(sqlTarget(configuration, primary), sizesText, {
+      timeoutMs: sizesMs,
+      lane: 'long',
+    });
+    return {
+      version: String(row!.version),
+      systemIdentifier: facts.systemIdentifier,
+      timeline: facts.position.timeline,
+      isInRecovery: facts.isInRecovery !== false,
+      bytes: Number(row!.bytes),
+      walBytes: Number(row!.wal_bytes),
+      tablespaces: row!.tablespaces,
+    };
+  } catch (error) {
+    throw away(messageOf(error), error);
+  }
+}
+
+/** KIND LINK EXISTS EMPTY OWNED MOUNT RENAMABLE ID DEVICE FREE USED LEFTOVER PATH, as the script prints them. */
+const placePattern =
+  /^place (data|linked|missing) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (.*)$/gm;
+
+interface ParsedPlace {
+  readonly role: string;
+  readonly link: string;
+  readonly path: string;
+  readonly facts: PlaceFacts;
+}
+
+function parseOutput(output: string, identity: string): Omit<DataFacts, 'source'> {
+  const [looked = '', measured = ''] = output.split(/^--\n/m);
+  const read = (key: string): string | null => readValues(measured, key)[0]?.trim() || null;
+  const isOneMachine = read('machine') !== null && read('machine') === (readValues(identity, 'machine')[0] ?? null);
+  const primarys = isOneMachine ? readValues(identity, 'primary') : [];
+  const places = [...measured.matchAll(placePattern)].map((fields) => toPlace(fields.slice(1), measured, primarys));
+  const data = places.find((place) => place.role === 'data');
+  if (!data) throw failure('unproven', `the look at the data directory printed nothing that is understood: ${output}`);
+  const withRole = (role: string): LinkedDirectory[] =>
+    places
+      .filter((place) => place.role === role)
+      .map(({ link, path, facts }) => ({ ...facts, kind: link === 'pg_wal' ? 'wal' : 'tablespace', link, path }));
+  const [identifier, state, timeline] = [read('identifier'), read('state'), read('timeline')];
+  return {
+    ...data.facts,
+    realPath: read('real'),
+    version: read('version'),
+    isUnfinished: read('unfinished') === 'yes',
+    host: { ...parseHostFacts(looked, Date.now()), ...processesOf(data.facts, read('deleted') === 'yes') },
+    hasControlFile: read('control') === 'yes',
+    own:
+      identifier && state && timeline
+        ? {
+            systemIdentifier: identifier,
+            state: read('copied') === 'yes' ? 'copied' : state,
+            timeline: Math.max(Number(timeline), Number.parseInt(read('wal') ?? '0', 16)),
+          }
+        : null,
+    rebuildMark: read('mark'),
+    linked: withRole('linked'),
+    missing: withRole('missing'),
+  };
+}
+
+/** Where nothing exists, the look could not look; what was removed under a running server still has its processes. */
+function processesOf({ exists }: PlaceFacts, isDeleted: boolean): { processes?: 'orphans' | 'none' } {
+  return exists ? {} : { processes: isDeleted ? 'orphans' : 'none' };
+}
+
+function toPlace(fields: readonly string[], measured: string, primarys: readonly string[]): ParsedPlace {
+  const [role = '', link = '', exists, isEmpty, isOwned, isMountPoint, isRenamable, id = '', device = ''] = fields;
+  const [free = '-', used = '-', leftover = '0', path = ''] = fields.slice(9);
+  const start = `stranger ${link} `;
+  const stranger = measured.split('\n').find((line) => line.startsWith(start));
+  const facts = {
+    exists: exists === 'yes',
+    isEmpty: isEmpty === 'yes',
+    isOwned: isOwned === 'yes',
+    isMountPoint: isMountPoint === 'yes',
+    isRenamable: isRenamable === 'yes',
+    isPrimarys: primarys.includes(id),
+    device: device === '-' ? null : device,
+    freeBytes: free === '-' ? null : Number(free),
+    usedBytes: used === '-' ? null : Number(used) * 1024,
+    leftoverBytes: Number(leftover) * 1024,
+    stranger: stranger?.slice(start.length) ?? null,
+  };
+  return { role, link, path, facts };
+}
+
+function describe(node: NodeConfiguration, { exists, version, linked, rebuildMark, source }: DataFacts): string {
+  const what = !exists
+    ? 'does not exist'
+    : rebuildMark
+      ? `is the unfinished copy of rebuild ${rebuildMark}`
+      : version
+        ? `holds data of PostgreSQL ${version}`
+        : 'holds no PG_VERSION';
+  const links = linked.length === 0 ? '' : `, linked to ${linked.map(({ path }) => path).join(', ')}`;
+  return `node ${node.id}: ${node.dataDirectory} ${what}${links}; the primary is PostgreSQL ${source.version}`;
+}

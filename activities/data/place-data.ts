@@ -1,0 +1,41 @@
+// Renames the verified copy into the place of the data directory, with its links to pg_wal and the tablespaces already right.
+
+import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
+import type { RebuildPlan } from '../../domain/facts/data-directory';
+import { actOnDirectories, directoryArguments, linksFile, readValues } from '../io/host/rebuild-acts';
+import { placeScript } from '../io/host/replace-scripts';
+import type { Tools } from '../io/tools';
+
+export interface PlaceDataInput {
+  readonly configuration: ClusterConfiguration;
+  readonly node: number;
+  readonly rebuild: RebuildPlan;
+}
+
+export interface PlaceDataResult {
+  readonly changed: boolean;
+  readonly line: string;
+}
+
+/**
+ * The data directory comes last, so that nothing can be started before all of it is there; with removeFirst it is only looked at.
+ * @throws WorldChanged when something else is in its place, or the copy is not the verified one; Unproven; Unreachable
+ */
+export async function placeData(tools: Tools, input: PlaceDataInput): Promise<PlaceDataResult> {
+  const { configuration, rebuild } = input;
+  const node = getNode(configuration, input.node);
+  const output = await actOnDirectories(tools, {
+    configuration,
+    node,
+    script: placeScript,
+    args: [
+      configuration.postgres.bin,
+      rebuild.rebuildId,
+      linksFile(configuration, node),
+      ...directoryArguments(rebuild),
+    ],
+    what: 'put the copy in place',
+  });
+  const changed = ['moved', 'linked'].some((key) => readValues(output, key).length > 0);
+  return { changed, line: `node ${node.id}: the verified copy is in place at ${node.dataDirectory}` };
+}

@@ -1,0 +1,244 @@
+// Long commands on a node that outlive the worker, the ssh connection and each attempt: the same name is the same job.
+// A job is started under the node's lock and followed without it. A connection that drops is "unknown", never "failed".
+
+import { Context } from '@temporalio/activity';
+import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
+import { type ActInput, actOnNode, jobsDirectory, runOnNode } from './act';
+import { failure, messageOf } from '../failures';
+import { beatWhile } from '../heartbeats';
+import { endJobScript, listJobsScript, pollJobScript, removeJobsScript, startJobScript } from './job-scripts';
+import type { Tools } from '../tools';
+
+export interface JobInput {
+  readonly configuration: ClusterConfiguration;
+  readonly node: NodeConfiguration;
+  /** [a-z0-9.-]+ ; the same name is the same job. */
+  readonly name: string;
+  /** POSIX sh; its arguments show in the node's process list, so they hold no secret. */
+  readonly script: string;
+  readonly args: readonly string[];
+  /** As ActInput's, for the start of the job. */
+  readonly lookedAt?: number | undefined;
+}
+
+/** `lost`: nothing of it is left and no result was written (a reboot, a SIGKILL): look before acting. `log`: its last 256 KiB. */
+export type JobEnd =
+  | { readonly state: 'done'; readonly exitCode: number; readonly log: string }
+  | { readonly state: 'lost'; readonly log: string };
+
+/** How long the node waits for the end of a job before it says that it still runs, and we ask again. */
+const pollMs = 1000;
+/** Between two questions, should a node answer without waiting. */
+const leastPollMs = 50;
+const pollTimeoutMs = 10_000;
+/** No answer for this long ends the attempt; the next one re-attaches. */
+const silenceMs = 60_000;
+const startMs = 15_000;
+const endMs = 30_000;
+const keptBytes = 256 * 1024;
+
+/**
+ * Starts the job unless it was started already (then re-attaches), and follows its log until its end. A cancelled activity
+ * ends the job; a worker that shuts down or an attempt that timed out leaves it to the next attempt.
+ * @param describe makes the heartbeat's details of the log so far; sent twice a second even while a poll hangs
+ * @throws Unreachable after 60 s without an answer; WorldChanged when somebody else ended the job; CancelledFailure
+ */
+export async function runJob(tools: Tools, input: JobInput, describe: (log: string) => unknown): Promise<JobEnd> {
+  const context = Context.current();
+  const log = new Log();
+  const follow = async (): Promise<JobEnd> => {
+    try {
+      return await followJob(tools, input, log);
+    } catch (error) {
+      if (context.cancellationDetails?.cancelRequested !== true) throw error;
+      await endJob(tools, input.configuration, input.node, input.name, true);
+      return await context.cancelled;
+    }
+  };
+  return await beatWhile(() => describe(log.text), follow);
+}
+
+/**
+ * Runs a job to its good end. Its directory goes with its end, because another attempt has to be a new one.
+ * @param tell keeps the log's last line for the heartbeats
+ * @throws Unproven, with `what` and the log's end, when the job failed or was interrupted; as runJob
+ */
+export async function finishJob(
+  tools: Tools,
+  job: JobInput,
+  what: string,
+  tell: (line: string) => unknown,
+): Promise<void> {
+  const { configuration, node, name } = job;
+  const end = await runJob(tools, job, (log) => tell(log.trimEnd().split('\n').at(-1)! || `${name} has begun`));
+  await endJob(tools, configuration, node, name);
+  if (end.state === 'done' && end.exitCode === 0) return;
+  const seen = end.state === 'lost' ? 'it was interrupted' : end.log.trim().split('\n').slice(-3).join('; ');
+  throw failure('unproven', `node ${node.id} (${node.host}): ${what}: ${seen}`);
+}
+
+/**
+ * Ends a job if it runs (group TERM, after 5 s KILL), waits until nothing of it is left, and removes its directory.
+ * @param isCleanup also in an activity that was cancelled
+ * @throws Unproven when something of it is left or the outcome is unknown
+ */
+export async function endJob(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  name: string,
+  isCleanup = false,
+): Promise<void> {
+  await act(tools, configuration, node, {
+    what: `end job ${name}`,
+    script: endJobScript,
+    args: [name],
+    timeoutMs: endMs,
+    isCleanup,
+  });
+}
+
+/** Removes the directories of all jobs of this node that do not run any more. */
+export async function removeJobs(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+): Promise<void> {
+  await act(tools, configuration, node, {
+    what: 'remove the ended jobs',
+    script: removeJobsScript,
+    args: [],
+    timeoutMs: endMs,
+  });
+}
+
+/** Names of the jobs of this node whose directory exists, running or not. @throws Unreachable */
+export async function listJobs(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+): Promise<string[]> {
+  const result = await runOnNode(tools, configuration, node, listJobsScript, {
+    args: [jobsDirectory(configuration, node)],
+    timeoutMs: pollTimeoutMs,
+  });
+  if (result.exitCode !== 0)
+    throw failure('unreachable', `node ${node.id}: cannot list its jobs: ${result.stderr.trim()}`);
+  return result.stdout.split('\n').filter(Boolean);
+}
+
+/** The log so far: which byte comes next, and the last ones. Bytes, because a chunk may end within a character. */
+class Log {
+  private kept: Buffer = Buffer.alloc(0);
+  length = 0;
+
+  add(chunk: Buffer): void {
+    this.length += chunk.length;
+    this.kept = Buffer.concat([this.kept, chunk]).subarray(-keptBytes);
+  }
+
+  get text(): string {
+    return this.kept.toString('utf8');
+  }
+}
+
+async function followJob(tools: Tools, input: JobInput, log: Log): Promise<JobEnd> {
+  const context = Context.current();
+  const name = `job ${input.name} on node ${input.node.id} (${input.node.host})`;
+  let answeredAt = Date.now();
+  let isKnown = false;
+  let isBehind = false;
+  for (;;) {
+    const askedAt = Date.now();
+    const poll = await pollJob(tools, input, log.length, isKnown && !isBehind ? pollMs : 0);
+    if ('seen' in poll) {
+      if (Date.now() - answeredAt > silenceMs)
+        throw failure('unreachable', `${name}: no answer for ${silenceMs / 1000} s: ${poll.seen}`);
+      await context.sleep(pollMs);
+      continue;
+    }
+    answeredAt = Date.now();
+    log.add(poll.chunk);
+    isBehind = poll.chunk.length === keptBytes;
+    if (isBehind) continue;
+    if (poll.state === 'absent') {
+      if (isKnown) throw failure('worldChanged', `${name} was ended and removed by somebody else`);
+      await startJob(tools, input);
+    } else if (poll.state === 'running') {
+      if (Date.now() < askedAt + leastPollMs) await context.sleep(leastPollMs);
+    } else {
+      return poll.state === 'done'
+        ? { state: 'done', exitCode: poll.exitCode, log: log.text }
+        : { state: 'lost', log: log.text };
+    }
+    isKnown = true;
+  }
+}
+
+async function startJob(tools: Tools, { configuration, node, name, script, args, lookedAt }: JobInput): Promise<void> {
+  await act(tools, configuration, node, {
+    what: `start job ${name}`,
+    script: startJobScript.script,
+    args: [name, startJobScript.supervisor, script, ...args],
+    timeoutMs: startMs,
+    lookedAt,
+  });
+}
+
+type Poll =
+  | { readonly state: 'absent' | 'running' | 'lost'; readonly chunk: Buffer }
+  | { readonly state: 'done'; readonly exitCode: number; readonly chunk: Buffer }
+  | { readonly seen: string };
+
+/** One look, from byte `offset` of the log, at the job's end or after `waitMs`. Throws only when the activity was cancelled. */
+async function pollJob(
+  tools: Tools,
+  { configuration, node, name }: JobInput,
+  offset: number,
+  waitMs: number,
+): Promise<Poll> {
+  const signal = Context.current().cancellationSignal;
+  try {
+    const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, pollJobScript, {
+      args: [jobsDirectory(configuration, node), name, String(offset + 1), String(keptBytes), String(waitMs / 1000)],
+      timeoutMs: pollTimeoutMs,
+      signal,
+    });
+    const read = (key: string): string | undefined => new RegExp(`^${key}=(.*)$`, 'm').exec(stdout)?.[1];
+    const state = read('state');
+    const chunk = Buffer.from(read('log') ?? '', 'base64');
+    if (exitCode !== 0) return { seen: stderr.trim() };
+    if (state === 'absent' || state === 'running' || state === 'lost') return { state, chunk };
+    const result = read('exit');
+    return state === 'done' && result ? { state, exitCode: Number(result), chunk } : { seen: stderr.trim() || stdout };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { seen: messageOf(error) };
+  }
+}
+
+interface JobAct extends Pick<ActInput, 'script' | 'args' | 'timeoutMs' | 'lookedAt' | 'isCleanup'> {
+  readonly what: string;
+}
+
+/** @throws Unproven when it failed; Unreachable when its outcome is unknown. */
+async function act(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+  { what, args, ...more }: JobAct,
+): Promise<void> {
+  const directory = jobsDirectory(configuration, node);
+  const result = await actOnNode(tools, {
+    ...more,
+    configuration,
+    node,
+    args: [directory, ...args],
+    clockOffsetMs: 'measure',
+  });
+  if (result.exitCode === 0) return;
+  throw failure(
+    result.exitCode === null ? 'unreachable' : 'unproven',
+    `node ${node.id} (${node.host}): could not ${what} in ${directory}: ${result.stderr.trim()}`,
+  );
+}

@@ -1,0 +1,136 @@
+// The node's lock for acts that go over SQL: a script on the node holds it meanwhile. It lets go when it is told to, at its
+// deadline, or within a second after its worker has died.
+
+import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
+import { describeActor, lockFile, lockIsHeld, refuseUnlocked, runOnNode } from './act';
+import { failure } from '../failures';
+import { actPreamble } from './scripts';
+import type { CommandResult } from '../ssh/ssh';
+import type { Tools } from '../tools';
+
+export interface NodeLockInput {
+  readonly configuration: ClusterConfiguration;
+  readonly node: NodeConfiguration;
+  /** How long another act is waited for; less than timeoutMs. */
+  readonly waitMs: number;
+  /** How long the act may go on, the wait included. */
+  readonly timeoutMs: number;
+  /** false: when the host does not answer over ssh, the act goes on without the lock; while another act holds it, it fails all the same. */
+  readonly isRequired: boolean;
+}
+
+export interface NodeLock {
+  /** If this is long, what was measured before may be old. */
+  readonly waitedMs: number;
+  /** To be called right before every statement that changes something. @throws Unreachable when the time is over or the lock is lost */
+  readonly confirm: () => void;
+}
+
+/** Where the lock is not required, a host that has not answered by then is taken for unreachable. */
+const reachMs = 700;
+/** For the connection, and for the holder to end by itself. */
+const marginMs = 5000;
+
+/**
+ * Arguments: LOCK WAIT_MS ACTOR HOLD_MS. Prints here, then held. Its times count from its own start: a holder that comes late
+ * is harmless, because nobody acts before it has said "held".
+ */
+export const holdScript = `
+echo here
+HOLD=$4; set -- "$1" "$(( $(date +%s%3N) + $2 ))" "$3"
+${actPreamble}
+echo held
+UNTIL=$(( $(date +%s%3N) + HOLD ))
+# When its worker is gone nobody reads this: the echo fails, and the lock is free.
+while [ "$(date +%s%3N)" -lt "$UNTIL" ]; do sleep 0.5 9>&-; echo still || exit 0; done
+`;
+
+/**
+ * Runs `body` while the node's lock is held, then lets it go without waiting for that.
+ * @throws Unreachable when another act holds the node, or the lock is required and cannot be had; Configuration as actOnNode
+ */
+export async function withNodeLock<T>(
+  tools: Tools,
+  input: NodeLockInput,
+  body: (lock: NodeLock) => Promise<T>,
+): Promise<T> {
+  const release = new AbortController();
+  try {
+    return await body(await take(tools, input, release.signal));
+  } finally {
+    release.abort();
+  }
+}
+
+type Ending = { readonly result: CommandResult } | { readonly error: unknown };
+
+async function take(tools: Tools, input: NodeLockInput, signal: AbortSignal): Promise<NodeLock> {
+  const { configuration, node, isRequired, timeoutMs } = input;
+  const startedAt = Date.now();
+  const holder = startHolder(tools, input, signal);
+  const first = await Promise.race([holder.held, holder.ended, ...(isRequired ? [] : [holder.silence])]);
+  if (first !== 'held') refuse(input, first);
+  let isOver = false;
+  void holder.ended.then(() => (isOver = true));
+  return {
+    waitedMs: Date.now() - startedAt,
+    confirm: () => {
+      const name = `node ${node.id} (${node.host})`;
+      // The holder counts the same time from when it had the lock, which was later.
+      if (Date.now() >= startedAt + timeoutMs)
+        throw failure('unreachable', `${name}: the act took longer than ${timeoutMs} ms and went no further`);
+      if (isRequired && isOver)
+        throw failure('unreachable', `${name}: ${lockFile(configuration, node)} was lost, so the act went no further`);
+    },
+  };
+}
+
+interface Holder {
+  readonly held: Promise<'held'>;
+  /** Nothing was heard of the host. */
+  readonly silence: Promise<null>;
+  readonly ended: Promise<Ending>;
+}
+
+function startHolder(tools: Tools, input: NodeLockInput, signal: AbortSignal): Holder {
+  const { configuration, node, waitMs, timeoutMs } = input;
+  let output = '';
+  let tell = (): void => undefined;
+  const held = new Promise<'held'>((resolve) => {
+    tell = () => {
+      resolve('held');
+    };
+  });
+  const running = runOnNode(tools, configuration, node, holdScript, {
+    args: [lockFile(configuration, node), String(waitMs), describeActor(), String(timeoutMs)],
+    timeoutMs: waitMs + timeoutMs + marginMs,
+    signal,
+    onOutput: (text) => {
+      output += text;
+      if (output.startsWith('here\nheld\n')) tell();
+    },
+  });
+  const ended = running.then(
+    (result) => ({ result }),
+    (error: unknown) => ({ error }),
+  );
+  const silence = new Promise<null>((resolve) => {
+    setTimeout(() => {
+      if (output === '') resolve(null);
+    }, reachMs).unref();
+  });
+  return { held, silence, ended };
+}
+
+/** Returns only if the act may go on without the lock. */
+function refuse({ configuration, node, isRequired }: NodeLockInput, ending: Ending | null): void {
+  const result = ending && 'result' in ending ? ending.result : null;
+  if (result && (isRequired || result.exitCode === lockIsHeld)) refuseUnlocked(configuration, node, result);
+  if (!isRequired) return;
+  if (ending && 'error' in ending) throw ending.error;
+  const seen = result?.stderr.trim() ?? '';
+  throw failure(
+    'unreachable',
+    `node ${node.id} (${node.host}): ${lockFile(configuration, node)} could not be taken: ${seen}`,
+  );
+}

@@ -1,0 +1,96 @@
+// A server that is in recovery and takes no connections: what it does meanwhile, by its processes, and whether that leads anywhere.
+
+import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
+import { parseLsn } from '../../../domain/facts/wal';
+import { runOnNode } from './act';
+import { parseKeyValues } from './host-facts';
+import { processFunctions } from './scripts';
+import type { Tools } from '../tools';
+
+export interface RecoveryProgress {
+  /** As the process list shows them: "startup recovering 0000000200000001000000A4", "walreceiver streaming 1/A4001B8". */
+  readonly startup: string;
+  readonly receiver: string | null;
+  /** Of the startup process. */
+  readonly cpuSeconds: number;
+  readonly diskMegabytes: number;
+  /** It replays what it receives, as it comes: it waits for nothing that will arrive by itself. */
+  readonly isCaughtUp: boolean;
+}
+
+/** Arguments: DATA. Prints KEY=value lines; nothing without a startup process. */
+const progressScript = `
+DATA=$1
+${processFunctions}
+export LC_ALL=C
+REAL=$(cd "$DATA" && pwd -P) || exit 1
+for PID in $(postgres_processes "$REAL"); do
+  TITLE=$(tr '\\0' ' ' <"/proc/$PID/cmdline" 2>/dev/null)
+  case $TITLE in
+    *" startup"*) echo "startup=startup\${TITLE#* startup}"
+      awk '{ printf "ticks=%d\\n", $14 + $15 }' "/proc/$PID/stat"
+      awk '/^(read|write)_bytes/ { sum += $2 } END { printf "disk=%d\\n", sum / 1048576 }' "/proc/$PID/io"
+      SEGMENT=$(expr "$TITLE" : '.*recovering \\([0-9A-F]*\\)') && stat -c 'size=%s' "$REAL/pg_wal/$SEGMENT" 2>/dev/null;;
+    *" walreceiver"*) echo "receiver=walreceiver\${TITLE#* walreceiver}";;
+  esac
+done
+echo "hertz=$(getconf CLK_TCK)"
+`;
+
+const lookMs = 5000;
+
+/** Null when that cannot be told. */
+export async function readProgress(
+  tools: Tools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+): Promise<RecoveryProgress | null> {
+  const options = { args: [node.dataDirectory], timeoutMs: lookMs };
+  const output = await runOnNode(tools, configuration, node, progressScript, options).then(
+    ({ stdout }) => stdout,
+    () => '',
+  );
+  const values = parseKeyValues(output);
+  const startup = values.get('startup')?.trim();
+  if (startup === undefined) return null;
+  const receiver = values.get('receiver')?.trim() ?? null;
+  return {
+    startup,
+    receiver,
+    cpuSeconds: Number(values.get('ticks')) / Number(values.get('hertz')),
+    diskMegabytes: Number(values.get('disk') ?? 0),
+    isCaughtUp: isOneSegment(startup, receiver, Number(values.get('size') ?? 0)),
+  };
+}
+
+function isOneSegment(startup: string, receiver: string | null, size: number): boolean {
+  const [, log = '', number = ''] = /recovering [0-9A-F]{8}([0-9A-F]{8})([0-9A-F]{8})$/.exec(startup) ?? [];
+  // Its title says nothing more until it has received something.
+  if (receiver === 'walreceiver') return true;
+  const written = parseLsn(/streaming (\S+)$/.exec(receiver ?? '')?.[1] ?? '');
+  if (written === null || number === '' || size === 0) return false;
+  const begin = (BigInt(`0x${log}`) << 32n) + BigInt(`0x${number}`) * BigInt(size);
+  return written >= begin && written <= begin + BigInt(size);
+}
+
+/** Looks for a change that leads somewhere: a server that waits uses little of either, and one that has caught up goes on for ever. */
+export function hasMoved(before: RecoveryProgress | null, now: RecoveryProgress | null): boolean {
+  if (!before || !now) return true;
+  if (now.isCaughtUp) return !before.isCaughtUp;
+  return (
+    now.startup !== before.startup ||
+    now.cpuSeconds >= before.cpuSeconds + 1 ||
+    now.diskMegabytes > before.diskMegabytes ||
+    now.cpuSeconds < before.cpuSeconds
+  );
+}
+
+/** What a person can do about it. */
+export function explainProgress(progress: RecoveryProgress | null): string {
+  if (!progress) return 'what it does cannot be seen';
+  const seen = `it shows "${progress.startup}" and ${progress.receiver === null ? 'no WAL receiver' : `"${progress.receiver}"`}`;
+  const why = progress.isCaughtUp
+    ? 'it replays what it receives, and takes no connections all the same: hot_standby is off there, or a transaction with many subtransactions that was open when it started must end on the primary'
+    : 'it waits for WAL that does not come: its log says which';
+  return `${seen}: ${why}`;
+}

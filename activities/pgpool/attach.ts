@@ -1,0 +1,65 @@
+// Tells one pgpool that a proven standby may be used again, and waits until pgpool says so itself.
+
+import { heartbeat, sleep } from '@temporalio/activity';
+import type { ClusterConfiguration } from '../../domain/facts/cluster';
+import { failure, messageOf } from '../io/failures';
+import { readNodeInfo, requestAttach } from '../io/pcp/pcp';
+import { findPgpool, isUp } from '../io/pcp/pgpool';
+
+export interface AttachInput {
+  readonly configuration: ClusterConfiguration;
+  readonly pgpool: string;
+  readonly node: number;
+  /** pgpool must show this node as its primary first: until then its "up" is about the world before the failover. */
+  readonly primary: number;
+}
+
+export interface AttachResult {
+  readonly changed: boolean;
+  readonly line: string;
+}
+
+const pcpMs = 1500;
+const lookMs = 100;
+const settleMs = 20_000;
+/** How long pgpool's main process sleeps after a failover, and some more: see docs/decisions/0012. */
+const afterFailoverMs = 1500;
+/** An attach takes about a second; pgpool's queue holds ten requests (pool.h, MAX_REQUEST_QUEUE_SIZE). */
+const askAgainMs = 4000;
+
+/** Idempotent. @throws Unproven when pgpool does not show the node up in time. */
+export async function attach(input: AttachInput): Promise<AttachResult> {
+  const pgpool = findPgpool(input.configuration, input.pgpool);
+  const deadline = Date.now() + settleMs;
+  let changed = false;
+  let askNotBefore = 0;
+  let seen = '';
+  while (Date.now() < deadline) {
+    heartbeat(seen);
+    try {
+      const [primary, own] = await Promise.all([
+        readNodeInfo(pgpool, input.primary, { timeoutMs: pcpMs }),
+        readNodeInfo(pgpool, input.node, { timeoutMs: pcpMs }),
+      ]);
+      seen = `node ${input.node} is ${own.status}, its primary is ${primary.role === 'primary' ? '' : 'not yet '}node ${input.primary}`;
+      if (primary.role === 'primary' || input.node === input.primary) {
+        if (isUp(own)) return { changed, line: `pgpool ${pgpool.name} uses node ${input.node}` };
+        if (Date.now() >= askNotBefore) {
+          // Only a request: pgpool restarts its PCP process after it, so a broken next call is normal.
+          await requestAttach(pgpool, input.node, { timeoutMs: pcpMs });
+          changed = true;
+          askNotBefore = Date.now() + askAgainMs;
+        }
+      }
+      // Its failover goes on, or is about to end.
+      else askNotBefore = Math.max(askNotBefore, Date.now() + afterFailoverMs);
+    } catch (error) {
+      seen = messageOf(error);
+    }
+    await sleep(lookMs);
+  }
+  throw failure(
+    'unproven',
+    `pgpool ${pgpool.name} does not show node ${input.node} up after ${settleMs / 1000} s: ${seen}`,
+  );
+}

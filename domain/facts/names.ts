@@ -1,0 +1,50 @@
+// Every name that another program can see: workflow ids, message names, search attributes. One function each.
+// Ids use only [A-Za-z0-9._-]: the server's HTTP API answers 404 for an id with a slash.
+
+import type { ClusterConfiguration } from './cluster';
+import type { ClusterEvent } from './event';
+
+export const workflowTypes = { incident: 'incident', await: 'awaitNode', follow: 'follow' } as const;
+
+/** Signal that carries a ClusterEvent. */
+export const eventSignalName = 'event';
+/** Update that answers once the event with the given id is settled; hook.sh waits on it. */
+export const settledUpdateName = 'settled';
+
+/** Update with a Decision: what a person wants done about a parked step. */
+export const decideUpdateName = 'decide';
+/** Query: the steps of an incident, its children's included, that wait for a decision. */
+export const parkedQueryName = 'parked';
+/** Signal from a follow to its incident: the node streams, and commits may wait for it. */
+export const streamsSignalName = 'streams';
+/** Signals between a child and its incident: a step parked, a step goes on; the decision on its way down. */
+export const stepParkedSignalName = 'stepParked';
+export const stepResumedSignalName = 'stepResumed';
+export const decidedSignalName = 'decided';
+
+export function incidentWorkflowId(cluster: string): string {
+  return `pgpool-${cluster}`;
+}
+
+export function awaitWorkflowId(cluster: string, node: number): string {
+  return `pgpool-${cluster}.await.${node}`;
+}
+
+/** `runId` is the incident's; its first 8 characters tie the child to the run that it belongs to. */
+export function followWorkflowId(cluster: string, node: number, runId: string, counter: number): string {
+  return `pgpool-${cluster}.follow.${node}.${runId.slice(0, 8)}.${counter}`;
+}
+
+export const searchAttributeNames = { cluster: 'PgCluster', operation: 'PgOperation', outcome: 'PgOutcome' } as const;
+
+/** What signalWithStart is given to tell a cluster's incident of an event, opening one if none is open. */
+export function incidentStart({ cluster, temporal }: ClusterConfiguration, event: ClusterEvent) {
+  return {
+    workflowId: incidentWorkflowId(cluster),
+    taskQueue: temporal.taskQueue,
+    args: [cluster],
+    signal: eventSignalName,
+    signalArgs: [event],
+    workflowTaskTimeout: '2s' as const,
+  };
+}

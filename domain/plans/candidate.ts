@@ -1,0 +1,257 @@
+// Which standby may become the primary: greatest (timeline, LSN received), then LSN replayed, then priority, then lowest id; or why none may.
+
+import { withRealNames } from '../facts/application-name';
+import { type Positioned, sortBranches } from './branches';
+import { type ClusterConfiguration, getNode } from '../facts/cluster';
+import type { ReasonCode } from '../facts/reasons';
+import { findInsufficientSettings, hasStreamed, isDelayed } from './readiness';
+import { hasLastCommit } from './synchronous';
+import {
+  compareLsn,
+  comparePosition,
+  lagBytes,
+  type OpenedTimeline,
+  type TimelineEnd,
+  type WalPosition,
+} from '../facts/wal';
+import { answeringStandbys, factsOf, type Facts, type NodeFacts } from '../facts/facts';
+
+/** A candidate that could not be told to promote: nothing was sent, so it is a standby still. */
+export interface NotTold {
+  readonly node: number;
+  readonly times: number;
+  readonly line: string;
+}
+
+export interface CandidateRequest {
+  readonly formerPrimary: number | null;
+  readonly excluded: readonly number[];
+  readonly notTold: readonly NotTold[];
+  /** Told to promote and not known to be stopped since: believed before any other. */
+  readonly told: readonly number[];
+  readonly formerSynchronousStandbyNames: string | null;
+  /** WAL that failed candidates held. */
+  readonly walOfFailedCandidates: readonly WalPosition[];
+  readonly opened: readonly OpenedTimeline[];
+}
+
+/** What must not be given away again: the timeline of a branch that the candidate does not know. */
+export interface ReservedTimeline {
+  readonly timeline: number;
+  readonly history: readonly TimelineEnd[];
+}
+
+export interface Candidate {
+  readonly candidate: number;
+  readonly position: WalPosition;
+  readonly lagBytes: number | null;
+  /** Nodes that hold more WAL and may not, or cannot, be promoted: known when this was decided. */
+  readonly passedOver: readonly number[];
+  readonly reserved: readonly ReservedTimeline[];
+  readonly line: string;
+}
+
+export type CandidateChoice = Candidate | { readonly refusal: ReasonCode; readonly line: string };
+
+/** Not told once may have been chance; a cause that repeats puts it behind the others. */
+const patience = 2;
+
+/** Evidence rules of docs/failure-modes.md, in order; the first that forbids a promotion is the answer. */
+export function chooseCandidate(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: CandidateRequest,
+): CandidateChoice {
+  const { formerPrimary } = request;
+  const standbys = answeringStandbys(facts)
+    .filter((entry): entry is Positioned => entry.position !== null && entry.node !== formerPrimary)
+    .sort((left, right) => left.node - right.node);
+  const identifier = systemIdentifierOf(facts, formerPrimary, standbys);
+  const sameSystem = standbys.filter((entry) => identifier !== null && entry.systemIdentifier === identifier);
+  const { current, own, strays } = sortBranches(configuration, facts, formerPrimary, sameSystem, request.opened);
+  const allowed = own.filter(
+    ({ node }) => !request.excluded.includes(node) && getNode(configuration, node).priority > 0,
+  );
+  const fit = allowed.filter((entry) => findInsufficientSettings(entry) === null);
+  const [best] = fit.sort((left, right) => compareCandidates(configuration, request, left, right));
+  if (!best) return refuseEveryone(configuration, facts, request, { allowed, strays });
+  const failed = request.notTold.find(({ node }) => node === best.node);
+  // The best of them is among those that failed repeatedly: so are all others.
+  if (failed && failed.times >= patience) {
+    const causes = request.notTold.map(({ node, line }) => `node ${node}: ${line}`).join('; ');
+    return { refusal: 'promotion-failed', line: `no standby could be told to promote (${causes}): mend that` };
+  }
+  const conflict = findBranchConflict(formerPrimary, own, best, current);
+  if (conflict !== null) return { refusal: 'diverged-branches', line: conflict };
+  const lag = measureLag(facts, request, own, best);
+  const tooMuch = findMissingWal(configuration, own, best, lag);
+  if (tooMuch) return tooMuch;
+  const missing = findMissingCommit(configuration, facts, request, own, best);
+  if (missing !== null) return { refusal: 'synchronous-set-unreachable', line: missing };
+  const { position } = best;
+  return {
+    candidate: best.node,
+    position,
+    lagBytes: lag.bytes,
+    passedOver: sameSystem.filter((entry) => comparePosition(entry.position, position) > 0).map(({ node }) => node),
+    reserved: sameSystem
+      .filter((entry) => entry.position.timeline > position.timeline)
+      .map((entry) => ({ timeline: entry.position.timeline, history: entry.history })),
+    line: [
+      `node ${best.node} has the greatest (timeline, LSN): (${position.timeline}, ${position.lsn}); lag ${lag.bytes === null ? 'unknown' : `${lag.bytes} bytes`}`,
+      ...strays.map(({ line }) => line),
+    ].join('; '),
+  };
+}
+
+/** Negative when `left` is the better candidate. */
+function compareCandidates(
+  configuration: ClusterConfiguration,
+  { notTold, told }: CandidateRequest,
+  left: Positioned,
+  right: Positioned,
+): number {
+  const rank = (entry: Positioned): number => {
+    const hasFailed = notTold.some(({ node, times }) => node === entry.node && times >= patience);
+    if (told.includes(entry.node)) return 0;
+    return hasFailed ? 3 : isDelayed(entry) ? 2 : 1;
+  };
+  return (
+    rank(left) - rank(right) ||
+    comparePosition(right.position, left.position) ||
+    compareLsn(right.replayedLsn ?? '0/0', left.replayedLsn ?? '0/0') ||
+    getNode(configuration, right.node).priority - getNode(configuration, left.node).priority ||
+    left.node - right.node
+  );
+}
+
+function refuseEveryone(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: CandidateRequest,
+  {
+    allowed,
+    strays,
+  }: { readonly allowed: readonly Positioned[]; readonly strays: readonly { readonly line: string }[] },
+): CandidateChoice {
+  const unfit = allowed.map((entry) => findInsufficientSettings(entry)).filter((line) => line !== null);
+  if (unfit.length > 0) return { refusal: 'insufficient-settings', line: unfit.join('; ') };
+  if (strays.length > 0) {
+    const seen = strays.map(({ line }) => line).join('; ');
+    return { refusal: 'diverged-branches', line: `${seen}: decide which branch is right and stop the other` };
+  }
+  const seen = facts.nodes.map((entry) => `node ${entry.node}: ${describeAbsence(configuration, entry, request)}`);
+  return { refusal: 'no-candidate', line: `no standby can be promoted (${seen.join('; ')}): bring one back` };
+}
+
+function isAncestor(timeline: number, of: Positioned): boolean {
+  return timeline === of.position.timeline || of.history.some((entry) => entry.timeline === timeline);
+}
+
+/** The former primary's own identifier if its control file could be read, else the one that most standbys share; null in a tie. */
+function systemIdentifierOf(
+  facts: Facts,
+  formerPrimary: number | null,
+  standbys: readonly Positioned[],
+): string | null {
+  const former = formerPrimary === null ? undefined : factsOf(facts, formerPrimary);
+  const known = former?.host?.controlFile?.systemIdentifier ?? former?.systemIdentifier;
+  if (known) return known;
+  const counts = new Map<string, number>();
+  for (const { systemIdentifier } of standbys) {
+    if (systemIdentifier) counts.set(systemIdentifier, (counts.get(systemIdentifier) ?? 0) + 1);
+  }
+  const [most, next] = [...counts].sort((left, right) => right[1] - left[1]);
+  return most && most[1] !== next?.[1] ? most[0] : null;
+}
+
+interface Lag {
+  /** Bytes that the candidate lacks of what is known to exist; null while nothing is known of the primary's own WAL. */
+  readonly bytes: number | null;
+  /** Where the primary's WAL ends is known: nobody lost a primary, or it was shut down cleanly. */
+  readonly isEndKnown: boolean;
+}
+
+/** Against other standbys' WAL, failed candidates' and the stopped primary's control file. */
+function measureLag(
+  facts: Facts,
+  { formerPrimary, walOfFailedCandidates }: CandidateRequest,
+  standbys: readonly Positioned[],
+  best: Positioned,
+): Lag {
+  const former = formerPrimary === null ? undefined : factsOf(facts, formerPrimary);
+  const control = former?.host?.controlFile;
+  const seen = control?.checkpoint ?? former?.position;
+  // Its last checkpoint may be on an older timeline than its WAL: that says nothing.
+  const own = seen && seen.timeline === best.position.timeline ? seen : null;
+  const lags = [...standbys.map((entry) => entry.position), ...walOfFailedCandidates, ...(own ? [own] : [])]
+    .filter((position) => position.timeline === best.position.timeline)
+    .map((position) => lagBytes(position.lsn, best.position.lsn) ?? 0);
+  const most = Math.max(0, ...lags);
+  // After a crash the checkpoint is only the least that it wrote: "nothing known to be missing" is not "nothing missing".
+  const isWholeKnown = own !== null && (!control || control.state === 'shut down');
+  return { bytes: most > 0 || isWholeKnown ? most : null, isEndKnown: isWholeKnown || formerPrimary === null };
+}
+
+function findMissingWal(
+  { policy: { maximumLagBytes } }: ClusterConfiguration,
+  standbys: readonly Positioned[],
+  best: Positioned,
+  { bytes, isEndKnown }: Lag,
+): CandidateChoice | null {
+  if (bytes !== null && bytes > maximumLagBytes) {
+    const line = `the best candidate, node ${best.node}, lacks ${bytes} bytes of WAL that another node holds, more than policy.maximumLagBytes (${maximumLagBytes})`;
+    return { refusal: 'lag-exceeded', line };
+  }
+  // One standby that did stream shows how far the primary came.
+  if (isEndKnown || standbys.some(hasStreamed)) return null;
+  const line = `node ${best.node} has received no WAL by streaming since it was started, so nobody knows how much of the former primary's it lacks: bring the former primary or another standby back`;
+  return { refusal: 'lag-unknown', line };
+}
+
+/** The set in force is the former primary's own where it could be read; else the strictest of the policy and the standbys' copies, which may be old. */
+function findMissingCommit(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  { formerPrimary, formerSynchronousStandbyNames }: CandidateRequest,
+  standbys: readonly Positioned[],
+  best: Positioned,
+): string | null {
+  const former = formerPrimary === null ? undefined : factsOf(facts, formerPrimary);
+  const inForce =
+    formerSynchronousStandbyNames ?? former?.synchronousStandbyNames ?? former?.host?.synchronousStandbyNames ?? null;
+  const copies = standbys.flatMap(({ node, synchronousStandbyNames }) =>
+    synchronousStandbyNames ? [{ node, names: synchronousStandbyNames }] : [],
+  );
+  // A commit that only a node ahead of the candidate confirmed would be lost.
+  const reachable = standbys.filter((entry) => comparePosition(entry.position, best.position) <= 0);
+  return hasLastCommit(withRealNames(configuration, facts.nodes), {
+    inForce,
+    copies,
+    reachable: reachable.map(({ node }) => node),
+    formerPrimary,
+  });
+}
+
+/** A timeline outside the candidate's history, of a standby or of the former primary: both branches would number the next one alike. */
+function findBranchConflict(
+  formerPrimary: number | null,
+  standbys: readonly Positioned[],
+  best: Positioned,
+  current: number | null,
+): string | null {
+  const stranger = standbys.find((entry) => !isAncestor(entry.position.timeline, best));
+  if (stranger) {
+    return `node ${stranger.node} is on timeline ${stranger.position.timeline}, which is not in the history of node ${best.node}: decide which branch is right and stop the other`;
+  }
+  if (current === null || isAncestor(current, best)) return null;
+  return `the former primary, node ${String(formerPrimary)}, was on timeline ${current}, which node ${best.node} has never seen: start it again, or bring a standby of that timeline back`;
+}
+
+function describeAbsence(configuration: ClusterConfiguration, entry: NodeFacts, request: CandidateRequest): string {
+  if (entry.node === request.formerPrimary) return 'former primary';
+  if (request.excluded.includes(entry.node)) return 'tried and failed';
+  if (entry.sql !== 'answered') return entry.sqlSeen;
+  if (getNode(configuration, entry.node).priority === 0) return 'priority 0';
+  return entry.position ? 'another system identifier' : 'position unknown';
+}

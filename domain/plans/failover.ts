@@ -1,0 +1,110 @@
+// From facts to the decision of an incident: pure, no clock, no I/O. The event's numbers are hints; evidence decides.
+
+import { type ClusterConfiguration, findNode, getNode } from '../facts/cluster';
+import { chooseCandidate } from './candidate';
+import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
+import { planWithTwoPrimaries, refuseStalePrimary } from './rival-primaries';
+import { planInsteadOfPromotion } from './lost-primary';
+import { describeCutOff } from './reach';
+import { findAbroad, suspectPrimary } from './suspect';
+import { judgePrimary, type PrimaryJudgement } from './primary-state';
+import { answeringStandbys, factsOf, type Facts, writableNodes } from '../facts/facts';
+
+/** What to do about the primary. The same function plans before and after the fence. */
+export function planFailover(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+): FailoverPlan {
+  for (const hint of [request.failedNode, request.oldPrimary, request.fencedNode]) {
+    if (hint !== null && !findNode(configuration, hint)) {
+      return refuse(
+        'node-not-configured',
+        `node ${hint} is not in the cluster file of ${configuration.cluster}: the node numbers of pgpool.conf and the cluster file must agree`,
+      );
+    }
+  }
+  const writable = writableNodes(facts);
+  if (writable.length > 1) return planWithTwoPrimaries(configuration, facts, writable, request);
+  const [living] = writable;
+  if (living) {
+    const stale = refuseStalePrimary(configuration, facts, living, request);
+    return stale ?? planWithLivingPrimary(facts, living.node, request);
+  }
+  const suspect = suspectPrimary(configuration, facts, request);
+  if (suspect === null) return planWithStandbysOnly(configuration, facts, request);
+  const { host, port } = getNode(configuration, suspect);
+  const judgement = judgePrimary(facts, suspect, { host, port }, request.sinceEventMs);
+  return planWithoutPrimary(configuration, facts, request, suspect, judgement);
+}
+
+function planWithLivingPrimary(facts: Facts, primary: number, request: FailoverRequest): FailoverPlan {
+  const failed = request.failedNode;
+  if (failed === primary) {
+    return {
+      action: 'keep',
+      primary,
+      reason: 'primary-kept',
+      line: `node ${primary} answers queries as the primary, whatever pgpool saw: kept`,
+    };
+  }
+  if (failed !== null && failed === request.oldPrimary) {
+    return {
+      action: 'keep',
+      primary,
+      reason: 'already-failed-over',
+      line: `node ${primary} is the primary already; node ${failed} no longer is`,
+    };
+  }
+  if (failed !== null && factsOf(facts, failed)?.sql !== 'answered') {
+    return {
+      action: 'keep',
+      primary,
+      reason: 'standby-failed',
+      line: `standby node ${failed} failed; the primary, node ${primary}, works`,
+    };
+  }
+  return { action: 'keep', primary, reason: 'primary-working', line: `node ${primary} works as the primary` };
+}
+
+/**
+ * Every configured node answers as a standby. If a fence of ours made one so, the failover behind it did not end, and nothing is lost by promoting the one with the
+ * most WAL, the former primary included. A cluster that follows another one has no primary of its own.
+ */
+function planWithStandbysOnly(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+): FailoverPlan {
+  const standbys = answeringStandbys(facts);
+  const abroad = findAbroad(configuration, facts);
+  const fenced = standbys.find(({ fenceMark }) => fenceMark === 'before-promotion' || fenceMark === 'after-return');
+  if (standbys.length < configuration.nodes.length || abroad || !fenced) {
+    const why = abroad
+      ? `node ${abroad.node} follows a host outside the cluster file`
+      : 'no evidence names the former primary';
+    return refuse('primary-unknown', `no node accepts writes and ${why}: start the right node by hand`);
+  }
+  const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: null });
+  if ('refusal' in choice) return refuse(choice.refusal, choice.line);
+  const line = `every node is a standby and node ${fenced.node} was fenced: ${choice.line}`;
+  return { action: 'promote', ...choice, formerPrimary: null, state: 'dead', needsFence: false, line };
+}
+
+function planWithoutPrimary(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+  suspect: number,
+  judgement: PrimaryJudgement,
+): FailoverPlan {
+  const isFenced = request.fencedNode === suspect;
+  const instead = isFenced ? null : planInsteadOfPromotion(configuration, facts, request, suspect, judgement);
+  if (instead) return instead;
+  const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: suspect });
+  if ('refusal' in choice) return refuse(choice.refusal, choice.line);
+  const isSilent = judgement.state === 'unreachable' || judgement.state === 'closed';
+  const needsFence = !isFenced && isSilent && describeCutOff(configuration, facts, suspect) !== null;
+  const state = isFenced ? 'dead' : judgement.state;
+  return { action: 'promote', ...choice, formerPrimary: suspect, state, needsFence };
+}

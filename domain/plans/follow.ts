@@ -1,0 +1,253 @@
+// How one node comes to follow the primary: pure, from facts. What cannot be proven from one look never leads to a rebuild.
+
+import { type ClusterConfiguration, findNode, getNode, type NodeConfiguration } from '../facts/cluster';
+import type { ReasonCode } from '../facts/reasons';
+import { compareLsn, isDiverged, timelineAt, type WalPosition } from '../facts/wal';
+import { factsOf, type Facts, type HostFacts, type NodeFacts, receivesFrom, writableNodes } from '../facts/facts';
+
+export interface FollowRequest {
+  readonly node: number;
+  readonly primary: number;
+  /** Asked for by a person, or stopped by this incident's own fence: a stopped node may be started, or rebuilt. */
+  readonly isStartAllowed: boolean;
+  /** It was repointed, and the primary no longer has the WAL that it needs. */
+  readonly hasLostWal: boolean;
+  /** A person has decided so, because it does not come up. */
+  readonly isRebuildWanted?: boolean;
+  /** Whole records that lie in its pg_wal past the fork; absent = nobody has looked. */
+  readonly ownWal?: OwnWal;
+}
+
+/** `unknown` = it was looked for, and nothing could be read. */
+export type OwnWal = 'none' | 'some' | 'unknown';
+
+/**
+ * `start` = its replication settings are written first: it must come up as a standby of this primary.
+ * `wait` = it is starting already, as a standby. `compare` = it depends on `ownWal`: look for it, then plan again.
+ */
+export type FollowPlan =
+  | { readonly rung: 'none' | 'repoint' | 'start' | 'wait' | 'rebuild'; readonly line: string }
+  | { readonly rung: 'compare'; readonly line: string }
+  | { readonly rung: 'refuse'; readonly reason: ReasonCode; readonly line: string };
+
+type Positioned = NodeFacts & { readonly position: WalPosition };
+
+/** What every rule looks at: the node, the primary that it is to follow, and how they are called. */
+interface Case {
+  readonly configuration: ClusterConfiguration;
+  readonly request: FollowRequest;
+  readonly name: string;
+  readonly primaryName: string;
+  readonly source: Positioned;
+}
+
+/** Why nobody can follow it now. A worker that is turned away, by a wrong password for example, says nothing about its role. */
+export function describeMissing(name: string, facts: NodeFacts | undefined): string {
+  if (!facts) return `${name} is not in the cluster file`;
+  return facts.sql === 'rejected'
+    ? `${name} refuses the worker's query: ${facts.sqlSeen}`
+    : `${name} does not answer as the primary: ${facts.sqlSeen}`;
+}
+
+/** What to do with `request.node`, given that `request.primary` is to be followed. */
+export function planFollow(configuration: ClusterConfiguration, facts: Facts, request: FollowRequest): FollowPlan {
+  const { node, primary } = request;
+  const name = `node ${node}`;
+  const primaryName = `node ${primary}`;
+  if (!findNode(configuration, node)) {
+    return refuse('node-not-configured', `${name} is not in the cluster file of ${configuration.cluster}`);
+  }
+  if (node === primary) return refuse('node-not-standby', `${name} is the primary itself: it follows nobody`);
+  const source = writableNodes(facts).find((entry) => entry.node === primary);
+  if (!source || !isPositioned(source))
+    return refuse('primary-missing', describeMissing(primaryName, factsOf(facts, primary)));
+  const own = factsOf(facts, node);
+  const about: Case = { configuration, request, name, primaryName, source };
+  return own?.sql === 'answered' ? planAnswering(about, own) : planSilent(about, own);
+}
+
+function planAnswering(about: Case, own: NodeFacts): FollowPlan {
+  const { configuration, request, name, primaryName, source } = about;
+  if (!isPositioned(own)) return refuse('node-unreachable', `${name} answers, but cannot say where its WAL ends`);
+  if (own.isInRecovery !== true) {
+    return refuse('node-not-standby', `${name} accepts writes itself: stop it before anything else`);
+  }
+  const stranger = findStranger(about, own.systemIdentifier, own.position.timeline);
+  if (stranger) return stranger;
+  const stream = describeStream(own, source, getNode(configuration, request.primary));
+  if (stream === 'right') {
+    return {
+      rung: 'none',
+      line: `${name} already streams from ${primaryName} on timeline ${source.position.timeline}`,
+    };
+  }
+  const isRepointAllowed = configuration.policy.follow.includes('repoint');
+  if (stream === 'elsewhere') {
+    const from = `${name} streams the primary's timeline ${source.position.timeline} from ${own.walReceiver?.host ?? 'another host'}`;
+    return isRepointAllowed
+      ? { rung: 'repoint', line: `${from}: repoint to ${primaryName} by reload` }
+      : { rung: 'none', line: `${from}: left so, because policy.follow has no repoint` };
+  }
+  if (hasDiverged(own, source)) {
+    const holds = `${name} has replayed WAL that the primary, ${primaryName}, does not have: it is at ${describe(replayedBy(own))}`;
+    return rebuild(about, 'diverged', holds);
+  }
+  if (request.hasLostWal)
+    return rebuild(about, 'not-streaming', `${primaryName} no longer has the WAL that ${name} needs`);
+  if (!isRepointAllowed)
+    return rebuild(about, 'not-streaming', `${name} does not stream, policy.follow has no repoint`);
+  if (hasReceivedMore(own, source)) return planReceived(about, own);
+  return { rung: 'repoint', line: `${name} has nothing that ${primaryName} is known to lack: repoint by reload` };
+}
+
+/**
+ * It has received more than the primary has, and not replayed it. What its receiver wrote is read before anybody is asked for WAL
+ * (WaitForWALToBecomeAvailable): a whole record of it will be replayed, and then the primary can no longer be
+ * followed (rescanLatestTimeLine). Part of a record, as a primary leaves it that dies under load, is fetched anew from the primary.
+ */
+function planReceived({ request, ...about }: Case, own: Positioned): FollowPlan {
+  const { name, primaryName } = about;
+  const seen = `${name} has received WAL past the fork, up to ${describe(own.position)}, and replayed it up to ${describe(replayedBy(own))}`;
+  if (request.ownWal === undefined) return { rung: 'compare', line: `${seen}: is there a whole record in it?` };
+  if (request.ownWal === 'some')
+    return rebuild({ request, ...about }, 'diverged', `${seen}: it holds records that ${primaryName} does not have`);
+  return { rung: 'repoint', line: `${seen}: no whole record of that is known: repoint by reload` };
+}
+
+/** SQL did not answer: what the host says. */
+function planSilent(about: Case, own: NodeFacts | undefined): FollowPlan {
+  const { request, name } = about;
+  const host = own?.host;
+  const sqlSeen = own?.sqlSeen ?? 'not asked';
+  const away = (what: string): FollowPlan =>
+    refuse('node-unreachable', `${name} does not answer (${sqlSeen}): ${what}`);
+  if (host?.ssh !== 'answered')
+    return away(`nor does its host (${host?.seen ?? 'not asked'}); it is looked after when it does`);
+  if (request.isRebuildWanted === true)
+    return rebuild(about, 'node-unreachable', `${name} does not come up (${sqlSeen})`);
+  const isStarting = own?.sql === 'recovering' && host.processes === 'running' && host.hasStandbySignal === true;
+  if (isStarting && request.isStartAllowed)
+    return { rung: 'wait', line: `${name} is starting as a standby (${sqlSeen}): wait until it answers` };
+  if (host.processes === 'running') return away('PostgreSQL runs there: it may still be starting; its log says more');
+  if (host.processes === 'orphans') return away('backends without their postmaster are left there: end them');
+  const isStopped = host.processes === 'none' || host.hasDataDirectory === false;
+  if (own?.sql !== 'refused' || !isStopped)
+    return away(`its host does, and says: ${host.seen}, processes: ${host.processes}`);
+  if (!request.isStartAllowed) {
+    return away(`it is stopped. Start it, or give the order: pgpool-runbook rejoin ${request.node}`);
+  }
+  return planStopped(about, host);
+}
+
+/**
+ * A node whose processes are all gone. Only two kinds may be started: a standby, which is looked at again once it answers, and
+ * a former primary that holds nothing past the fork. After anything else divergence is assumed: to start it would
+ * be an experiment on the only copy of what only it holds.
+ */
+function planStopped(about: Case, host: HostFacts): FollowPlan {
+  const { name, primaryName, source } = about;
+  if (host.hasDataDirectory === false) return rebuild(about, 'node-unreachable', `${name} has no data directory`);
+  const control = host.controlFile;
+  if (!control) {
+    const seen = `${name} is stopped, and its control file cannot be read (${host.seen})`;
+    return refuse('node-unreachable', `${seen}: correct that, or move its data directory away to have it rebuilt`);
+  }
+  const { state, checkpoint } = control;
+  const stranger = findStranger(about, control.systemIdentifier, checkpoint.timeline);
+  if (stranger) return stranger;
+  if ((state === 'shut down in recovery' || state === 'in archive recovery') && host.hasStandbySignal === true) {
+    return { rung: 'start', line: `${name} is a stopped standby (${state}): start it and look again` };
+  }
+  const seen = `${name} was the primary (${state}, last checkpoint ${describe(checkpoint)})`;
+  const end = source.history.find((entry) => entry.timeline === checkpoint.timeline);
+  // Its last record, which begins there, must lie before the fork as a whole; forks are where a record ends.
+  const isBeforeFork = end !== undefined && compareLsn(checkpoint.lsn, end.endLsn) < 0;
+  if (state !== 'shut down') return planCrashed(about, `${seen} and did not stop cleanly`, isBeforeFork);
+  if (isBeforeFork) {
+    return { rung: 'start', line: `${seen}, and ${primaryName} has all of it: start it as a standby` };
+  }
+  return rebuild(about, 'diverged', `${seen}, which ${primaryName} does not have`);
+}
+
+/**
+ * A former primary that crashed, or was fenced. As a standby it replays all of its own WAL first; without a record past the fork
+ * it can then follow. Its control file only knows the last checkpoint. Where policy.follow has no repoint, it is rebuilt.
+ */
+function planCrashed(about: Case, seen: string, isBeforeFork: boolean): FollowPlan {
+  const { ownWal } = about.request;
+  const isStartOpen = isBeforeFork && about.configuration.policy.follow.includes('repoint');
+  if (isStartOpen && ownWal === undefined) return { rung: 'compare', line: `${seen}: does it hold WAL past the fork?` };
+  if (isStartOpen && ownWal === 'none')
+    return { rung: 'start', line: `${seen}, and holds nothing past the fork: start it as a standby` };
+  return rebuild(about, 'diverged', `${seen}: it has diverged${ownWal === 'unknown' ? ', as far as can be told' : ''}`);
+}
+
+/** Another cluster's node, or one whose branch is newer than the primary's: never overwritten by itself. */
+function findStranger(about: Case, systemIdentifier: string | null, timeline: number): FollowPlan | null {
+  const { name, primaryName, source } = about;
+  if (systemIdentifier !== source.systemIdentifier) {
+    const identifier = systemIdentifier ?? 'unknown';
+    return refuse('other-system', `${name} belongs to another cluster (system identifier ${identifier})`);
+  }
+  if (timeline <= source.position.timeline) return null;
+  return refuse(
+    'diverged-branches',
+    `${name} is on timeline ${timeline}, newer than timeline ${source.position.timeline} of ${primaryName}: decide which branch is right and stop the other`,
+  );
+}
+
+/** Rewind is not built: a rebuild takes its place. */
+function rebuild({ configuration }: Case, otherwise: ReasonCode, why: string): FollowPlan {
+  const line = `${why}: it must be rebuilt`;
+  if (configuration.policy.follow.includes('rebuild')) return { rung: 'rebuild', line };
+  return refuse(otherwise, `${line}, which policy.follow does not allow`);
+}
+
+/** right: from the primary. elsewhere: the primary's own timeline, by another name of its host, or through another standby. */
+function describeStream(
+  own: Positioned,
+  source: Positioned,
+  upstream: NodeConfiguration,
+): 'right' | 'elsewhere' | 'no' {
+  const receiver = own.walReceiver;
+  if (!receiver?.isStreaming || receiver.timeline !== source.position.timeline) return 'no';
+  if (receivesFrom(own, upstream)) return 'right';
+  return hasDiverged(own, source) ? 'no' : 'elsewhere';
+}
+
+/** Where its replay is; where its WAL ends, if that is unknown. */
+function replayedBy({ position, history, replayedLsn }: Positioned): WalPosition {
+  if (replayedLsn === null) return position;
+  return { timeline: timelineAt({ timeline: position.timeline, history }, replayedLsn), lsn: replayedLsn };
+}
+
+/**
+ * Proven to have replayed WAL that the primary does not have. The end of an older timeline is settled, so one look tells. On the primary's
+ * own timeline it is not: it was measured at nearly the same moment, and the primary goes on writing; only another history
+ * shows another branch there. Whoever is ahead all the same cannot stream, and then says so. Without a history nothing is proven.
+ */
+function hasDiverged(own: Positioned, source: Positioned): boolean {
+  return isKnown(own) && isKnown(source) && isDiverged({ ...own, position: replayedBy(own) }, source);
+}
+
+/** The same of what it has received. */
+function hasReceivedMore(own: Positioned, source: Positioned): boolean {
+  return isKnown(own) && isKnown(source) && isDiverged(own, source);
+}
+
+/** Every timeline but the first has a history; it reads as empty when its file is missing or malformed. */
+function isKnown({ position, history }: Positioned): boolean {
+  return position.timeline === 1 || history.length > 0;
+}
+
+function isPositioned(facts: NodeFacts): facts is Positioned {
+  return facts.position !== null;
+}
+
+function describe({ timeline, lsn }: WalPosition): string {
+  return `(${timeline}, ${lsn})`;
+}
+
+function refuse(reason: ReasonCode, line: string): FollowPlan {
+  return { rung: 'refuse', reason, line };
+}

@@ -1,0 +1,121 @@
+// What the state of a primary that does not accept writes forbids, or asks for first, before it is replaced.
+
+import type { ClusterConfiguration } from '../facts/cluster';
+import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
+import { describeCutOff } from './reach';
+import type { PrimaryJudgement, PrimaryState, Witness } from './primary-state';
+import { factsOf, type Facts, type NodeFacts } from '../facts/facts';
+
+/** What the state of a primary that is not fenced forbids, or asks for first; null when it must be replaced. */
+export function planInsteadOfPromotion(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+  suspect: number,
+  { state, witnesses, failing }: PrimaryJudgement,
+): FailoverPlan | null {
+  const name = `node ${suspect}`;
+  switch (state) {
+    case 'working': {
+      // A probe from a standby's host got an answer that the worker did not: our own path is at fault.
+      const line = `${name} answers queries from another host: kept`;
+      return { action: 'keep', primary: suspect, reason: 'primary-kept', line };
+    }
+    case 'recovering': {
+      if (request.hasWaited) return null;
+      const line = `${name} is starting, stopping or in crash recovery: given ${configuration.policy.crashRecoveryMs} ms`;
+      return { action: 'wait', node: suspect, line };
+    }
+    case 'rejecting':
+      return refuse(
+        'primary-rejects-queries',
+        `${name} answers but rejects queries (${factsOf(facts, suspect)?.sqlSeen ?? 'no detail'}): mend that, nothing is promoted`,
+      );
+    case 'unknown':
+      return askAgain(suspect, witnesses, request);
+    case 'closed':
+    case 'unreachable':
+    case 'hung':
+    case 'dead': {
+      const passing = request.lasted === suspect ? null : findPassing(factsOf(facts, suspect), state, request, name);
+      if (passing !== null) return lookLater(suspect, passing);
+      if (state === 'hung' || state === 'dead') return null;
+      if (state === 'closed' && failing < 2)
+        return refuse(
+          'primary-unreachable',
+          `${name} refuses the worker's connections, nobody could look at its host, and no other node could ask: check its network`,
+        );
+      return refuseSilent(configuration, facts, suspect);
+    }
+  }
+}
+
+/** What may be over in two seconds, in words; null when nothing says so. */
+function findPassing(
+  own: NodeFacts | undefined,
+  state: PrimaryState,
+  { failedNode }: FailoverRequest,
+  name: string,
+): string | null {
+  if (state === 'closed') return `${name} refuses connections and its host cannot be looked at`;
+  if (state === 'dead')
+    return own?.host?.controlFile?.state === 'shut down'
+      ? `${name} was shut down cleanly, which a restart begins with`
+      : null;
+  if (own?.sql === 'refused')
+    return `${name} refuses connections and its processes run, as at the begin and the end of a restart`;
+  // pgpool has asked a node for seconds before it reports it; of any other one this is the first silence that anybody has seen.
+  return own?.node === failedNode ? null : `${name}, which the event is not about, does not answer`;
+}
+
+/** Nothing proves it dead, and somebody may have heard from it. */
+function askAgain(suspect: number, witnesses: readonly Witness[], { hasLookedAgain }: FailoverRequest): FailoverPlan {
+  const alive = witnesses.filter((witness) => witness.answer === 'alive');
+  const heard = alive.map((witness) => `${witness.from} (${witness.seen})`).join(' and ');
+  const others = heard ? `but ${heard} heard from it` : 'and nobody else could ask';
+  const seen = `node ${suspect} does not answer the worker, ${others}`;
+  if (heard && !hasLookedAgain)
+    return { action: 'look-again', node: suspect, afterMs: 0, line: `${seen}: looked at again at once` };
+  return refuse('primary-unreachable', `${seen}, which is no proof that it is dead: check its network`);
+}
+
+/** Longer than a restart keeps the port closed, and than a virtual machine stands still for its snapshot. */
+export const laterMs = 2000;
+
+function lookLater(node: number, seen: string): FailoverPlan {
+  return { action: 'look-again', node, afterMs: laterMs, line: `${seen}: looked at again in ${laterMs} ms` };
+}
+
+/** Nobody reaches it, or nobody could look at its host: what forbids to take that for its death. */
+function refuseSilent(configuration: ClusterConfiguration, facts: Facts, suspect: number): FailoverPlan | null {
+  const { unreachableHost, minimumIntervalMs, fenceCommand } = configuration.policy;
+  const name = `node ${suspect}`;
+  if (unreachableHost === 'park') {
+    return refuse(
+      'primary-unreachable',
+      `${name} is unreachable from two hosts and policy.unreachableHost is park: a person decides`,
+    );
+  }
+  const cutOff = describeCutOff(configuration, facts, suspect);
+  // A fence command that succeeds proves what silence does not.
+  if (cutOff !== null && fenceCommand.length === 0)
+    return refuse('cut-off', `${name} does not answer, but ${cutOff}; nothing is promoted`);
+  const ageMs = readTimelineAge(facts);
+  if (ageMs !== null && ageMs < minimumIntervalMs) {
+    return refuse(
+      'too-soon',
+      `${name} is only unreachable, not proven dead, and the last promotion was less than ${minimumIntervalMs} ms ago`,
+    );
+  }
+  return null;
+}
+
+/** Since the last promotion, by the oldest history file of the newest timeline: a copy of a node has younger files. */
+function readTimelineAge({ nodes }: Facts): number | null {
+  const timelineOf = (entry: NodeFacts): number => entry.position?.timeline ?? 0;
+  const newest = Math.max(...nodes.map(timelineOf));
+  const ages = nodes.flatMap((entry) =>
+    timelineOf(entry) === newest && entry.timelineAgeMs !== null ? [entry.timelineAgeMs] : [],
+  );
+  return ages.length > 0 ? Math.max(...ages) : null;
+}

@@ -1,0 +1,33 @@
+// Which hosts the worker reaches: silence of the primary counts only on the side where most hosts are. Hosts count, not processes.
+
+import { type ClusterConfiguration, getNode } from '../facts/cluster';
+import { factsOf, type Facts, type NodeFacts } from '../facts/facts';
+
+/**
+ * Null when silence of the suspect may count: nobody but its host is silent, or the worker reaches more than half of all hosts that carry a node or
+ * a pgpool. Else the sentence that says how few it reaches. Any answer by SQL, ssh or PCP is "reached", a refusal too; the suspect's host is not.
+ */
+export function describeCutOff(configuration: ClusterConfiguration, facts: Facts, suspect: number): string | null {
+  const suspected = getNode(configuration, suspect).host;
+  const hosts = new Map<string, boolean>();
+  const add = (host: string, isReached: boolean): void => {
+    hosts.set(host, host !== suspected && (isReached || hosts.get(host) === true));
+  };
+  for (const { id, host } of configuration.nodes) add(host, isAnswering(factsOf(facts, id)));
+  for (const { name, host } of configuration.pgpool) {
+    add(
+      host,
+      facts.pgpools.some(({ pgpool, isReached }) => pgpool === name && isReached),
+    );
+  }
+  const silent = [...hosts].filter(([, isReached]) => !isReached).map(([host]) => host);
+  const reached = hosts.size - silent.length;
+  if (silent.length <= 1 || reached * 2 > hosts.size) return null;
+  return `the worker reaches ${reached} of the ${hosts.size} hosts of the cluster, and ${silent.join(', ')} say nothing: it may be the one that is cut off`;
+}
+
+function isAnswering(entry: NodeFacts | undefined): boolean {
+  if (!entry) return false;
+  const ssh = entry.host?.ssh ?? 'silent';
+  return entry.sql !== 'silent' || ssh !== 'silent';
+}

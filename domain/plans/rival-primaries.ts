@@ -1,0 +1,149 @@
+// More than one node has a claim to be the primary: which one is used, and which may be stopped for it; or nobody can say.
+
+import { type ClusterConfiguration, getNode } from '../facts/cluster';
+import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
+import type { OpenedTimeline } from '../facts/wal';
+import { answeringStandbys, descendsFrom, type Facts, type NodeFacts, receivesFrom } from '../facts/facts';
+
+/**
+ * The older of two writable nodes is stopped only if the newer timeline descends from its own and either a promotion of ours opened it, or pgpool serves the newer node
+ * and nobody is on the older one: neither a standby nor a client's session. A mistaken promotion of a standby looks the same but for that.
+ */
+export function planWithTwoPrimaries(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  writable: readonly NodeFacts[],
+  request: FailoverRequest,
+): FailoverPlan {
+  const uses = writable.map((entry) => describeUse(configuration, facts, entry));
+  const [newest, former, ...others] = [...writable].sort(
+    (left, right) => (right.position?.timeline ?? 0) - (left.position?.timeline ?? 0),
+  );
+  const isHeir =
+    newest !== undefined &&
+    former !== undefined &&
+    newest.systemIdentifier === former.systemIdentifier &&
+    newest.history.some((end) => end.timeline === former.position?.timeline);
+  const mayStop =
+    isHeir &&
+    others.length === 0 &&
+    request.fenceTried !== former.node &&
+    (request.rejoin === null || request.rejoin === former.node) &&
+    (isOpenedByUs(request.opened, newest, former) || isUnused(configuration, facts, newest, former));
+  if (mayStop) {
+    const line = `node ${former.node} accepts writes on timeline ${String(former.position?.timeline)}, which node ${newest.node} has succeeded: it is stopped`;
+    return { action: 'fence', node: former.node, line };
+  }
+  const advice = 'stop the one that must not, on its host';
+  return refuse('two-primaries', `${writable.length} nodes accept writes: ${uses.join('; ')}: ${advice}`);
+}
+
+function isOpenedByUs(opened: readonly OpenedTimeline[], newest: NodeFacts, former: NodeFacts): boolean {
+  const [own, before] = [newest.position?.timeline ?? 0, former.position?.timeline ?? 0];
+  return opened.some(
+    ({ node, timeline }) =>
+      timeline > before &&
+      (timeline === own ? node === newest.node : newest.history.some((end) => end.timeline === timeline)),
+  );
+}
+
+function isUnused(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  newest: NodeFacts,
+  { node, clients, followers }: NodeFacts,
+): boolean {
+  const isServed = serversOf(facts, newest.node).length > 0 && serversOf(facts, node).length === 0;
+  return isServed && clients === 0 && followers === 0 && followersOf(configuration, facts, node).length === 0;
+}
+
+/** The pgpools that use this node as their primary. */
+function serversOf(facts: Facts, node: number): string[] {
+  return facts.pgpools
+    .filter(({ nodes }) =>
+      nodes.some((entry) => entry.node === node && entry.role === 'primary' && entry.status !== 'down'),
+    )
+    .map(({ pgpool }) => pgpool);
+}
+
+/** The standbys that stream from this node by their own word. */
+function followersOf(configuration: ClusterConfiguration, facts: Facts, node: number): number[] {
+  const address = getNode(configuration, node);
+  return answeringStandbys(facts)
+    .filter((entry) => receivesFrom(entry, address) && entry.walReceiver?.isStreaming === true)
+    .map((entry) => entry.node);
+}
+
+function describeUse(configuration: ClusterConfiguration, facts: Facts, entry: NodeFacts): string {
+  const servers = serversOf(facts, entry.node);
+  const followers = followersOf(configuration, facts, entry.node);
+  const clients = entry.clients === null ? 'clients unknown' : `${entry.clients} client sessions`;
+  return [
+    `node ${entry.node} (timeline ${entry.position?.timeline ?? '?'})`,
+    servers.length > 0 ? `serves ${servers.join(', ')}` : 'is no pgpool’s primary',
+    followers.length > 0 ? `is followed by node ${followers.join(', ')}` : 'is followed by nobody',
+    `has ${clients}`,
+  ].join(', ');
+}
+
+/** One node accepts writes, but the standbys follow its successor, or belong to another system: serving it would lose what they hold. */
+export function refuseStalePrimary(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  living: NodeFacts,
+  request: FailoverRequest,
+): FailoverPlan | null {
+  // pgpool served this node until now: whatever else is about, clients' writes are here.
+  if (request.oldPrimary === living.node) return null;
+  const standbys = answeringStandbys(facts).filter((entry) => entry.systemIdentifier !== null);
+  const name = `node ${living.node}`;
+  if (standbys.length > 0 && standbys.every((entry) => entry.systemIdentifier !== living.systemIdentifier)) {
+    return refuse(
+      'other-system',
+      `${name} accepts writes but belongs to another system than every standby: stop it, or correct the cluster file`,
+    );
+  }
+  if (serversOf(facts, living.node).length > 0 || followersOf(configuration, facts, living.node).length > 0)
+    return null;
+  const heir = findHeir(living, standbys);
+  if (!heir) return refuseSucceeded(facts, living, request);
+  return refuse(
+    'diverged-branches',
+    `${name} accepts writes on timeline ${String(living.position?.timeline)} but serves no pgpool and is followed by nobody, and standby node ${heir.node} is on its successor ${String(heir.position?.timeline)}: if ${name} is a former primary, stop it and start the newer primary; if node ${heir.node} was promoted by mistake, stop node ${heir.node}`,
+  );
+}
+
+/** Nodes of this system whose files tell of a timeline newer than this one's. */
+export function findSuccessors(facts: Facts, living: NodeFacts): number[] {
+  const own = living.position?.timeline;
+  const isNewer = (timeline: number | null | undefined): boolean =>
+    own !== undefined && typeof timeline === 'number' && timeline > own;
+  return facts.nodes.flatMap(({ node, host }) => {
+    if (node === living.node || host?.controlFile?.systemIdentifier !== living.systemIdentifier) return [];
+    return isNewer(host.controlFile.checkpoint.timeline) || isNewer(host.walTimeline) ? [node] : [];
+  });
+}
+
+/** Nobody who answers follows its successor, but our own promotion, or the successor's files, tell of a newer timeline. */
+function refuseSucceeded(facts: Facts, living: NodeFacts, { opened }: FailoverRequest): FailoverPlan | null {
+  const own = living.position?.timeline;
+  if (own === undefined) return null;
+  const [successor] = [
+    ...opened.filter(({ node, timeline }) => node !== living.node && timeline > own).map(({ node }) => node),
+    ...findSuccessors(facts, living),
+  ];
+  if (successor === undefined) return null;
+  return refuse(
+    'diverged-branches',
+    `node ${living.node} accepts writes on timeline ${own}, but node ${successor} has succeeded it on a newer one and does not answer: start node ${successor}; if node ${living.node} is to be the primary, stop node ${successor} for good and call failover ${living.node} -1 ${living.node}`,
+  );
+}
+
+/** A standby on a timeline that descends from this node's. */
+export function findHeir(living: NodeFacts, standbys: readonly NodeFacts[]): NodeFacts | undefined {
+  const timeline = living.position?.timeline;
+  return standbys.find(
+    (entry) =>
+      entry.systemIdentifier === living.systemIdentifier && timeline !== undefined && descendsFrom(entry, timeline),
+  );
+}

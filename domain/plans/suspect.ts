@@ -1,0 +1,86 @@
+// Which node was the primary, from what is on its disk, pgpool's numbers and the standbys' WAL receivers: pure.
+
+import { type ClusterConfiguration, findNode } from '../facts/cluster';
+import {
+  answeringStandbys,
+  descendsFrom,
+  factsOf,
+  type Facts,
+  type HostFacts,
+  type NodeFacts,
+  receivesFrom,
+} from '../facts/facts';
+
+export interface Suspicion {
+  /** pgpool's %P. */
+  readonly oldPrimary: number | null;
+  /** Taken for the primary by this decision before. */
+  readonly suspect: number | null;
+  /** pgpool's %d. */
+  readonly failedNode: number | null;
+  /** Fenced in this incident: that settles it. */
+  readonly fencedNode: number | null;
+}
+
+/**
+ * The node that was the primary. pgpool's numbers may be older than the last promotion, and standby.signal is on disk:
+ * processes without it come first, then the numbers and what streamed from it, a node with it last.
+ */
+export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts, request: Suspicion): number | null {
+  if (request.fencedNode !== null) return request.fencedNode;
+  const isStandby = (node: number): boolean => answeringStandbys(facts).some((entry) => entry.node === node);
+  const upstreams = answeringStandbys(facts).flatMap((entry) => upstreamOf(configuration, entry));
+  const byPgpool = facts.pgpools.flatMap((pgpool) =>
+    pgpool.nodes.filter((entry) => entry.role === 'primary').map((entry) => entry.node),
+  );
+  const silent = facts.nodes.filter((entry) => entry.sql !== 'answered');
+  const isNamed = ({ node }: NodeFacts): boolean => node === request.suspect || node === request.oldPrimary;
+  const runsAsPrimary = silent
+    .filter(({ host }) => host?.hasStandbySignal === false && hasProcesses(host) && !isSuperseded(facts, host))
+    .sort(
+      (left, right) =>
+        Number(isNamed(right)) - Number(isNamed(left)) ||
+        (right.host?.walTimeline ?? 0) - (left.host?.walTimeline ?? 0) ||
+        left.node - right.node,
+    );
+  // With one node missing and every other one in recovery, the missing one is the primary.
+  const bySilence = [request.failedNode, silent.length === 1 ? silent[0]!.node : null];
+  const hints = [
+    ...runsAsPrimary.map((entry) => entry.node),
+    request.suspect,
+    request.oldPrimary,
+    ...byPgpool,
+    ...upstreams,
+    // Where a standby follows a host outside the cluster file, that one is the primary.
+    ...(findAbroad(configuration, facts) ? [] : bySilence),
+  ].filter((node): node is number => node !== null && !isStandby(node) && findNode(configuration, node) !== undefined);
+  const hostOf = (node: number): HostFacts | null => factsOf(facts, node)?.host ?? null;
+  // A standby that is only stopped was no primary; one that we have fenced, or that pgpool knew as the primary, may have been.
+  const mayHaveBeen = (node: number): boolean =>
+    node === request.oldPrimary || (hostOf(node)?.fenceMark ?? 'none') !== 'none';
+  return hints.find((node) => hostOf(node)?.hasStandbySignal !== true) ?? hints.find(mayHaveBeen) ?? null;
+}
+
+/** A standby's timeline descends from the newest of its WAL: it has been replaced before. */
+export function isSuperseded(facts: Facts, { walTimeline }: HostFacts): boolean {
+  return walTimeline !== null && answeringStandbys(facts).some((entry) => descendsFrom(entry, walTimeline));
+}
+
+/** A standby whose upstream is no node of the cluster file. */
+export function findAbroad({ nodes }: ClusterConfiguration, facts: Facts): NodeFacts | undefined {
+  const isAbroad = (host: string | null, port: number | null): boolean =>
+    host !== null && host !== '' && !nodes.some((node) => node.host === host && node.port === (port ?? node.port));
+  return answeringStandbys(facts).find(
+    ({ upstream, walReceiver }) =>
+      isAbroad(upstream?.host ?? null, upstream?.port ?? null) ||
+      isAbroad(walReceiver?.host ?? null, walReceiver?.port ?? null),
+  );
+}
+
+function hasProcesses(host: HostFacts): boolean {
+  return host.processes === 'running' || host.processes === 'orphans';
+}
+
+function upstreamOf(configuration: ClusterConfiguration, entry: NodeFacts): number[] {
+  return configuration.nodes.filter((node) => receivesFrom(entry, node)).map((node) => node.id);
+}

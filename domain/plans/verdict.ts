@@ -1,0 +1,53 @@
+// Which verdict an incident is remembered by, and what a person is told who asks for a node that cannot be had: pure.
+
+import { type ClusterConfiguration, findNode } from '../facts/cluster';
+import type { ClusterEvent } from '../facts/event';
+import type { FollowReport, Verdict } from '../facts/outcome';
+import type { ReasonCode } from '../facts/reasons';
+
+/** What the run is remembered by, once its follows and its last looks are over. */
+export function judgeRun(verdict: Verdict, follows: readonly FollowReport[], problem: ReasonCode | null): Verdict {
+  if (verdict.outcome !== 'completed') return verdict;
+  if (problem) return { ...verdict, outcome: 'incomplete', reason: problem };
+  // A node that is away is awaited by its own workflow: its absence is not the failover's incompleteness.
+  const isIncomplete = follows.some(
+    (report) =>
+      report.outcome !== 'completed' && report.reason !== 'node-unreachable' && report.reason !== 'rejoin-manual',
+  );
+  return isIncomplete ? { ...verdict, outcome: 'incomplete' } : verdict;
+}
+
+/** The verdict that the run is remembered by: a later look that found less to do does not hide what was done. */
+export function weightier(earlier: Verdict, later: Verdict): Verdict {
+  if (later.reason === 'preempted') return earlier;
+  const isBoth = earlier.outcome === 'completed' && later.outcome === 'completed';
+  return isBoth && weightOf(later) < weightOf(earlier) ? earlier : later;
+}
+
+function weightOf({ reason }: Verdict): number {
+  const order: readonly ReasonCode[] = ['already-failed-over', 'standby-failed', 'primary-kept', 'promoted'];
+  return order.indexOf(reason);
+}
+
+export const nothingHappened: Verdict = {
+  outcome: 'completed',
+  reason: 'primary-working',
+  line: 'no event needed anything',
+};
+
+/** Null when the event asks for nothing, or for a node whose follow can be started. */
+export function refuseRejoin(
+  { kind, node }: ClusterEvent,
+  configuration: ClusterConfiguration,
+  { primary, verdict }: { readonly primary: number | null; readonly verdict: Verdict },
+): Verdict | null {
+  if (kind !== 'rejoin') return null;
+  if (primary === null) return { ...verdict, outcome: 'refused' };
+  if (node === primary) {
+    const line = `node ${node} is the primary: it follows nobody`;
+    return { outcome: 'refused', reason: 'node-not-standby', line };
+  }
+  if (findNode(configuration, node)) return null;
+  const line = `node ${String(node)} is not in the cluster file of ${configuration.cluster}`;
+  return { outcome: 'refused', reason: 'node-not-configured', line };
+}

@@ -1,0 +1,49 @@
+// signalIncident makes one event that every incident accepts, and the same one on every attempt.
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { signalIncident } from '../../../activities/incident/signal-incident';
+import type { Tools } from '../../../activities/io/tools';
+import type { ClusterConfiguration } from '../../../domain/facts/cluster';
+import { type ClusterEvent, parseEvent } from '../../../domain/facts/event';
+
+const configuration = { cluster: 'shop' } as ClusterConfiguration;
+
+async function signal(attempt: number): Promise<{ events: ClusterEvent[]; clusters: string[] }> {
+  const events: ClusterEvent[] = [];
+  const clusters: string[] = [];
+  const tools = {
+    readConfiguration: (cluster: string) => {
+      clusters.push(cluster);
+      return configuration;
+    },
+    signalIncident: (_: ClusterConfiguration, event: ClusterEvent) => {
+      events.push(event);
+      return Promise.resolve();
+    },
+  } as unknown as Tools;
+  const environment = new MockActivityEnvironment({ attempt, currentAttemptScheduledTimestampMs: 1_700_000_000_000 });
+  const input = { cluster: 'shop', node: 2, eventId: 'run-1.returned', opened: [{ node: 1, timeline: 2 }] };
+  await environment.run((given: typeof input) => signalIncident(tools, given), input);
+  return { events, clusters };
+}
+
+it('tells the cluster’s incident once, with an event that parses', async () => {
+  const { events, clusters } = await signal(1);
+  expect(clusters).toEqual(['shop']);
+  expect(events).toEqual([
+    {
+      eventId: 'run-1.returned',
+      kind: 'returned',
+      node: 2,
+      mainNode: null,
+      oldPrimary: null,
+      at: '2023-11-14T22:13:20.000Z',
+      opened: [{ node: 1, timeline: 2 }],
+    },
+  ]);
+  expect(parseEvent(JSON.parse(JSON.stringify(events[0])))).toEqual({ event: events[0] });
+});
+
+it('keeps the event’s identity on a second attempt, so that it is settled once', async () => {
+  const [first, second] = [await signal(1), await signal(2)];
+  expect(second.events[0]!.eventId).toBe(first.events[0]!.eventId);
+});
