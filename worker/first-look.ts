@@ -3,8 +3,7 @@
 import { messageOf } from '../activities/io/failures';
 import { probeFrom, readHostFacts } from '../activities/io/host/host-facts';
 import { readNodeFacts } from '../activities/io/sql/node-facts';
-import { readNodeInfo } from '../activities/io/pcp/pcp';
-import type { Tools } from '../activities/io/tools';
+import type { WorkerTools } from '../activities/io/tools';
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../domain/facts/cluster';
 import { describeSynchronousChange } from '../domain/plans/synchronous-change';
 import type { HostFacts, NodeFacts } from '../domain/facts/facts';
@@ -12,7 +11,7 @@ import type { HostFacts, NodeFacts } from '../domain/facts/facts';
 const lookMs = 5000;
 
 /** One sentence for each way that does not work now; a node may be down, so none of them stops the worker. */
-export async function findUnreachable(tools: Tools, configuration: ClusterConfiguration): Promise<string[]> {
+export async function findUnreachable(tools: WorkerTools, configuration: ClusterConfiguration): Promise<string[]> {
   const { cluster } = configuration;
   const nodes = configuration.nodes.map(async (node) => {
     const [sql, host] = await Promise.all([
@@ -29,7 +28,7 @@ export async function findUnreachable(tools: Tools, configuration: ClusterConfig
   });
   const pgpools = configuration.pgpool.map(async (pgpool) => {
     try {
-      await readNodeInfo(pgpool, configuration.nodes[0]!.id, { timeoutMs: lookMs });
+      await tools.pcp.readNodeInfo(pgpool, configuration.nodes[0]!.id, { timeoutMs: lookMs });
       return [];
     } catch (error) {
       return [`${cluster}, pgpool ${pgpool.name}, PCP: ${messageOf(error)}`];
@@ -53,7 +52,7 @@ interface Look {
 
 /** A failover asks the primary from each standby's host, too, with that host's own password file. */
 async function findSilentProbes(
-  tools: Tools,
+  tools: WorkerTools,
   configuration: ClusterConfiguration,
   primary: NodeFacts,
   looks: readonly Look[],

@@ -3,7 +3,7 @@
 import { messageOf } from '../activities/io/failures';
 import { SqlFailure } from '../activities/io/sql/postgres';
 import { SshFailure } from '../activities/io/ssh/ssh';
-import { sqlTarget, sshTarget, type Tools } from '../activities/io/tools';
+import { sqlTarget, sshTarget, type WorkerTools } from '../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../domain/facts/cluster';
 import type { ClusterFile } from './tools';
 
@@ -78,7 +78,7 @@ function describe(error: unknown): Trouble {
 }
 
 /** Returns a function that stops it. No line holds a secret: the messages are those of the failures. */
-export function keepWarm(tools: Tools, files: readonly ClusterFile[], say: (line: string) => void): () => void {
+export function keepWarm(tools: WorkerTools, files: readonly ClusterFile[], say: (line: string) => void): () => void {
   const ways = files.flatMap(({ configuration }) =>
     configuration.nodes.flatMap((node) => waysTo(tools, configuration, node, say)),
   );
@@ -93,7 +93,7 @@ export function keepWarm(tools: Tools, files: readonly ClusterFile[], say: (line
 }
 
 function waysTo(
-  tools: Tools,
+  tools: WorkerTools,
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
   say: (line: string) => void,

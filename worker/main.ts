@@ -7,8 +7,9 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/index';
 import { messageOf } from '../activities/io/failures';
-import type { Tools } from '../activities/io/tools';
+import type { WorkerTools } from '../activities/io/tools';
 import { loadClusterFile } from '../configuration/load';
+import { runAttempt } from './attempt';
 import { findUnreachable } from './first-look';
 import { failUnreplayable, lookAfterOpenRuns } from './open-runs';
 import { keepWarm } from './keep-warm';
@@ -53,7 +54,7 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
     taskQueue,
     ...workflowCode(),
     ...failUnreplayable,
-    activities: createActivities(tools),
+    activities: createActivities(tools, runAttempt),
     interceptors: { activity: [narrate(say)] },
     // A dead worker's sticky queue would hold its incident for 10 s by default.
     stickyQueueScheduleToStartTimeout: '1s',
@@ -85,7 +86,7 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
 async function announce(
   parts: Parameters<typeof warmUp>[0],
   namespace: string,
-  tools: Tools,
+  tools: WorkerTools,
   files: readonly ClusterFile[],
 ): Promise<void> {
   const { client, address, taskQueue, clusters, say } = parts;

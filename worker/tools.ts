@@ -4,7 +4,8 @@ import type { Client } from '@temporalio/client';
 import { failure, messageOf } from '../activities/io/failures';
 import { SqlConnections } from '../activities/io/sql/postgres';
 import { SshConnections } from '../activities/io/ssh/ssh';
-import type { Tools } from '../activities/io/tools';
+import { pcp } from '../activities/io/pcp/pcp';
+import type { WorkerTools } from '../activities/io/tools';
 import { parseClusterFile, readClusterFile } from '../configuration/load';
 import type { ClusterConfiguration } from '../domain/facts/cluster';
 import { incidentStart, workflowTypes } from '../domain/facts/names';
@@ -15,11 +16,12 @@ export interface ClusterFile {
 }
 
 /** `say` gets one line when a cluster file has become invalid: the last valid one stays in force. */
-export function createTools(files: readonly ClusterFile[], client: Client, say: (line: string) => void): Tools {
+export function createTools(files: readonly ClusterFile[], client: Client, say: (line: string) => void): WorkerTools {
   const lastValid = new Map(
     files.map((file) => [file.configuration.cluster, { ...file, text: null as string | null }]),
   );
   return {
+    pcp,
     sql: new SqlConnections(),
     ssh: new SshConnections(),
     readConfiguration: (cluster) => {

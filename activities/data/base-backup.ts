@@ -1,7 +1,6 @@
 // Copies the primary's data with pg_basebackup, as a job on the node: no worker's death restarts, doubles or forgets it.
 // Writes beside the old data (or, with removeFirst, into its emptied directory), and is done when backup_manifest is there.
 
-import { Context } from '@temporalio/activity';
 import { applicationNameOf } from '../../domain/facts/application-name';
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { baseBackupPrefix, formatConninfo, tlsOptions } from '../../domain/texts/conninfo';
@@ -10,7 +9,6 @@ import { copySlotName, holdWal } from '../io/sql/copy-slot';
 import { failure } from '../io/failures';
 import { baseBackupJobName, concludeCopy } from '../io/host/fresh-copy';
 import { baseBackupScript } from '../io/host/fresh-copy-scripts';
-import { beatWhile } from '../io/heartbeats';
 import { endJob, type JobEnd, listJobs, runJob } from '../io/host/jobs';
 import { readNodeFacts } from '../io/sql/node-facts';
 import { clearSourceMarks } from '../io/host/source-marks';
@@ -44,16 +42,12 @@ const sqlMs = 2000;
 /**
  * A copy whose job was lost is looked at: complete, or removed and made once more.
  * @throws Configuration when a node is to copy itself; WorldChanged when the primary is in recovery, or a directory holds what
- * is not ours; Unproven when pg_basebackup failed; Unreachable; CancelledFailure, once nothing of the copy is left
+ * is not ours; Unproven when pg_basebackup failed; Unreachable; Cancelled, once nothing of the copy is left
  */
 export async function baseBackup(tools: Tools, input: BaseBackupInput): Promise<BaseBackupResult> {
   if (input.primary === input.node) throw failure('configuration', `node ${input.node} cannot be rebuilt from itself`);
-  let details = readProgress(input.node, '');
-  const copy = new Copy(tools, input, (log) => (details = readProgress(input.node, log)));
-  return await beatWhile(
-    () => details,
-    () => copy.make(),
-  );
+  tools.attempt.tell(readProgress(input.node, ''));
+  return await new Copy(tools, input).make();
 }
 
 class Copy {
@@ -67,7 +61,6 @@ class Copy {
   constructor(
     private readonly tools: Tools,
     input: BaseBackupInput,
-    private readonly describe: (log: string) => BaseBackupProgress,
   ) {
     this.configuration = input.configuration;
     this.rebuild = input.rebuild;
@@ -139,11 +132,11 @@ class Copy {
     const args = [bin, passFile, ...this.options()];
     try {
       return await runJob(this.tools, { configuration, node, name, script: baseBackupScript, args }, (log) =>
-        this.describe(log),
+        readProgress(node.id, log),
       );
     } catch (error) {
       // A pg_basebackup that was told to end leaves what it has written.
-      if (Context.current().cancellationDetails?.cancelRequested === true) await this.concludeCopy(true);
+      if (this.tools.attempt.isCancelRequested()) await this.concludeCopy(true);
       throw error;
     }
   }

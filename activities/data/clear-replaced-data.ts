@@ -5,7 +5,6 @@ import { describeBytes, type RebuildPlan } from '../../domain/facts/data-directo
 import { receivesFrom } from '../../domain/facts/facts';
 import { failure } from '../io/failures';
 import { baseBackupJobName } from '../io/host/fresh-copy';
-import { beatWhile } from '../io/heartbeats';
 import { listJobs, removeJobs } from '../io/host/jobs';
 import { readNodeFacts } from '../io/sql/node-facts';
 import {
@@ -40,20 +39,13 @@ const sqlMs = 2000;
  * The mark goes last: while it is there, this is still to do. Only directories whose name ends in the id of a rebuild of ours, or
  * in the name of a copy of ours, are removed; with policy `remove` all of them, else all but the last data that served.
  * @throws Unproven when the node does not stream from the primary now, and nothing is removed; WorldChanged when its data is the
- * copy of another rebuild, or a newer one has begun; Unreachable; CancelledFailure, once nothing removes any more
+ * copy of another rebuild, or a newer one has begun; Unreachable; Cancelled, once nothing removes any more
  */
 export async function clearReplacedData(tools: Tools, input: ClearReplacedDataInput): Promise<ClearReplacedDataResult> {
-  const progress = { step: what, line: `node ${input.node}: ${what}` };
-  return await beatWhile(
-    () => progress,
-    () => clear(tools, input),
-  );
-}
-
-async function clear(tools: Tools, input: ClearReplacedDataInput): Promise<ClearReplacedDataResult> {
   const { configuration, rebuild } = input;
   const node = getNode(configuration, input.node);
   const name = `node ${node.id}`;
+  tools.attempt.tell({ step: what, line: `${name}: ${what}` });
   const { mark } = await readMark(tools, configuration, node, rebuild);
   if (!mark) return { changed: false, line: `${name}: nothing is left to clear up`, kept: null };
   await confirmStreams(tools, input);

@@ -4,7 +4,6 @@ import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import type { RebuildPlan } from '../../domain/facts/data-directory';
 import { savedDirectory } from '../io/host/act';
 import { failure, messageOf } from '../io/failures';
-import { beatWhile } from '../io/heartbeats';
 import { listJobs } from '../io/host/jobs';
 import { confirmReplaceable, directoryArguments, linksFile, readMark, runDirectoryJob } from '../io/host/rebuild-acts';
 import { removeScript } from '../io/host/remove-scripts';
@@ -28,20 +27,13 @@ const sqlMs = 2000;
 /**
  * What was removed once for this rebuild is not removed again: whatever lies there later is the copy, or on its way to be.
  * @throws Configuration when the plan is not removeFirst; WorldChanged when a guard of design 5 does not hold at this moment;
- * Unproven; Unreachable; CancelledFailure, once nothing removes any more
+ * Unproven; Unreachable; Cancelled, once nothing removes any more
  */
 export async function removeData(tools: Tools, input: RemoveDataInput): Promise<RemoveDataResult> {
-  const progress = { step: what, line: `node ${input.node}: ${what}` };
-  return await beatWhile(
-    () => progress,
-    () => remove(tools, input),
-  );
-}
-
-async function remove(tools: Tools, input: RemoveDataInput): Promise<RemoveDataResult> {
   const { configuration, rebuild } = input;
   const node = getNode(configuration, input.node);
   const title = `node ${node.id}`;
+  tools.attempt.tell({ step: what, line: `${title}: ${what}` });
   if (rebuild.mode !== 'removeFirst')
     throw failure('configuration', `${title}: its data is replaced beside a copy, so it is not removed first`);
   const { mark } = await readMark(tools, configuration, node, rebuild);

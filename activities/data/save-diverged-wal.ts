@@ -6,7 +6,6 @@ import type { DivergedRange } from '../../domain/facts/data-directory';
 import type { FenceMark } from '../../domain/facts/facts';
 import { findFork, rangesAfter, type TimelineEnd } from '../../domain/facts/wal';
 import { failure } from '../io/failures';
-import { beatWhile } from '../io/heartbeats';
 import { finishJob } from '../io/host/jobs';
 import { findRecord, formatRanges, lookAtWal, type WalLook, type WalReport } from '../io/host/own-wal';
 import type { Tools } from '../io/tools';
@@ -36,17 +35,7 @@ export interface SaveDivergedWalResult {
  * @throws Configuration when pg_waldump cannot be run there; Unproven when WAL is there and was not saved; Unreachable
  */
 export async function saveDivergedWal(tools: Tools, input: SaveDivergedWalInput): Promise<SaveDivergedWalResult> {
-  let seen = 'looking at its WAL';
-  return await beatWhile(
-    () => seen,
-    () => saveWal(tools, input, (line) => (seen = line)),
-  );
-}
-
-/** Keeps the line for the heartbeats, and returns it. */
-type Tell = (line: string) => string;
-
-async function saveWal(tools: Tools, input: SaveDivergedWalInput, tell: Tell): Promise<SaveDivergedWalResult> {
+  tools.attempt.tell('looking at its WAL');
   const { configuration, primary, rebuildId } = input;
   const node = getNode(configuration, input.node);
   const name = `node ${node.id}`;
@@ -81,7 +70,7 @@ async function saveWal(tools: Tools, input: SaveDivergedWalInput, tell: Tell): P
     `was_primary=${look.wasPrimary ? 'yes' : 'no'}`,
     `fence_mark=${look.fenceMark}`,
   ];
-  await save(tools, input, node, tell, [
+  await save(tools, input, node, [
     look.wal.directory,
     configuration.postgres.bin,
     look.set,
@@ -114,11 +103,10 @@ async function save(
   tools: Tools,
   { configuration, rebuildId }: SaveDivergedWalInput,
   node: NodeConfiguration,
-  tell: Tell,
   args: readonly string[],
 ): Promise<void> {
   const job = { configuration, node, name: `save-wal-${rebuildId.toLowerCase()}`, script: saveWalScript, args };
-  await finishJob(tools, job, 'its diverged WAL could not be saved to paths.savedConfiguration', tell);
+  await finishJob(tools, job, 'its diverged WAL could not be saved to paths.savedConfiguration');
 }
 
 function describe(input: SaveDivergedWalInput, report: WalReport, changed: boolean): SaveDivergedWalResult {

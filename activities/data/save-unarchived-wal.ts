@@ -4,7 +4,6 @@
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import { runOnNode, savedDirectory } from '../io/host/act';
 import { failure } from '../io/failures';
-import { beatWhile } from '../io/heartbeats';
 import { finishJob } from '../io/host/jobs';
 import { readValues } from '../io/host/rebuild-acts';
 import type { Tools } from '../io/tools';
@@ -29,19 +28,8 @@ const lookMs = 60_000;
  * @throws Unproven when a file was not saved; Unreachable when the node cannot be looked at
  */
 export async function saveUnarchivedWal(tools: Tools, input: SaveUnarchivedWalInput): Promise<SaveUnarchivedWalResult> {
-  let seen = 'looking at pg_wal/archive_status';
-  return await beatWhile(
-    () => seen,
-    () => saveWal(tools, input, (line) => (seen = line)),
-  );
-}
-
-async function saveWal(
-  tools: Tools,
-  input: SaveUnarchivedWalInput,
-  tell: (line: string) => string,
-): Promise<SaveUnarchivedWalResult> {
   const { configuration } = input;
+  tools.attempt.tell('looking at pg_wal/archive_status');
   const node = getNode(configuration, input.node);
   const args = [node.dataDirectory, `${savedDirectory(configuration, node)}/unarchived-wal`];
   const before = await look(tools, configuration, node, args);
@@ -50,7 +38,7 @@ async function saveWal(
   // One that an earlier attempt has left may have ended before these files came.
   let now = before;
   for (let jobs = 1; jobs <= 2 && now.missing.length > 0; jobs += 1) {
-    await finishJob(tools, job, 'the WAL that its archive lacks could not be saved to paths.savedConfiguration', tell);
+    await finishJob(tools, job, 'the WAL that its archive lacks could not be saved to paths.savedConfiguration');
     now = await look(tools, configuration, node, args);
   }
   if (now.missing.length > 0)

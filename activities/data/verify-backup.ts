@@ -6,7 +6,6 @@ import { rebuildMarkName, type RebuildPlan } from '../../domain/facts/data-direc
 import { failure } from '../io/failures';
 import { concludeCopy, verifyJobName } from '../io/host/fresh-copy';
 import { verifyBackupScript } from '../io/host/fresh-copy-scripts';
-import { beatWhile } from '../io/heartbeats';
 import { runJob } from '../io/host/jobs';
 import type { Tools } from '../io/tools';
 
@@ -27,20 +26,14 @@ export interface VerifyBackupResult {
  */
 export async function verifyBackup(tools: Tools, input: VerifyBackupInput): Promise<VerifyBackupResult> {
   const details = { step: 'verify backup', line: `node ${input.node}: the fresh copy is verified` };
-  return await beatWhile(
-    () => details,
-    () => verify(tools, input, details),
-  );
-}
-
-async function verify(tools: Tools, input: VerifyBackupInput, details: unknown): Promise<VerifyBackupResult> {
+  tools.attempt.tell(details);
   const { configuration, rebuild } = input;
   const node = getNode(configuration, input.node);
   const { bin } = configuration.postgres;
   const { fresh } = rebuild.directories[0]!;
   const name = `node ${node.id}`;
-  const settle = (action: 'look' | 'discard') => concludeCopy(tools, { configuration, node, rebuild, action });
-  const found = await settle('look');
+  const conclude = (action: 'look' | 'discard') => concludeCopy(tools, { configuration, node, rebuild, action });
+  const found = await conclude('look');
   if (found.state === 'marked') return { changed: false, line: `${name}: the fresh copy was verified before` };
   if (found.state !== 'complete')
     throw failure(
@@ -55,9 +48,9 @@ async function verify(tools: Tools, input: VerifyBackupInput, details: unknown):
     args: [bin, fresh, rebuild.rebuildId],
   };
   const end = await runJob(tools, job, () => details);
-  if ((await settle('look')).state === 'marked')
+  if ((await conclude('look')).state === 'marked')
     return { changed: true, line: `${name}: the fresh copy is what its source sent, file by file (${fresh})` };
-  const { state } = await settle('discard');
+  const { state } = await conclude('discard');
   const words = end.log.trim().slice(-800) || 'without a word';
   if (state === 'cleared')
     throw failure('worldChanged', `${name}: the copy at ${fresh} is wrong and was removed: ${words}; copy anew`);

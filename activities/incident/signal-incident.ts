@@ -1,6 +1,5 @@
 // Tells the cluster's incident that a node answers again; opens one if none is open.
 
-import { Context } from '@temporalio/activity';
 import type { OpenedTimeline } from '../../domain/facts/wal';
 import type { Tools } from '../io/tools';
 
@@ -15,7 +14,7 @@ export interface SignalIncidentInput {
 /** The event's id comes from the workflow's run, so a second attempt is the same event. */
 export async function signalIncident(tools: Tools, input: SignalIncidentInput): Promise<void> {
   const configuration = tools.readConfiguration(input.cluster);
-  const at = new Date(Context.current().info.currentAttemptScheduledTimestampMs).toISOString();
+  const at = new Date(tools.attempt.orderedAt).toISOString();
   await tools.signalIncident(configuration, {
     eventId: input.eventId,
     kind: 'returned',

@@ -1,6 +1,4 @@
-// The one place where a failure becomes an ApplicationFailure: a closed set of types, classified by code, never by text.
-
-import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+// The one place where an activity's failure is made: a closed set of types, classified by code, never by text.
 
 export const failureTypes = {
   /** The cluster file or the worker's set-up is wrong: retrying cannot help. */
@@ -15,34 +13,45 @@ export const failureTypes = {
   unreachable: 'Unreachable',
 } as const;
 
+export type FailureType = (typeof failureTypes)[keyof typeof failureTypes];
+
+/** What an activity ends with when it did not reach its goal. Whoever runs it decides about the next attempt. */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+  /** What the workflow has to know of it. */
+  readonly details: unknown;
+  /** Repeating cannot change the answer. */
+  readonly isFinal: boolean;
+  /** Waiting is the activity's whole purpose: no line in a log. */
+  readonly isQuiet: boolean;
+
+  constructor(
+    readonly type: FailureType,
+    message: string,
+    more: { cause?: unknown; details?: unknown; isFinal?: boolean; isQuiet?: boolean } = {},
+  ) {
+    super(message, more.cause instanceof Error ? { cause: more.cause } : undefined);
+    this.details = more.details ?? null;
+    this.isFinal = more.isFinal ?? false;
+    this.isQuiet = more.isQuiet ?? false;
+  }
+}
+
 /** Retryable unless the type says that repeating cannot change the answer. */
-export function failure(type: keyof typeof failureTypes, message: string, cause?: unknown): ApplicationFailure {
-  return ApplicationFailure.create({
-    type: failureTypes[type],
-    message,
-    nonRetryable: type === 'configuration' || type === 'worldChanged' || type === 'walMissing',
-    ...(cause instanceof Error && { cause }),
-  });
+export function failure(type: keyof typeof failureTypes, message: string, cause?: unknown): Failure {
+  const isFinal = type === 'configuration' || type === 'worldChanged' || type === 'walMissing';
+  return new Failure(failureTypes[type], message, { isFinal, cause });
 }
 
 /** The same failure with what the workflow has to know of it; `isFinal` = it is not retried by itself. */
-export function withDetails(error: unknown, details: unknown, isFinal: boolean): ApplicationFailure {
-  const known = error instanceof ApplicationFailure ? error : failure('unreachable', messageOf(error));
-  return ApplicationFailure.create({
-    ...(known.type && { type: known.type }),
-    message: known.message,
-    nonRetryable: known.nonRetryable === true || isFinal,
-    details: [details],
-  });
+export function withDetails(error: unknown, details: unknown, isFinal: boolean): Failure {
+  const known = error instanceof Failure ? error : failure('unreachable', messageOf(error));
+  return new Failure(known.type, known.message, { details, isFinal: known.isFinal || isFinal });
 }
 
 /** "Not yet": retried quietly, because waiting is the activity's whole purpose. */
-export function notYet(message: string): ApplicationFailure {
-  return ApplicationFailure.create({
-    type: failureTypes.unreachable,
-    message,
-    category: ApplicationFailureCategory.BENIGN,
-  });
+export function notYet(message: string): Failure {
+  return new Failure(failureTypes.unreachable, message, { isQuiet: true });
 }
 
 export function messageOf(error: unknown): string {

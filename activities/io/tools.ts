@@ -1,17 +1,25 @@
-// What every activity is given: connections that outlive it, and the cluster file. Made once by the worker.
+// What activities are given. Connections outlive them, and are made once by the worker; an attempt is made for each.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/facts/cluster';
 import type { ClusterEvent } from '../../domain/facts/event';
+import type { Attempt } from './attempt';
+import type { Pcp } from './pcp/pcp';
 import type { SqlConnections, SqlTarget } from './sql/postgres';
 import type { SshConnections, SshTarget } from './ssh/ssh';
 
-export interface Tools {
+export interface WorkerTools {
+  readonly pcp: Pcp;
   readonly sql: SqlConnections;
   readonly ssh: SshConnections;
   /** The cluster file as it is now, or as it last was valid. @throws Configuration failure for a cluster this worker does not serve. */
   readonly readConfiguration: (cluster: string) => ClusterConfiguration;
   /** Tells the cluster's incident, opening one if none is open. */
   readonly signalIncident: (configuration: ClusterConfiguration, event: ClusterEvent) => Promise<void>;
+}
+
+/** What a verb is given: the same, and the attempt that it runs in. */
+export interface Tools extends WorkerTools {
+  readonly attempt: Attempt;
 }
 
 export function sqlTarget(configuration: ClusterConfiguration, node: NodeConfiguration): SqlTarget {

@@ -1,6 +1,5 @@
 // Gives a primary that is starting, stopping or in crash recovery its time, and returns as soon as it answers.
 
-import { heartbeat, sleep } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { readNodeFacts } from '../io/sql/node-facts';
 import type { Tools } from '../io/tools';
@@ -23,8 +22,8 @@ export async function awaitRecovery(tools: Tools, input: AwaitRecoveryInput): Pr
     const line = `node ${input.node} after ${ms} ms: ${facts.sqlSeen}`;
     const isSettled = facts.sql === 'answered' || facts.sql === 'rejected';
     if (isSettled || ms >= configuration.policy.crashRecoveryMs) return { line };
-    heartbeat(line);
-    await sleep(20);
+    tools.attempt.tell(line);
+    await tools.attempt.sleep(20);
   }
 }
 

@@ -15,8 +15,8 @@ import {
 import { messageOf } from '../io/failures';
 import { probeFrom, readHostFacts } from '../io/host/host-facts';
 import { readNodeFacts } from '../io/sql/node-facts';
-import { PcpFailure, readNodeInfo } from '../io/pcp/pcp';
-import type { Tools } from '../io/tools';
+import { PcpFailure } from '../io/pcp/pcp';
+import type { Tools, WorkerTools } from '../io/tools';
 
 export interface ObserveInput {
   readonly cluster: string;
@@ -61,7 +61,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
       const later = setTimeout(() => {
         if (node !== suspect) return;
         early.probes = probeFromOthers(tools, configuration, node);
-        early.pgpools = readPgpools(configuration);
+        early.pgpools = readPgpools(tools, configuration);
       }, silentMs);
       const facts = await reading;
       clearTimeout(timer);
@@ -81,7 +81,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     return { configuration, facts: await explainPauses(direct, configuration, lookAt) };
   const [probes, pgpools] = await Promise.all([
     !isSettled && about && needsProbes(direct, about.id) ? probe(about) : [],
-    (isSilent && early.pgpools) || readPgpools(configuration),
+    (isSilent && early.pgpools) || readPgpools(tools, configuration),
   ]);
   return { configuration, facts: await explainPauses({ ...direct, probes, pgpools }, configuration, lookAt) };
 }
@@ -142,7 +142,7 @@ async function probeFromOthers(
 /** What a pgpool itself, or its host, has said. */
 const answers: readonly string[] = ['refused', 'authentication', 'rejected', 'protocol'];
 
-async function readPgpools(configuration: ClusterConfiguration): Promise<PgpoolFacts[]> {
+async function readPgpools({ pcp }: WorkerTools, configuration: ClusterConfiguration): Promise<PgpoolFacts[]> {
   return await Promise.all(
     configuration.pgpool.map(async (pgpool): Promise<PgpoolFacts> => {
       const seen: string[] = [];
@@ -151,7 +151,7 @@ async function readPgpools(configuration: ClusterConfiguration): Promise<PgpoolF
         // Asked one by one: with one dead host "all nodes" takes 10 s (measured), a single one 20 ms.
         configuration.nodes.map(async ({ id }) => {
           try {
-            const info = await readNodeInfo(pgpool, id, { timeoutMs: boundMs });
+            const info = await pcp.readNodeInfo(pgpool, id, { timeoutMs: boundMs });
             isReached = true;
             return [{ node: id, status: info.status, role: info.role, liveStatus: info.pgStatus }];
           } catch (error) {

@@ -1,6 +1,5 @@
 // One look at a missing node: is it back? "No" is a retryable failure, so that Temporal Web shows the wait as one pending step.
 
-import { activityInfo, heartbeat } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { type NodeFacts, receivesFrom, writableNodes } from '../../domain/facts/facts';
 import { notYet } from '../io/failures';
@@ -25,7 +24,7 @@ interface Seen {
 /** Reads only. @throws Unreachable (quietly) while the node is not back. */
 export async function readReturn(tools: Tools, input: ReadReturnInput): Promise<{ line: string }> {
   const configuration = tools.readConfiguration(input.cluster);
-  const earlier = activityInfo().heartbeatDetails as Seen | undefined;
+  const earlier = tools.attempt.earlier as Seen | undefined;
   const nodes = await Promise.all(
     configuration.nodes.map((node) => readNodeFacts(tools.sql, configuration, node, readMs)),
   );
@@ -44,7 +43,7 @@ export async function readReturn(tools: Tools, input: ReadReturnInput): Promise<
   if (isEnough) {
     return { line: `node ${input.node} is back: ${line}` };
   }
-  heartbeat({ wasSilent } satisfies Seen);
+  tools.attempt.tell({ wasSilent } satisfies Seen);
   throw notYet(`node ${input.node} is not back: ${line}`);
 }
 

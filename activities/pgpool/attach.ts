@@ -1,10 +1,9 @@
 // Tells one pgpool that a proven standby may be used again, and waits until pgpool says so itself.
 
-import { heartbeat, sleep } from '@temporalio/activity';
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
 import { failure, messageOf } from '../io/failures';
-import { readNodeInfo, requestAttach } from '../io/pcp/pcp';
 import { findPgpool, isUp } from '../io/pcp/pgpool';
+import type { Tools } from '../io/tools';
 
 export interface AttachInput {
   readonly configuration: ClusterConfiguration;
@@ -28,25 +27,25 @@ const afterFailoverMs = 1500;
 const askAgainMs = 4000;
 
 /** Idempotent. @throws Unproven when pgpool does not show the node up in time. */
-export async function attach(input: AttachInput): Promise<AttachResult> {
+export async function attach({ pcp, attempt }: Tools, input: AttachInput): Promise<AttachResult> {
   const pgpool = findPgpool(input.configuration, input.pgpool);
   const deadline = Date.now() + settleMs;
   let changed = false;
   let askNotBefore = 0;
   let seen = '';
   while (Date.now() < deadline) {
-    heartbeat(seen);
+    attempt.tell(seen);
     try {
       const [primary, own] = await Promise.all([
-        readNodeInfo(pgpool, input.primary, { timeoutMs: pcpMs }),
-        readNodeInfo(pgpool, input.node, { timeoutMs: pcpMs }),
+        pcp.readNodeInfo(pgpool, input.primary, { timeoutMs: pcpMs }),
+        pcp.readNodeInfo(pgpool, input.node, { timeoutMs: pcpMs }),
       ]);
       seen = `node ${input.node} is ${own.status}, its primary is ${primary.role === 'primary' ? '' : 'not yet '}node ${input.primary}`;
       if (primary.role === 'primary' || input.node === input.primary) {
         if (isUp(own)) return { changed, line: `pgpool ${pgpool.name} uses node ${input.node}` };
         if (Date.now() >= askNotBefore) {
           // Only a request: pgpool restarts its PCP process after it, so a broken next call is normal.
-          await requestAttach(pgpool, input.node, { timeoutMs: pcpMs });
+          await pcp.requestAttach(pgpool, input.node, { timeoutMs: pcpMs });
           changed = true;
           askNotBefore = Date.now() + askAgainMs;
         }
@@ -56,7 +55,7 @@ export async function attach(input: AttachInput): Promise<AttachResult> {
     } catch (error) {
       seen = messageOf(error);
     }
-    await sleep(lookMs);
+    await attempt.sleep(lookMs);
   }
   throw failure(
     'unproven',

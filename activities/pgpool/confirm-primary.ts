@@ -1,10 +1,10 @@
 // Waits until one pgpool shows the promoted node as its primary; makes it so when pgpool no longer looks.
 
-import { heartbeat, sleep } from '@temporalio/activity';
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
 import { failure, messageOf } from '../io/failures';
-import { type PcpNodeInfo, readNodeInfo, requestAttach, requestPromote } from '../io/pcp/pcp';
+import type { PcpNodeInfo } from '../io/pcp/pcp';
 import { findPgpool, isUp } from '../io/pcp/pgpool';
+import type { Tools } from '../io/tools';
 
 export interface ConfirmPrimaryInput {
   readonly configuration: ClusterConfiguration;
@@ -22,37 +22,40 @@ const settleMs = 25_000;
 const attachPauseMs = 1000;
 
 /** Idempotent. @throws Unproven when pgpool does not show the primary in time. */
-export async function confirmPrimary(input: ConfirmPrimaryInput): Promise<{ changed: boolean; line: string }> {
+export async function confirmPrimary(
+  { pcp, attempt }: Tools,
+  input: ConfirmPrimaryInput,
+): Promise<{ changed: boolean; line: string }> {
   const pgpool = findPgpool(input.configuration, input.pgpool);
   const startedAt = Date.now();
   let changed = false;
   let isAsked = false;
   // pgpool is busy with its own failover now, and every question costs it a process.
-  await sleep(firstLookMs);
+  await attempt.sleep(firstLookMs);
   let seen = '';
   while (Date.now() - startedAt < settleMs) {
-    heartbeat(seen);
+    attempt.tell(seen);
     try {
-      const info = await readNodeInfo(pgpool, input.primary, { timeoutMs: pcpMs });
+      const info = await pcp.readNodeInfo(pgpool, input.primary, { timeoutMs: pcpMs });
       if (info.role === 'primary' && isUp(info)) {
         return { changed, line: `pgpool ${pgpool.name} shows node ${input.primary} as its primary` };
       }
       seen = describe(info);
       if (info.status === 'down') {
         // A working primary that pgpool gave up. While pgpool still searches, the request waits in its queue.
-        await requestAttach(pgpool, input.primary, { timeoutMs: pcpMs });
+        await pcp.requestAttach(pgpool, input.primary, { timeoutMs: pcpMs });
         changed = true;
-        await sleep(attachPauseMs);
+        await attempt.sleep(attachPauseMs);
       } else if (!isAsked && Date.now() - startedAt > searchMs) {
         // The search expired, or this pgpool was never told. pcp_promote_node changes only pgpool's own view.
-        await requestPromote(pgpool, input.primary, { timeoutMs: pcpMs });
+        await pcp.requestPromote(pgpool, input.primary, { timeoutMs: pcpMs });
         isAsked = true;
         changed = true;
       }
     } catch (error) {
       seen = messageOf(error);
     }
-    await sleep(lookMs);
+    await attempt.sleep(lookMs);
   }
   throw failure(
     'unproven',

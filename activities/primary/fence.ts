@@ -1,15 +1,15 @@
 // Makes a node unable to accept writes: no process of that data directory is left and standby.signal is written, or "unconfirmed".
 
-import { CancelledFailure } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import type { FenceMark, HostFacts, NodeFacts } from '../../domain/facts/facts';
 import { serviceCommands } from '../../domain/texts/service';
 import { actOnNode } from '../io/host/act';
 import { runLocally } from '../io/command';
+import { Cancelled } from '../io/attempt';
 import { messageOf } from '../io/failures';
 import { parseHostFacts, parseKeyValues } from '../io/host/host-facts';
 import { readNodeFacts, silentNode } from '../io/sql/node-facts';
-import { PcpFailure, requestDetach } from '../io/pcp/pcp';
+import { PcpFailure } from '../io/pcp/pcp';
 import { fenceScript } from '../io/host/scripts';
 import type { Tools } from '../io/tools';
 
@@ -55,7 +55,7 @@ export async function fence(tools: Tools, input: FenceInput): Promise<FenceResul
   const isReplaced = !isConfirmed && input.isReplaced;
   const [nodes, detached] = await Promise.all([
     Promise.all(others.map((other) => readNodeFacts(tools.sql, configuration, other, readMs))),
-    isReplaced ? detachEverywhere(configuration, node) : null,
+    isReplaced ? detachEverywhere(tools, configuration, node) : null,
   ]);
   const self = stopped.host ? [{ ...silentNode(node.id, 'refused', 'fenced'), host: stopped.host }] : [];
   return {
@@ -113,7 +113,7 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
     };
   } catch (error) {
     // Not a host that is away: no fenceCommand either.
-    if (error instanceof CancelledFailure) throw error;
+    if (error instanceof Cancelled) throw error;
     return { isConfirmed: false, seen: messageOf(error), host: null, synchronousStandbyNames: null };
   }
 }
@@ -122,11 +122,15 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
  * A node that may still accept writes must get none from any pgpool that has not given it up itself; its hook then calls, too. Never throws:
  * a pgpool that has given it up rejects the request, and one that is away serves nobody.
  */
-async function detachEverywhere({ pgpool }: ClusterConfiguration, node: NodeConfiguration): Promise<string | null> {
+async function detachEverywhere(
+  { pcp }: Tools,
+  { pgpool }: ClusterConfiguration,
+  node: NodeConfiguration,
+): Promise<string | null> {
   const answers = await Promise.all(
     pgpool.map(async (target) => {
       try {
-        await requestDetach(target, node.id, { timeoutMs: detachMs });
+        await pcp.requestDetach(target, node.id, { timeoutMs: detachMs });
         return `${target.name} was told to detach it`;
       } catch (error) {
         return error instanceof PcpFailure && error.kind === 'rejected' ? null : messageOf(error);

@@ -1,10 +1,10 @@
 // Ends recovery on the candidate: look again, act, prove. Success = out of recovery and on a newer timeline.
 
-import { activityInfo, CancelledFailure } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { comparePosition, type TimelineEnd, type WalPosition } from '../../domain/facts/wal';
 import type { NodeFacts } from '../../domain/facts/facts';
 import { confirmPromotion } from '../io/sql/confirm-promotion';
+import { Cancelled } from '../io/attempt';
 import { failure, withDetails } from '../io/failures';
 import { readNodeFacts } from '../io/sql/node-facts';
 import { type NodeLock, withNodeLock } from '../io/host/node-lock';
@@ -67,7 +67,7 @@ export async function promote(tools: Tools, input: PromoteInput): Promise<Promot
   const look = (): Promise<World> => readWorld(tools, input, deadline);
   const looking = look();
   // An attempt before this one may have died after it had sent it.
-  const order: Order = { isTold: activityInfo().attempt > 1, holdUp: null };
+  const order: Order = { isTold: tools.attempt.isRepeated, holdUp: null };
   try {
     return await withNodeLock(
       tools,
@@ -75,7 +75,7 @@ export async function promote(tools: Tools, input: PromoteInput): Promise<Promot
       async (lock) => promoteLocked(tools, input, lock, await (lock.waitedMs < readMs ? looking : look()), order),
     );
   } catch (error) {
-    if (error instanceof CancelledFailure) throw error;
+    if (error instanceof Cancelled) throw error;
     throw withDetails(error, { isTold: order.isTold, holdUp: order.holdUp } satisfies PromoteFailure, !order.isTold);
   }
 }

@@ -1,6 +1,5 @@
 // Writes synchronous_standby_names on the primary from who really streams, by policy.synchronous.
 
-import { sleep } from '@temporalio/activity';
 import { applicationNameOf, withRealNames } from '../../domain/facts/application-name';
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import { formatSynchronousStandbyNames } from '../../domain/plans/synchronous';
@@ -113,6 +112,6 @@ async function readConfirming(tools: Tools, target: SqlTarget): Promise<string[]
     });
     if (confirming.length === now.length || Date.now() - startedAt > confirmMs)
       return confirming.map(({ name }) => name);
-    await sleep(lookMs);
+    await tools.attempt.sleep(lookMs);
   }
 }

@@ -1,6 +1,5 @@
 // Starts PostgreSQL on a stopped standby, and proves that it answers and is in recovery. What would come up writable is not started.
 
-import { heartbeat, sleep } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import { serviceCommands } from '../../domain/texts/service';
 import type { NodeFacts } from '../../domain/facts/facts';
@@ -103,7 +102,7 @@ async function confirmUp(
   let last: RecoveryProgress | null = null;
   let seen = 'starting';
   for (let pauseMs = 20; ; pauseMs = Math.min(250, pauseMs * 1.5)) {
-    heartbeat(seen);
+    tools.attempt.tell(seen);
     const facts = await readNodeFacts(tools.sql, configuration, node, readMs);
     if (isUp(node, facts)) return;
     const now = Date.now();
@@ -124,7 +123,7 @@ async function confirmUp(
         );
       }
     }
-    await sleep(pauseMs);
+    await tools.attempt.sleep(pauseMs);
   }
 }
 

@@ -10,9 +10,10 @@ import type { ApplicationFailure } from '@temporalio/common';
 import { DefaultLogger } from '@temporalio/worker';
 import { Client } from 'pg';
 import { type Activities, createActivities } from '../../activities/index';
+import { pcp } from '../../activities/io/pcp/pcp';
 import { SqlConnections } from '../../activities/io/sql/postgres';
 import { SshConnections } from '../../activities/io/ssh/ssh';
-import { sqlTarget, sshTarget, type Tools } from '../../activities/io/tools';
+import { sqlTarget, sshTarget, type Tools, type WorkerTools } from '../../activities/io/tools';
 import { loadClusterFile } from '../../configuration/load';
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/facts/cluster';
 import { getNode } from '../../domain/facts/cluster';
@@ -29,10 +30,11 @@ import { createSsh, startSshd } from '../../lab/sshd';
 import { claimSlot, createState, releaseSlot, updateState } from '../../lab/state';
 import { findTools } from '../../lab/tools';
 import { waitFor } from '../../lab/wait';
+import { runAttempt } from '../../worker/attempt';
 
 export { waitFor };
 
-export interface TestTools extends Tools {
+export interface TestTools extends WorkerTools {
   readonly events: ClusterEvent[];
   close(): Promise<void>;
 }
@@ -43,6 +45,7 @@ export function createTools(clusterFile: string): TestTools {
   const sql = new SqlConnections();
   const ssh = new SshConnections();
   return {
+    pcp,
     sql,
     ssh,
     readConfiguration: () => loadClusterFile(clusterFile),
@@ -63,18 +66,30 @@ type Result<Name extends Verb> = Awaited<ReturnType<Activities[Name]>>;
 
 /** Without the log line for every failure that a test provokes. */
 export function createEnvironment(info: Partial<Info> = {}): MockActivityEnvironment {
-  return new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') });
+  return new MockActivityEnvironment({ startToCloseTimeoutMs: 0, ...info }, { logger: new DefaultLogger('ERROR') });
 }
 
 /** Runs one activity in a context of its own, as the worker would. */
 export async function perform<Name extends Verb>(
-  tools: Tools,
+  tools: WorkerTools,
   name: Name,
   input: Input<Name>,
   environment = createEnvironment(),
 ): Promise<Result<Name>> {
-  const activity = createActivities(tools)[name] as unknown as (input: Input<Name>) => Promise<Result<Name>>;
+  const activity = createActivities(tools, runAttempt)[name] as unknown as (
+    input: Input<Name>,
+  ) => Promise<Result<Name>>;
   return await environment.run<[Input<Name>], Result<Name>, typeof activity>(activity, input);
+}
+
+/** Runs what a verb does, in an attempt of its own. */
+export async function inAttempt<T>(
+  tools: WorkerTools,
+  body: (tools: Tools) => Promise<T>,
+  environment = createEnvironment(),
+): Promise<T> {
+  const run = (): Promise<T> => runAttempt((attempt) => body({ ...tools, attempt }));
+  return await environment.run<[], T, typeof run>(run);
 }
 
 /** The failure that an activity must end with; an activity that succeeds fails the test. */
@@ -88,7 +103,7 @@ export async function failureOf(running: Promise<unknown>): Promise<ApplicationF
 }
 
 /** Suspends the worker for that long, by its own clock, after each answer of a node. Until jest.restoreAllMocks(). */
-export function sleepAfterLook({ sql }: Tools, sleepMs: number): void {
+export function sleepAfterLook({ sql }: WorkerTools, sleepMs: number): void {
   const query = sql.query.bind(sql);
   jest.spyOn(sql, 'query').mockImplementation(async (...question) => {
     // A connection that an earlier test has broken: asked again after the sleep, it would be given no time.
@@ -146,7 +161,7 @@ export class Bed {
   }
 
   /** As the worker's connections are before anything happens. */
-  async warm(tools: Tools): Promise<void> {
+  async warm(tools: WorkerTools): Promise<void> {
     await Promise.all(
       this.configuration.nodes.flatMap((node) => [
         tools.ssh.warm(sshTarget(this.configuration, node)),

@@ -17,24 +17,28 @@ const fences = {
   activities: {
     imports: ['domain', 'activities/io'],
     types: ['configuration', 'activities'],
-    packages: ['@temporalio/activity'],
+    packages: [],
   },
-  'activities/index': {
-    imports: ['domain', 'activities'],
-    types: ['configuration'],
-    packages: ['@temporalio/activity'],
-  },
+  'activities/index': { imports: ['domain', 'activities'], types: ['configuration'], packages: [] },
   'activities/io': {
     imports: ['domain', 'activities/io'],
     types: ['configuration'],
-    // ApplicationFailureCategory is exported by common only.
-    packages: ['@temporalio/activity', '@temporalio/common', 'ssh2', 'pg', 'node:*'],
+    packages: ['node:*'],
   },
+  'activities/io/sql': { imports: ['domain', 'activities/io'], types: ['configuration'], packages: ['pg', 'node:*'] },
+  'activities/io/ssh': { imports: ['domain', 'activities/io'], types: ['configuration'], packages: ['ssh2', 'node:*'] },
   worker: {
     imports: ['domain', 'configuration', 'activities', 'worker'],
     types: [],
-    // The client registers search attributes and signals incidents (docs/decisions/0008).
-    packages: ['@temporalio/worker', '@temporalio/client', '@temporalio/envconfig', 'node:*'],
+    // The client registers search attributes and signals incidents (docs/decisions/0008). ApplicationFailureCategory is exported by common only.
+    packages: [
+      '@temporalio/worker',
+      '@temporalio/client',
+      '@temporalio/activity',
+      '@temporalio/common',
+      '@temporalio/envconfig',
+      'node:*',
+    ],
   },
   client: {
     imports: ['domain', 'configuration', 'client', 'workflows/messages'],

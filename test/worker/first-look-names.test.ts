@@ -1,18 +1,18 @@
 // The first look at a cluster, at worker start: what it warns of beside ways that do not work.
 
-import type { Tools } from '../../activities/io/tools';
+import type { WorkerTools } from '../../activities/io/tools';
 import { findUnreachable } from '../../worker/first-look';
 import { makeConfiguration } from '../domain/builders';
 
 /** Three nodes that answer, node 0 as the primary; `conninfo` is what each standby says of its own. */
-function toolsWhere(conninfo: string): Tools {
+function toolsWhere(conninfo: string): WorkerTools {
   const query = (target: { host: string }) =>
     Promise.resolve([
       { is_in_recovery: target.host !== '10.0.0.10', conninfo, cluster_name: '15/main', lsn: null, history: null },
     ]);
   const run = (_: unknown, script: string) =>
     Promise.resolve({ exitCode: 0, stderr: '', stdout: script.includes('psql') ? 'exit=0\n' : 'processes=running\n' });
-  return { sql: { query }, ssh: { run } } as unknown as Tools;
+  return { sql: { query }, ssh: { run } } as unknown as WorkerTools;
 }
 
 const warningsOf = async (conninfo: string, applicationName: string | null): Promise<string[]> => {

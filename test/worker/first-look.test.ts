@@ -1,6 +1,6 @@
 // What the worker tries at its start: the ways that a failover needs, those from node to node included, and what it will change.
 
-import type { Tools } from '../../activities/io/tools';
+import type { WorkerTools } from '../../activities/io/tools';
 import { parseClusterFile } from '../../configuration/load';
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
 import { findUnreachable } from '../../worker/first-look';
@@ -9,7 +9,7 @@ import { clusterFile } from '../configuration/cluster-file';
 const configuration: ClusterConfiguration = { ...parseClusterFile(clusterFile, 'shop.yaml'), pgpool: [] };
 
 /** Node 0 is the primary; every host answers; psql on a host says what `probe` says. */
-function makeTools(probe: string, names = ''): Tools {
+function makeTools(probe: string, names = ''): WorkerTools {
   const query = ({ host }: { host: string }) => {
     const isPrimary = host === configuration.nodes[0]!.host;
     return Promise.resolve([
@@ -25,7 +25,7 @@ function makeTools(probe: string, names = ''): Tools {
   };
   const run = (_: unknown, script: string) =>
     Promise.resolve({ exitCode: 0, stderr: '', stdout: script.includes('psql') ? probe : 'processes=running\n' });
-  return { sql: { query }, ssh: { run } } as unknown as Tools;
+  return { sql: { query }, ssh: { run } } as unknown as WorkerTools;
 }
 
 it('is silent when every way works', async () => {

@@ -2,7 +2,7 @@
 
 import { SqlFailure } from '../../activities/io/sql/postgres';
 import { SshFailure } from '../../activities/io/ssh/ssh';
-import type { Tools } from '../../activities/io/tools';
+import type { WorkerTools } from '../../activities/io/tools';
 import { parseClusterFile } from '../../configuration/load';
 import { keepWarm } from '../../worker/keep-warm';
 import { clusterFile } from '../configuration/cluster-file';
@@ -23,7 +23,7 @@ beforeEach(() => {
   const tools = {
     sql: { query: () => (tries.sql++, answer(sqlTrouble)) },
     ssh: { open: () => (tries.ssh++, answer(sshTrouble)) },
-  } as unknown as Tools;
+  } as unknown as WorkerTools;
   stop = keepWarm(tools, [{ path: 'shop.yaml', configuration }], (line) => said.push(line));
 });
 afterEach(() => {

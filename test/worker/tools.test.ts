@@ -4,7 +4,7 @@ import type { Client, Connection } from '@temporalio/client';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Tools } from '../../activities/io/tools';
+import type { WorkerTools } from '../../activities/io/tools';
 import { loadClusterFile } from '../../configuration/load';
 import { searchAttributeNames } from '../../domain/facts/names';
 import { ensureSearchAttributes } from '../../worker/search-attributes';
@@ -12,7 +12,7 @@ import { createTools } from '../../worker/tools';
 import { clusterFile, edit } from '../configuration/cluster-file';
 
 describe('readConfiguration', () => {
-  let folder: string, path: string, tools: Tools, said: string[];
+  let folder: string, path: string, tools: WorkerTools, said: string[];
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'tools-'));
@@ -76,7 +76,7 @@ describe('readConfiguration', () => {
     };
     expect(refuse()).toMatchObject({
       type: 'Unreachable',
-      nonRetryable: false,
+      isFinal: false,
       message: expect.stringContaining('this worker serves no cluster stock') as string,
     });
   });

@@ -1,7 +1,7 @@
 // Runs one act on a node over ssh: under the node's lock, with a deadline that the node itself refuses once it has passed.
 
-import { activityInfo, Context } from '@temporalio/activity';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
+import { Cancelled } from '../attempt';
 import { failure } from '../failures';
 import { type CommandResult, type RunOptions, SshFailure } from '../ssh/ssh';
 import { sshTarget, type Tools } from '../tools';
@@ -24,34 +24,34 @@ export interface ActInput {
 const clockMs = 5000;
 
 /**
- * @throws Unreachable when the connection fails, another act holds the node, or `lookedAt` is too long ago; CancelledFailure,
+ * @throws Unreachable when the connection fails, another act holds the node, or `lookedAt` is too long ago; Cancelled,
  * with nothing done, once the activity was cancelled or its attempt has timed out; the act's own exit status is returned.
  * Exit status null (the channel dropped) = outcome unknown: look before acting again.
  */
 export async function actOnNode(tools: Tools, input: ActInput): Promise<CommandResult> {
   const { configuration, node } = input;
   const lock = lockFile(configuration, node);
-  await refuseLate(input);
+  refuseLate(tools, input);
   const offsetMs =
     typeof input.clockOffsetMs === 'number'
       ? input.clockOffsetMs
       : await measureClock(tools, configuration, node, Math.min(clockMs, input.timeoutMs));
   // The measurement may have taken any time.
-  await refuseLate(input);
-  const deadline = (input.lookedAt ?? Date.now()) + offsetMs + input.timeoutMs;
+  refuseLate(tools, input);
+  const until = (input.lookedAt ?? Date.now()) + input.timeoutMs;
+  const deadline = Math.min(until, tools.attempt.deadline ?? until) + offsetMs;
   const result = await runOnNode(tools, configuration, node, input.script, {
-    args: [lock, String(deadline), describeActor(), ...input.args],
+    args: [lock, String(deadline), tools.attempt.actor, ...input.args],
     timeoutMs: input.timeoutMs,
   });
   refuseUnlocked(configuration, node, result);
   return result;
 }
 
-/** @throws CancelledFailure; Unreachable */
-async function refuseLate({ node, timeoutMs, lookedAt, isCleanup }: ActInput): Promise<void> {
-  const { cancellationSignal, cancellationDetails, cancelled } = Context.current();
-  const mayCleanUp = isCleanup === true && cancellationDetails?.cancelRequested === true;
-  if (cancellationSignal.aborted && !mayCleanUp) await cancelled;
+/** @throws Cancelled; Unreachable */
+function refuseLate({ attempt }: Tools, { node, timeoutMs, lookedAt, isCleanup }: ActInput): void {
+  const mayCleanUp = isCleanup === true && attempt.isCancelRequested();
+  if (attempt.signal.aborted && !mayCleanUp) throw new Cancelled();
   if (lookedAt === undefined || Date.now() < lookedAt + timeoutMs) return;
   const ago = `${Math.round((Date.now() - lookedAt) / 1000)} s`;
   throw failure(
@@ -125,11 +125,4 @@ async function measureClock(
   const { stdout } = await runOnNode(tools, configuration, node, 'date +%s%3N', { timeoutMs });
   const clock = /^[0-9]{13}$/m.exec(stdout)?.[0];
   return clock ? Math.round(Number(clock) - (startedAt + Date.now()) / 2) : 0;
-}
-
-/** Who acts, for the next one who finds the lock taken: "fence, run 0a1b2c3d of pgpool-shop". */
-export function describeActor(): string {
-  const { activityType, workflowExecution } = activityInfo();
-  const { runId = '', workflowId = '?' } = workflowExecution ?? {};
-  return `${activityType}, run ${runId.slice(0, 8)} of ${workflowId}`;
 }

@@ -5,11 +5,11 @@ import type { FenceMark, HostFacts, ProbeFacts } from '../../../domain/facts/fac
 import { messageOf } from '../failures';
 import { lookScript, probeScript } from './scripts';
 import { SshFailure } from '../ssh/ssh';
-import { sshTarget, type Tools } from '../tools';
+import { sshTarget, type WorkerTools } from '../tools';
 
 /** Never throws: a host that does not answer within timeoutMs is a fact. */
 export async function readHostFacts(
-  tools: Tools,
+  tools: WorkerTools,
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
   timeoutMs: number,
@@ -73,7 +73,7 @@ export function parseHostFacts(output: string, now: number): HostFacts {
 
 /** Asks `about` for a read-only query from the host of `from`. Never throws. */
 export async function probeFrom(
-  tools: Tools,
+  tools: WorkerTools,
   configuration: ClusterConfiguration,
   from: NodeConfiguration,
   about: NodeConfiguration,

@@ -1,11 +1,10 @@
 // Long commands on a node that outlive the worker, the ssh connection and each attempt: the same name is the same job.
 // A job is started under the node's lock and followed without it. A connection that drops is "unknown", never "failed".
 
-import { Context } from '@temporalio/activity';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import { type ActInput, actOnNode, jobsDirectory, runOnNode } from './act';
+import { Cancelled, throwIfCancelled } from '../attempt';
 import { failure, messageOf } from '../failures';
-import { beatWhile } from '../heartbeats';
 import { endJobScript, listJobsScript, pollJobScript, removeJobsScript, startJobScript } from './job-scripts';
 import type { Tools } from '../tools';
 
@@ -40,37 +39,26 @@ const keptBytes = 256 * 1024;
 /**
  * Starts the job unless it was started already (then re-attaches), and follows its log until its end. A cancelled activity
  * ends the job; a worker that shuts down or an attempt that timed out leaves it to the next attempt.
- * @param describe makes the heartbeat's details of the log so far; sent twice a second even while a poll hangs
- * @throws Unreachable after 60 s without an answer; WorldChanged when somebody else ended the job; CancelledFailure
+ * @param describe makes what people and the next attempt are told of the log so far
+ * @throws Unreachable after 60 s without an answer; WorldChanged when somebody else ended the job; Cancelled
  */
 export async function runJob(tools: Tools, input: JobInput, describe: (log: string) => unknown): Promise<JobEnd> {
-  const context = Context.current();
-  const log = new Log();
-  const follow = async (): Promise<JobEnd> => {
-    try {
-      return await followJob(tools, input, log);
-    } catch (error) {
-      if (context.cancellationDetails?.cancelRequested !== true) throw error;
-      await endJob(tools, input.configuration, input.node, input.name, true);
-      return await context.cancelled;
-    }
-  };
-  return await beatWhile(() => describe(log.text), follow);
+  try {
+    return await followJob(tools, input, describe);
+  } catch (error) {
+    if (!tools.attempt.isCancelRequested()) throw error;
+    await endJob(tools, input.configuration, input.node, input.name, true);
+    throw new Cancelled();
+  }
 }
 
 /**
  * Runs a job to its good end. Its directory goes with its end, because another attempt has to be a new one.
- * @param tell keeps the log's last line for the heartbeats
  * @throws Unproven, with `what` and the log's end, when the job failed or was interrupted; as runJob
  */
-export async function finishJob(
-  tools: Tools,
-  job: JobInput,
-  what: string,
-  tell: (line: string) => unknown,
-): Promise<void> {
+export async function finishJob(tools: Tools, job: JobInput, what: string): Promise<void> {
   const { configuration, node, name } = job;
-  const end = await runJob(tools, job, (log) => tell(log.trimEnd().split('\n').at(-1)! || `${name} has begun`));
+  const end = await runJob(tools, job, (log) => log.trimEnd().split('\n').at(-1)! || `${name} has begun`);
   await endJob(tools, configuration, node, name);
   if (end.state === 'done' && end.exitCode === 0) return;
   const seen = end.state === 'lost' ? 'it was interrupted' : end.log.trim().split('\n').slice(-3).join('; ');
@@ -142,9 +130,11 @@ class Log {
   }
 }
 
-async function followJob(tools: Tools, input: JobInput, log: Log): Promise<JobEnd> {
-  const context = Context.current();
+async function followJob(tools: Tools, input: JobInput, describe: (log: string) => unknown): Promise<JobEnd> {
+  const { attempt } = tools;
+  const log = new Log();
   const name = `job ${input.name} on node ${input.node.id} (${input.node.host})`;
+  attempt.tell(describe(''));
   let answeredAt = Date.now();
   let isKnown = false;
   let isBehind = false;
@@ -154,18 +144,19 @@ async function followJob(tools: Tools, input: JobInput, log: Log): Promise<JobEn
     if ('seen' in poll) {
       if (Date.now() - answeredAt > silenceMs)
         throw failure('unreachable', `${name}: no answer for ${silenceMs / 1000} s: ${poll.seen}`);
-      await context.sleep(pollMs);
+      await attempt.sleep(pollMs);
       continue;
     }
     answeredAt = Date.now();
     log.add(poll.chunk);
+    if (poll.chunk.length > 0) attempt.tell(describe(log.text));
     isBehind = poll.chunk.length === keptBytes;
     if (isBehind) continue;
     if (poll.state === 'absent') {
       if (isKnown) throw failure('worldChanged', `${name} was ended and removed by somebody else`);
       await startJob(tools, input);
     } else if (poll.state === 'running') {
-      if (Date.now() < askedAt + leastPollMs) await context.sleep(leastPollMs);
+      if (Date.now() < askedAt + leastPollMs) await attempt.sleep(leastPollMs);
     } else {
       return poll.state === 'done'
         ? { state: 'done', exitCode: poll.exitCode, log: log.text }
@@ -197,7 +188,7 @@ async function pollJob(
   offset: number,
   waitMs: number,
 ): Promise<Poll> {
-  const signal = Context.current().cancellationSignal;
+  const { signal } = tools.attempt;
   try {
     const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, pollJobScript, {
       args: [jobsDirectory(configuration, node), name, String(offset + 1), String(keptBytes), String(waitMs / 1000)],
@@ -212,7 +203,7 @@ async function pollJob(
     const result = read('exit');
     return state === 'done' && result ? { state, exitCode: Number(result), chunk } : { seen: stderr.trim() || stdout };
   } catch (error) {
-    signal.throwIfAborted();
+    throwIfCancelled(tools.attempt);
     return { seen: messageOf(error) };
   }
 }

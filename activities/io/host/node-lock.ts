@@ -2,7 +2,7 @@
 // deadline, or within a second after its worker has died.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
-import { describeActor, lockFile, lockIsHeld, refuseUnlocked, runOnNode } from './act';
+import { lockFile, lockIsHeld, refuseUnlocked, runOnNode } from './act';
 import { failure } from '../failures';
 import { actPreamble } from './scripts';
 import type { CommandResult } from '../ssh/ssh';
@@ -102,7 +102,7 @@ function startHolder(tools: Tools, input: NodeLockInput, signal: AbortSignal): H
     };
   });
   const running = runOnNode(tools, configuration, node, holdScript, {
-    args: [lockFile(configuration, node), String(waitMs), describeActor(), String(timeoutMs)],
+    args: [lockFile(configuration, node), String(waitMs), tools.attempt.actor, String(timeoutMs)],
     timeoutMs: waitMs + timeoutMs + marginMs,
     signal,
     onOutput: (text) => {

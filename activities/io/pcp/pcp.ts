@@ -170,3 +170,7 @@ function toFailure(error: unknown, target: PcpTarget, elapsedMs?: number): PcpFa
   // EHOSTUNREACH, ENETUNREACH, ETIMEDOUT, ENOTFOUND, EAI_AGAIN, …: nobody answered.
   return new PcpFailure('silent', `cannot be reached (${code})`);
 }
+
+/** The questions and requests as one tool. */
+export const pcp = { readNodeCount, readNodeInfo, requestAttach, requestDetach, requestPromote };
+export type Pcp = typeof pcp;

@@ -1,6 +1,5 @@
 // Waits until a standby that was told to promote accepts writes on a newer timeline: as long as anything shows that it will.
 
-import { heartbeat } from '@temporalio/activity';
 import { type ClusterConfiguration, getNode } from '../../../domain/facts/cluster';
 import { failure, messageOf } from '../failures';
 import { type HoldUp, readHoldUp } from './promotion-progress';
@@ -61,7 +60,7 @@ export async function confirmPromotion(
     ended: new Set(),
   };
   while (Date.now() < progress.giveUpAt && Date.now() - progress.lastAnswer < silenceMs) {
-    heartbeat(progress.seen);
+    tools.attempt.tell(progress.seen);
     try {
       const [row] = await tools.sql.query<{ timeline: number | null; replayed: string | null }>(
         target,

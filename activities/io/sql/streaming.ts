@@ -1,6 +1,5 @@
 // Proves that a standby streams from its primary, and explains it when it does not.
 
-import { heartbeat, sleep } from '@temporalio/activity';
 import { applicationNameOf } from '../../../domain/facts/application-name';
 import { type ClusterConfiguration, getNode } from '../../../domain/facts/cluster';
 import { compareLsn, formatLsn, parseLsn } from '../../../domain/facts/wal';
@@ -35,7 +34,7 @@ export async function confirmStreaming(tools: Tools, input: StreamingInput, pati
   let lsn = '';
   let seen = '';
   for (;;) {
-    heartbeat(seen);
+    tools.attempt.tell(seen);
     const [facts, listing] = await Promise.all([
       readNodeFacts(tools.sql, configuration, node, sqlMs),
       readListing(tools, input),
@@ -50,7 +49,7 @@ export async function confirmStreaming(tools: Tools, input: StreamingInput, pati
       lsn = facts.position.lsn;
     }
     if (now >= giveUpAt) return await giveUp(tools, input, facts, seen);
-    await sleep(Math.min(longestPauseMs, 10 + (now - startedAt) / 20));
+    await tools.attempt.sleep(Math.min(longestPauseMs, 10 + (now - startedAt) / 20));
   }
 }
 

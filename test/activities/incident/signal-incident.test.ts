@@ -1,9 +1,9 @@
 // signalIncident makes one event that every incident accepts, and the same one on every attempt.
-import { MockActivityEnvironment } from '@temporalio/testing';
 import { signalIncident } from '../../../activities/incident/signal-incident';
-import type { Tools } from '../../../activities/io/tools';
+import type { WorkerTools } from '../../../activities/io/tools';
 import type { ClusterConfiguration } from '../../../domain/facts/cluster';
 import { type ClusterEvent, parseEvent } from '../../../domain/facts/event';
+import { createEnvironment, inAttempt } from '../support';
 
 const configuration = { cluster: 'shop' } as ClusterConfiguration;
 
@@ -19,10 +19,10 @@ async function signal(attempt: number): Promise<{ events: ClusterEvent[]; cluste
       events.push(event);
       return Promise.resolve();
     },
-  } as unknown as Tools;
-  const environment = new MockActivityEnvironment({ attempt, currentAttemptScheduledTimestampMs: 1_700_000_000_000 });
+  } as unknown as WorkerTools;
+  const environment = createEnvironment({ attempt, currentAttemptScheduledTimestampMs: 1_700_000_000_000 });
   const input = { cluster: 'shop', node: 2, eventId: 'run-1.returned', opened: [{ node: 1, timeline: 2 }] };
-  await environment.run((given: typeof input) => signalIncident(tools, given), input);
+  await inAttempt(tools, (given) => signalIncident(given, input), environment);
   return { events, clusters };
 }
 

@@ -1,4 +1,4 @@
-// The closed set of failure types: which of them Temporal retries, and which is no alarm.
+// The closed set of failure types: which of them are retried, and which is no alarm.
 import { failure, failureTypes, messageOf, notYet } from '../../../activities/io/failures';
 
 it.each([
@@ -7,8 +7,8 @@ it.each([
   ['walMissing', 'WalMissing', true],
   ['unproven', 'Unproven', false],
   ['unreachable', 'Unreachable', false],
-] as const)('%s is of type %s', (key, type, nonRetryable) => {
-  expect(failure(key, 'node 1 is away')).toMatchObject({ type, nonRetryable, message: 'node 1 is away' });
+] as const)('%s is of type %s', (key, type, isFinal) => {
+  expect(failure(key, 'node 1 is away')).toMatchObject({ type, isFinal, message: 'node 1 is away' });
 });
 
 it('has a row here for every type', () => {
@@ -22,8 +22,8 @@ it('keeps the cause, if it is an error', () => {
 });
 
 it('makes "not yet" retryable and quiet', () => {
-  expect(notYet('soon')).toMatchObject({ type: 'Unreachable', nonRetryable: false, category: 'BENIGN' });
-  expect(failure('unreachable', 'x').category).not.toBe('BENIGN');
+  expect(notYet('soon')).toMatchObject({ type: 'Unreachable', isFinal: false, isQuiet: true });
+  expect(failure('unreachable', 'x').isQuiet).toBe(false);
 });
 
 it('finds words in whatever was thrown', () => {

@@ -3,7 +3,7 @@ import { appendFileSync, copyFileSync, chmodSync, mkdirSync, readdirSync } from 
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { confirmStreaming as proveStreaming, type StreamingInput } from '../../../activities/io/sql/streaming';
-import { type Bed, createEnvironment, createTools, dieDuring, failureOf, perform, startBed, waitFor } from '../support';
+import { type Bed, createTools, dieDuring, failureOf, inAttempt, perform, startBed, waitFor } from '../support';
 
 let bed: Bed;
 
@@ -25,7 +25,7 @@ const proven = { changed: false, line: 'node 1 streams from node 0 on timeline 1
 
 /** With less patience than the activity has. */
 const prove = (patienceMs: number, more: Partial<StreamingInput> = {}): Promise<void> =>
-  createEnvironment().run(() => proveStreaming(bed.tools, inputFor(more), patienceMs));
+  inAttempt(bed.tools, (tools) => proveStreaming(tools, inputFor(more), patienceMs));
 
 async function set(node: number, text: string): Promise<void> {
   await bed.ask(node, `alter system set ${text}`);

@@ -1,6 +1,7 @@
 // kill -9 of the postmaster alone: its port closes at once, but a busy backend goes on committing. That is not a fenced primary.
 
 import { readHostFacts } from '../../../activities/io/host/host-facts';
+import { pcp } from '../../../activities/io/pcp/pcp';
 import { SqlConnections } from '../../../activities/io/sql/postgres';
 import { SshConnections } from '../../../activities/io/ssh/ssh';
 import { getNode } from '../../../domain/facts/cluster';
@@ -26,6 +27,7 @@ test('after kill -9 no process of the old primary is left, one node is writable 
   const primary = report.primary!;
   const other = thirdOf(0, primary);
   const tools = {
+    pcp,
     sql: new SqlConnections(),
     ssh: new SshConnections(),
     readConfiguration: () => lab.configuration,

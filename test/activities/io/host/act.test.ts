@@ -4,9 +4,9 @@ import { ActivityCancellationDetails } from '@temporalio/common';
 import { type ActInput, actOnNode } from '../../../../activities/io/host/act';
 import { actPreamble } from '../../../../activities/io/host/scripts';
 import { type CommandResult, SshConnections } from '../../../../activities/io/ssh/ssh';
-import type { Tools } from '../../../../activities/io/tools';
+import type { WorkerTools } from '../../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../../domain/facts/cluster';
-import { createEnvironment, failureOf } from '../../support';
+import { createEnvironment, failureOf, inAttempt } from '../../support';
 import { nodeBehind, startSshd, type TestSshd, waitUntil } from '../ssh/sshd';
 
 let sshd: TestSshd;
@@ -33,16 +33,19 @@ const act = (
   more: Partial<ActInput> = {},
   environment = createEnvironment(),
 ): Promise<CommandResult> =>
-  environment.run<[], CommandResult, () => Promise<CommandResult>>(() =>
-    actOnNode({ ssh } as unknown as Tools, {
-      configuration,
-      node,
-      script: `${actPreamble}\n${script}`,
-      args,
-      timeoutMs: 10_000,
-      clockOffsetMs: 0,
-      ...more,
-    }),
+  inAttempt(
+    { ssh } as unknown as WorkerTools,
+    (tools) =>
+      actOnNode(tools, {
+        configuration,
+        node,
+        script: `${actPreamble}\n${script}`,
+        args,
+        timeoutMs: 10_000,
+        clockOffsetMs: 0,
+        ...more,
+      }),
+    environment,
   );
 
 it('makes paths.jobs, takes the lock, and returns the act’s own status', async () => {
@@ -129,6 +132,14 @@ describe('whose worker was suspended', () => {
     );
     jest.restoreAllMocks();
     expect(measured.message).toMatch(/looked at too long ago/);
+    expect(existsSync(touched)).toBe(false);
+  });
+
+  it('is refused by the node once nobody waits for its attempt any more', async () => {
+    const touched = sshd.file('overdue');
+    const environment = createEnvironment({ startToCloseTimeoutMs: 1 });
+    const failure = await failureOf(act('sleep 0.1; : > "$1"', [touched], {}, environment));
+    expect(failure.message).toMatch(/arrived after its deadline and was refused$/);
     expect(existsSync(touched)).toBe(false);
   });
 

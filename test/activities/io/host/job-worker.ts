@@ -1,8 +1,8 @@
 // A worker in a process of its own that follows a job and dies by SIGKILL once its heartbeat has seen the log say "dying time".
 import { type JobInput, runJob } from '../../../../activities/io/host/jobs';
 import { SshConnections } from '../../../../activities/io/ssh/ssh';
-import type { Tools } from '../../../../activities/io/tools';
-import { createEnvironment } from '../../support';
+import type { WorkerTools } from '../../../../activities/io/tools';
+import { createEnvironment, inAttempt } from '../../support';
 
 /** Called by support.ts's loader. */
 export async function workUntilDeath(input: JobInput): Promise<void> {
@@ -10,6 +10,6 @@ export async function workUntilDeath(input: JobInput): Promise<void> {
   environment.on('heartbeat', (log: string) => {
     if (log.includes('dying time')) process.kill(process.pid, 'SIGKILL');
   });
-  const tools = { ssh: new SshConnections() } as unknown as Tools;
-  await environment.run(() => runJob(tools, input, (log) => log));
+  const tools = { ssh: new SshConnections() } as unknown as WorkerTools;
+  await inAttempt(tools, (given) => runJob(given, input, (log) => log), environment);
 }

@@ -8,9 +8,9 @@ import { actOnNode } from '../../../../activities/io/host/act';
 import { endJob, type JobEnd, listJobs, removeJobs, runJob } from '../../../../activities/io/host/jobs';
 import { actPreamble } from '../../../../activities/io/host/scripts';
 import { SshConnections } from '../../../../activities/io/ssh/ssh';
-import type { Tools } from '../../../../activities/io/tools';
+import type { WorkerTools } from '../../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../../domain/facts/cluster';
-import { createEnvironment, failureOf, loader } from '../../support';
+import { createEnvironment, failureOf, inAttempt, loader } from '../../support';
 import { nodeBehind, startSshd, type TestSshd, waitUntil } from '../ssh/sshd';
 
 let sshd: TestSshd;
@@ -34,7 +34,7 @@ afterEach(async () => {
 
 const lockFile = (): string => sshd.file('its jobs/shop.node0.lock');
 const directoryOf = (name: string, id = 0): string => sshd.file(`its jobs/shop.node${id}/${name}`);
-const toolsOf = (connections: SshConnections): Tools => ({ ssh: connections }) as unknown as Tools;
+const toolsOf = (connections: SshConnections): WorkerTools => ({ ssh: connections }) as unknown as WorkerTools;
 
 interface More {
   readonly args?: readonly string[];
@@ -45,15 +45,16 @@ interface More {
 }
 
 const run = (name: string, script: string, { args = [], on = node, over = ssh, environment, lookedAt }: More = {}) =>
-  (environment ?? createEnvironment()).run((): Promise<JobEnd> =>
-    runJob(toolsOf(over), { configuration, node: on, name, script, args, lookedAt }, (log) => ({
-      last: log.slice(-20),
-    })),
+  inAttempt(
+    toolsOf(over),
+    (tools): Promise<JobEnd> =>
+      runJob(tools, { configuration, node: on, name, script, args, lookedAt }, (log) => ({ last: log.slice(-20) })),
+    environment,
   );
 const end = (name: string): Promise<void> =>
-  createEnvironment().run(() => endJob(toolsOf(ssh), configuration, node, name));
-const list = (): Promise<string[]> => createEnvironment().run(() => listJobs(toolsOf(ssh), configuration, node));
-const clean = (): Promise<void> => createEnvironment().run(() => removeJobs(toolsOf(ssh), configuration, node));
+  inAttempt(toolsOf(ssh), (tools) => endJob(tools, configuration, node, name));
+const list = (): Promise<string[]> => inAttempt(toolsOf(ssh), (tools) => listJobs(tools, configuration, node));
+const clean = (): Promise<void> => inAttempt(toolsOf(ssh), (tools) => removeJobs(tools, configuration, node));
 
 /** Processes that have the file open, a lock's included. */
 function holders(file: string): number[] {
@@ -77,8 +78,8 @@ const waiting = 'echo x >>"$1/starts"; until [ -e "$1/go" ]; do sleep 0.02; done
 /** A directory for one test's files, writable by the node's user. */
 async function makeRoom(name: string): Promise<string> {
   const directory = sshd.file(name);
-  await createEnvironment().run(() =>
-    actOnNode(toolsOf(ssh), {
+  await inAttempt(toolsOf(ssh), (tools) =>
+    actOnNode(tools, {
       configuration,
       node,
       script: `${actPreamble}\nmkdir "$1"`,

@@ -8,9 +8,9 @@ import { actOnNode } from '../../../../activities/io/host/act';
 import { holdScript, type NodeLock, withNodeLock } from '../../../../activities/io/host/node-lock';
 import { actPreamble } from '../../../../activities/io/host/scripts';
 import { type CommandResult, SshConnections } from '../../../../activities/io/ssh/ssh';
-import type { Tools } from '../../../../activities/io/tools';
+import type { WorkerTools } from '../../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../../domain/facts/cluster';
-import { createEnvironment, failureOf } from '../../support';
+import { failureOf, inAttempt } from '../../support';
 import { holdLock } from './other-act';
 import { nodeBehind, startSshd, type TestSshd, waitUntil } from '../ssh/sshd';
 
@@ -31,11 +31,11 @@ beforeEach(async () => {
 });
 afterEach(() => ssh.close());
 
-const tools = (): Tools => ({ ssh }) as unknown as Tools;
+const tools = (): WorkerTools => ({ ssh }) as unknown as WorkerTools;
 
 const act = (script: string, ...args: string[]): Promise<CommandResult> =>
-  createEnvironment().run(() =>
-    actOnNode(tools(), {
+  inAttempt(tools(), (given) =>
+    actOnNode(given, {
       configuration,
       node,
       script: `${actPreamble}\n${script}`,
@@ -52,8 +52,8 @@ interface Options {
 }
 
 const locked = <T>(body: (lock: NodeLock) => Promise<T>, options: Options = {}): Promise<T> =>
-  createEnvironment().run(() =>
-    withNodeLock(tools(), { configuration, node, waitMs: 5000, timeoutMs: 60_000, isRequired: true, ...options }, body),
+  inAttempt(tools(), (given) =>
+    withNodeLock(given, { configuration, node, waitMs: 5000, timeoutMs: 60_000, isRequired: true, ...options }, body),
   );
 
 /** Asked without the code under test. */
