@@ -4,16 +4,11 @@ import { execFile, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import type { Info } from '@temporalio/activity';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import type { ApplicationFailure } from '@temporalio/common';
-import { DefaultLogger } from '@temporalio/worker';
 import { Client } from 'pg';
-import { type Activities, createActivities } from '../../activities/index';
 import { pcp } from '../../activities/io/pcp/pcp';
 import { SqlConnections } from '../../activities/io/sql/postgres';
 import { SshConnections } from '../../activities/io/ssh/ssh';
-import { sqlTarget, sshTarget, type Tools, type WorkerTools } from '../../activities/io/tools';
+import { sqlTarget, sshTarget, type WorkerTools } from '../../activities/io/tools';
 import { loadClusterFile } from '../../configuration/load';
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/facts/cluster';
 import { getNode } from '../../domain/facts/cluster';
@@ -30,8 +25,9 @@ import { createSsh, startSshd } from '../../lab/sshd';
 import { claimSlot, createState, releaseSlot, updateState } from '../../lab/state';
 import { findTools } from '../../lab/tools';
 import { waitFor } from '../../lab/wait';
-import { runAttempt } from '../../worker/attempt';
+import { createEnvironment, type Input, perform, type Verb } from './perform';
 
+export { createEnvironment, failureOf, inAttempt, perform } from './perform';
 export { waitFor };
 
 export interface TestTools extends WorkerTools {
@@ -58,48 +54,6 @@ export function createTools(clusterFile: string): TestTools {
       await Promise.all([sql.close(), ssh.close()]);
     },
   };
-}
-
-type Verb = keyof Activities;
-type Input<Name extends Verb> = Parameters<Activities[Name]>[0];
-type Result<Name extends Verb> = Awaited<ReturnType<Activities[Name]>>;
-
-/** Without the log line for every failure that a test provokes. */
-export function createEnvironment(info: Partial<Info> = {}): MockActivityEnvironment {
-  return new MockActivityEnvironment({ startToCloseTimeoutMs: 0, ...info }, { logger: new DefaultLogger('ERROR') });
-}
-
-/** Runs one activity in a context of its own, as the worker would. */
-export async function perform<Name extends Verb>(
-  tools: WorkerTools,
-  name: Name,
-  input: Input<Name>,
-  environment = createEnvironment(),
-): Promise<Result<Name>> {
-  const activity = createActivities(tools, runAttempt)[name] as unknown as (
-    input: Input<Name>,
-  ) => Promise<Result<Name>>;
-  return await environment.run<[Input<Name>], Result<Name>, typeof activity>(activity, input);
-}
-
-/** Runs what a verb does, in an attempt of its own. */
-export async function inAttempt<T>(
-  tools: WorkerTools,
-  body: (tools: Tools) => Promise<T>,
-  environment = createEnvironment(),
-): Promise<T> {
-  const run = (): Promise<T> => runAttempt((attempt) => body({ ...tools, attempt }));
-  return await environment.run<[], T, typeof run>(run);
-}
-
-/** The failure that an activity must end with; an activity that succeeds fails the test. */
-export async function failureOf(running: Promise<unknown>): Promise<ApplicationFailure> {
-  const result = await running.then(
-    (value) => ({ value }),
-    (error: unknown) => ({ error: error as ApplicationFailure }),
-  );
-  if ('value' in result) throw new Error(`expected a failure, got ${JSON.stringify(result.value)}`);
-  return result.error;
 }
 
 /** Suspends the worker for that long, by its own clock, after each answer of a node. Until jest.restoreAllMocks(). */

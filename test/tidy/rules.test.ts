@@ -98,7 +98,15 @@ const rows: readonly Row[] = [
     "import { fence } from './fence';",
     "import type { F } from './fence';",
   ],
-  ['a verb in io', checkImports, 'activities/io/a.ts', "import '../fence';", "import 'ssh2';"],
+  ['a verb in io', checkImports, 'activities/io/a.ts', "import '../primary/fence';", "import 'node:net';"],
+  ['ssh2 in another io room', checkImports, 'activities/io/sql/a.ts', "import 'ssh2';", "import 'pg';"],
+  [
+    'Temporal in a verb',
+    checkImports,
+    'activities/look/a.ts',
+    "import '@temporalio/activity';",
+    "import '../io/attempt';",
+  ],
   [
     'values of workflows in the worker',
     checkImports,
