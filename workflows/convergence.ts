@@ -3,10 +3,10 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { ClusterConfiguration } from '../domain/facts/cluster';
 import type { ReasonCode } from '../domain/facts/reasons';
-import { attach, confirmPrimary, observe, setSynchronousStandbys } from './activity-options';
 import type { Followers } from './followers';
-import { Aborted, type Parking } from './parking';
-import { messageOf, type Steps } from './step';
+import { Aborted, untilDone } from './runbooks/asking';
+import type { Ground } from './runbooks/ground';
+import { messageOf } from './step';
 
 export class Convergence {
   /** pgpool's confirmations and last looks: the incident does not end before they do, and takes new events meanwhile. */
@@ -18,8 +18,7 @@ export class Convergence {
   private primary: number | null = null;
 
   constructor(
-    private readonly steps: Steps,
-    private readonly parking: Parking,
+    private readonly ground: Ground,
     private readonly followers: Followers,
   ) {}
 
@@ -64,9 +63,10 @@ export class Convergence {
             `Confirm ${pgpool}`,
             { configuration, primary },
             (current) =>
-              confirmPrimary.executeWithOptions({ summary: `${pgpool} shows node ${primary} as its primary` }, [
+              this.ground.act.confirmPrimary(
                 { configuration: current, pgpool, primary },
-              ]),
+                `it shows node ${primary} as its primary`,
+              ),
           );
           this.judge(scope, `pgpool ${pgpool}`, isShown ? null : 'pgpool-unconfirmed');
         } finally {
@@ -88,9 +88,7 @@ export class Convergence {
           this.mustSetAgain = false;
           const title = 'Set the synchronous standbys';
           const isSet = await this.attempt('synchronous-standbys', title, { configuration, primary }, (current) =>
-            setSynchronousStandbys.executeWithOptions({ summary: 'commits wait for those who stream' }, [
-              { configuration: current, primary },
-            ]),
+            this.ground.act.setSynchronousStandbys({ configuration: current, primary }),
           );
           // Let go by a person: only what comes after that is a reason to try again.
           if (!isSet) this.mustSetAgain = false;
@@ -110,9 +108,7 @@ export class Convergence {
           const stepId = `node${node}.confirm.${pgpool}`;
           const title = `Confirm node ${node} in ${pgpool}`;
           const isAttached = await this.attempt(stepId, title, { configuration, primary }, (current) =>
-            attach.executeWithOptions({ summary: `${pgpool} still uses node ${node}` }, [
-              { configuration: current, pgpool, node, primary },
-            ]),
+            this.ground.act.attach({ configuration: current, pgpool, node, primary }, 'pgpool still uses it'),
           );
           this.judge(scope, stepId, isAttached ? null : 'pgpool-unconfirmed');
         });
@@ -129,15 +125,10 @@ export class Convergence {
   ): Promise<boolean> {
     const question = { stepId, title, choices: ['retry', 'skip'] as const };
     const { cluster } = configuration;
-    const done = await this.parking.runOrPark(question, async (isRepeated) => {
-      const look = () =>
-        observe.executeWithOptions({ summary: 'the cluster file, as it is now' }, [{ cluster, suspect: primary }]);
-      const current = isRepeated ? (await look()).configuration : configuration;
-      return await this.steps.run(
-        title,
-        () => act(current),
-        ({ line }) => line,
-      );
+    const done = await untilDone(this.ground, question, async (isRepeated) => {
+      // The cluster file, as it is now.
+      const look = () => this.ground.act.observe({ cluster, suspect: primary });
+      return await act(isRepeated ? (await look()).configuration : configuration);
     });
     return done !== null;
   }
@@ -150,7 +141,7 @@ export class Convergence {
       .catch((error: unknown) => {
         // Cancelled because the primary changed; nobody awaits this, and a rejection would fail the task for ever.
         if (!isCancellation(error) && !(error instanceof Aborted))
-          this.steps.note('In the background', messageOf(error));
+          this.ground.note('In the background', messageOf(error));
       });
     void done.finally(() => this.background.delete(scope));
   }

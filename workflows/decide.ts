@@ -1,59 +1,43 @@
 // One decision about the primary, from the events that wait: the failover runbook, until it has an answer or a newer event takes over.
 
-import { ActivityFailure, TimeoutFailure } from '@temporalio/common';
 import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
 import type { Verdict } from '../domain/facts/outcome';
-import { failover, type FailoverInput } from './failover';
+import { failover, type FailoverInput } from './runbooks/failover';
 import type { Inbox, ReceivedEvent } from './inbox';
 import type { IncidentTiming } from './messages';
-import type { FailoverResult, Memory } from './decision-steps';
-import { messageOf, type Steps } from './step';
+import type { FailoverMemory } from '../domain/plans/failover-memory';
+import type { FailoverResult } from './runbooks/decision';
+import type { Ground } from './runbooks/ground';
+import { messageOf } from './step';
 
 export interface DecisionParts {
   readonly cluster: string;
   readonly timing: IncidentTiming;
   readonly inbox: Inbox;
-  readonly steps: Steps;
+  readonly ground: Ground;
+  memory: FailoverMemory;
 }
 
 /** The failover runbook; a newer failover event cancels a step that has gone on for too long, and the events decide together. */
 export async function runFailover(
-  { cluster, inbox, steps, timing }: DecisionParts,
+  parts: DecisionParts,
   events: readonly ReceivedEvent[],
-  memory: Memory,
 ): Promise<FailoverResult | Verdict> {
+  const { inbox, ground, timing } = parts;
   const scope = new CancellationScope();
   let isDone = false;
-  const running = scope.run(() => untilAnswered(steps, { ...hintsOf(cluster, events, memory), memory }));
+  const running = scope.run(() => failover(ground, hintsOf(parts, events)));
   // Nobody awaits this one: a cancelled incident must not fail its task over it.
   void CancellationScope.nonCancellable(() => preempt(scope, inbox, timing, () => isDone));
-  try {
-    return await running;
-  } catch (error) {
-    if (CancellationScope.current().consideredCancelled) throw error;
-    if (isCancellation(error) && scope.consideredCancelled) {
-      return { outcome: 'refused', reason: 'preempted', line: 'a newer failover event took over: its decision counts' };
-    }
-    return { outcome: 'refused', reason: 'step-failed', line: messageOf(error) };
-  } finally {
-    isDone = true;
+  const end = await running;
+  isDone = true;
+  parts.memory = end.memory;
+  if ('result' in end) return end.result;
+  if (CancellationScope.current().consideredCancelled) throw end.error;
+  if (isCancellation(end.error) && scope.consideredCancelled) {
+    return { outcome: 'refused', reason: 'preempted', line: 'a newer failover event took over: its decision counts' };
   }
-}
-
-/** Every attempt of a step may time out for want of a worker, or because it stood still for some seconds. */
-const mostTimeouts = 3;
-
-/** A step that has timed out says nothing about the nodes: the decision is made again from fresh facts. */
-async function untilAnswered(steps: Steps, input: FailoverInput): Promise<FailoverResult> {
-  for (let timeouts = 1; ; timeouts += 1) {
-    try {
-      return await failover(steps, input);
-    } catch (error) {
-      const isTimeout = error instanceof ActivityFailure && error.cause instanceof TimeoutFailure;
-      if (!isTimeout || timeouts > mostTimeouts) throw error;
-      steps.note('Decide again', `${error.activityType} gave no answer (${messageOf(error)}): from fresh facts`);
-    }
-  }
+  return { outcome: 'refused', reason: 'step-failed', line: messageOf(end.error) };
 }
 
 async function preempt(
@@ -69,19 +53,15 @@ async function preempt(
 }
 
 /** One look answers them all: the failed node that a pgpool took for the primary matters most. */
-function hintsOf(
-  cluster: string,
-  events: readonly ReceivedEvent[],
-  { opened }: Memory,
-): Omit<Parameters<typeof failover>[1], 'memory'> {
+function hintsOf({ cluster, memory }: DecisionParts, events: readonly ReceivedEvent[]): FailoverInput {
   const main = events.find((event) => event.node === event.oldPrimary) ?? events[0]!;
-  const receivedAt = Math.min(...events.map((event) => event.receivedAt));
   return {
     cluster,
     failedNode: main.kind === 'failover' ? main.node : null,
     // An event that names nobody is about the primary that we made.
-    oldPrimary: main.oldPrimary ?? opened.at(-1)?.node ?? null,
+    oldPrimary: main.oldPrimary ?? memory.opened.at(-1)?.node ?? null,
     rejoin: main.kind === 'rejoin' ? main.node : null,
-    receivedAt,
+    receivedAt: Math.min(...events.map((event) => event.receivedAt)),
+    memory,
   };
 }

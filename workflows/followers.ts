@@ -40,7 +40,7 @@ export class Followers {
   /** Asked for while a follow that must not start a stopped node was running. */
   private readonly askedAgain = new Set<number>();
   /** By the decisions of this run. */
-  readonly opened: OpenedTimeline[] = [];
+  opened: readonly OpenedTimeline[] = [];
   private childCounter = 0;
   private attachNotBefore = 0;
 

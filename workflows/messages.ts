@@ -15,6 +15,8 @@ import {
 import type { FollowReport, Verdict } from '../domain/facts/outcome';
 import type { OpenedTimeline } from '../domain/facts/wal';
 
+export type { FollowInput } from './runbooks/following';
+
 /** Payload: a ClusterEvent, parsed by the receiver because any HTTP client may have written it. */
 export const eventSignal = defineSignal<[unknown]>(eventSignalName);
 
@@ -76,18 +78,6 @@ export interface IncidentReport extends Verdict {
   readonly primary: number | null;
   readonly events: readonly (Verdict & { readonly eventId: string })[];
   readonly follows: readonly FollowReport[];
-}
-
-export interface FollowInput {
-  readonly cluster: string;
-  readonly node: number;
-  readonly primary: number;
-  /** A person asked for the node, or this incident stopped it: a stopped node may be started, or rebuilt. */
-  readonly isStartAllowed: boolean;
-  /** Workflow time in milliseconds: until then pgpool is left to its own failover. */
-  readonly attachNotBefore: number;
-  /** pgpool reported this node alone, as failed: if it works, somebody may have detached it, and policy.reattachMs is kept. */
-  readonly isDetached: boolean;
 }
 
 export interface AwaitInput {

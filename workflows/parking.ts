@@ -13,32 +13,8 @@ import {
 import { type Choice, type Decision, findDecisionProblem, type ParkedStep } from '../domain/facts/decision';
 import { decidedSignal, decideUpdate, parkedQuery, stepParkedSignal, stepResumedSignal } from './messages';
 import { searchAttributes } from './search-attributes';
-import { messageOf, type Steps } from './step';
-
-/** Thrown by runOrPark when a person decided to leave the rest undone. */
-export class Aborted extends Error {
-  override readonly name = 'Aborted';
-}
-
-export type Question = Omit<ParkedStep, 'since'>;
-
-/**
- * A parked step whose repetition harms nobody is repeated by itself as well, because what was missing may be back: after 1, 2, 4, … 15
- * minutes, for about half a day. After that only a person can help, and a history that grows for ever would end the workflow.
- */
-export class Repetition {
-  private count = 0;
-
-  /** The next pause; null once it has been repeated often enough. */
-  nextMs(): number | null {
-    this.count += 1;
-    return this.count > mostRepetitions ? null : Math.min(firstPauseMs * 2 ** (this.count - 1), longestPauseMs);
-  }
-}
-
-const firstPauseMs = 60_000;
-const longestPauseMs = 900_000;
-const mostRepetitions = 50;
+import type { Question } from './runbooks/ground';
+import type { Steps } from './step';
 
 interface Waiting {
   readonly step: ParkedStep;
@@ -127,34 +103,6 @@ export class Parking {
     }
     await tellParent((parent) => parent.signal(stepResumedSignal, step.stepId));
     return entry.decision?.choice ?? 'retry';
-  }
-
-  /** The same, where `abort` ends the whole. @throws Aborted with `left`, what is left undone, when a person decided so */
-  async parkOrAbort(question: Question, againMs: number | null, left = question.problem): Promise<Choice> {
-    const choice = await this.park(question, againMs);
-    if (choice === 'abort') throw new Aborted(left);
-    return choice;
-  }
-
-  /**
-   * Runs a step until it is done, or a person lets it be skipped (null). What is harmless to repeat is repeated by itself, too.
-   * @throws Aborted when a person decided so
-   */
-  async runOrPark<T>(
-    question: Omit<Question, 'problem'>,
-    body: (isRepeated: boolean) => Promise<T>,
-  ): Promise<T | null> {
-    const repetition = new Repetition();
-    for (let isRepeated = false; ; isRepeated = true) {
-      try {
-        return await body(isRepeated);
-      } catch (error) {
-        if (isCancellation(error)) throw error;
-        const choice = await this.park({ ...question, problem: messageOf(error) }, repetition.nextMs());
-        if (choice === 'skip') return null;
-        if (choice === 'abort') throw new Aborted(messageOf(error));
-      }
-    }
   }
 
   /** One that is repeated by itself is not noted each time. */

@@ -69,12 +69,6 @@ export function messageOf(error: unknown): string {
   return rootCause(error) ?? (error instanceof Error ? error.message : String(error));
 }
 
-/** The type that activities/io/failures.ts gave it; null for anything else. */
-export function failureTypeOf(error: unknown): string | null {
-  const { cause } = error as { cause?: { type?: string | null } };
-  return cause?.type ?? null;
-}
-
 function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').slice(0, 400);
 }

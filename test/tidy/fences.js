@@ -14,6 +14,11 @@ const fences = {
     types: ['configuration', 'activities'],
     packages: ['@temporalio/workflow', '@temporalio/common'],
   },
+  'workflows/runbooks': {
+    imports: ['domain', 'workflows/runbooks'],
+    types: ['configuration', 'activities'],
+    packages: [],
+  },
   activities: {
     imports: ['domain', 'activities/io'],
     types: ['configuration', 'activities'],

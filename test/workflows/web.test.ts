@@ -60,11 +60,11 @@ it('shows the incident as a table of what was decided and done', async () => {
 it('shows a follow as a table of its own', async () => {
   const titles = rowsOf(await detailsOf(follow)).map(([title, state]) => [title, state]);
   expect(titles).toEqual([
-    ['Observe node 2 and its primary', 'done'],
+    ['Observe node 2 and node 1', 'done'],
     ['Plan', ''],
     ['Repoint node 2', 'done'],
     ['Attach node 2 to pgpool0', 'done'],
-    ['Save the configuration of node 2', 'done'],
+    ['Save the configuration, node 2', 'done'],
     ['completed', ''],
   ]);
 });
@@ -91,18 +91,18 @@ it('has a sentence on every activity and on every child', async () => {
       .filter((entry) => entry.activityTaskScheduledEventAttributes)
       .map(({ userMetadata }) => defaultPayloadConverter.fromPayload(userMetadata!.summary!));
   expect(await summaries(incident)).toEqual([
-    'measure every node and pgpool',
-    expect.stringMatching(/^node 0 must accept no more writes: node 1 has the greatest/),
+    'observe every node: decisions are made from what is measured',
+    expect.stringMatching(/^fence node 0: it must accept no more writes: node 1 has the greatest/),
     expect.stringMatching(/^promote node 1: node 1 has the greatest/),
-    'pgpool0 shows node 1 as its primary',
+    'confirm pgpool0: it shows node 1 as its primary',
   ]);
   expect(await summaries(follow)).toEqual([
-    'measure node 2 and its primary',
-    'node 2 streams from node 1, by reload',
-    'pgpool0 uses node 2',
-    'for the day on which its data directory is replaced',
+    'observe node 2 and node 1: decisions are made from what is measured',
+    'repoint node 2: it streams from node 1',
+    'attach node 2 to pgpool0: the node streams and may be used',
+    'save the configuration, node 2: for the day on which its data directory is replaced',
   ]);
-  expect(await summaries(bench.awaiting(cluster, 0))).toEqual(['waiting for node 0 to come back']);
+  expect(await summaries(bench.awaiting(cluster, 0))).toEqual(['wait for the return of node 0: it is away']);
   await expect((await follow.describe()).staticSummary()).resolves.toBe('node 2 follows node 1');
 });
 

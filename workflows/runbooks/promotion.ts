@@ -1,70 +1,78 @@
-// The acting half of the failover runbook: fence the former primary, plan again on what is left, promote.
+// The acting half of a failover: fence the former primary, plan again on what is left, promote.
 
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
-import type { FenceResult } from '../activities/primary/fence';
-import type { Observation } from '../activities/look/observe';
-import { withRealNames } from '../domain/facts/application-name';
-import { planFailover } from '../domain/plans/failover';
-import type { FailoverRequest } from '../domain/plans/failover-request';
-import { formatSynchronousStandbyNames } from '../domain/plans/synchronous';
-import { factsOf } from '../domain/facts/facts';
-import { promote } from './activity-options';
-import { type Attempt, fenceNode, type Memory, promoted, type Promotion, refuse } from './decision-steps';
+import type { FenceResult } from '../../activities/primary/fence';
+import type { Observation } from '../../activities/look/observe';
+import { withRealNames } from '../../domain/facts/application-name';
+import { factsOf } from '../../domain/facts/facts';
+import { planFailover } from '../../domain/plans/failover';
+import type { FailoverRequest } from '../../domain/plans/failover-request';
+import { formatSynchronousStandbyNames } from '../../domain/plans/synchronous';
+import { type Attempt, type Decision, fenceNode, promoted, type Promotion, refuse } from './decision';
 import { clearDoubts, clearUp, findRival } from './failed-promotion';
-import type { Steps } from './step';
+import { StepFailed } from './ground';
 
 export async function attemptPromotion(
-  steps: Steps,
+  decision: Decision,
   observation: Observation,
   first: Promotion,
   request: FailoverRequest,
-  memory: Memory,
 ): Promise<Attempt> {
+  const { ground } = decision;
   const former = first.formerPrimary;
   const isAlive = first.state === 'hung' || first.state === 'recovering' || hasOrphans(observation, former);
   const fenced =
     former === null || request.fencedNode === former
       ? null
-      : await fenceNode(steps, observation, former, first.line, { isReplaced: !first.needsFence && !isAlive });
-  if (fenced?.outcome === 'unconfirmed' && first.needsFence) {
-    const line = `node ${String(former)} is silent, the worker may be the one that is cut off, and no fence is proven (${fenced.seen}); nothing is promoted`;
-    return refuse(observation, 'cut-off', line);
-  }
-  if (fenced?.outcome === 'unconfirmed' && isAlive) {
-    const line = `node ${String(former)} has processes and could not be stopped (${fenced.seen}): stop it on its host; nothing is promoted`;
-    return refuse(observation, 'fence-unconfirmed', line);
-  }
+      : await fenceNode(decision, observation, former, first.line, { isReplaced: !first.needsFence && !isAlive });
+  const refusal = fenced?.outcome === 'unconfirmed' ? refuseUnfenced(observation, first, fenced, isAlive) : null;
+  if (refusal) return refusal;
   const merged = fenced ? mergeNodes(observation, fenced) : observation;
   const learned: Partial<FailoverRequest> = {
     suspect: former,
     fencedNode: fenced?.outcome === 'confirmed' ? former : request.fencedNode,
     formerSynchronousStandbyNames: fenced?.synchronousStandbyNames ?? request.formerSynchronousStandbyNames,
   };
-  // Of an earlier round, only a proven one is remembered.
-  const outcome = fenced?.outcome ?? (former !== null && request.fencedNode === former ? 'confirmed' : null);
+  // Of an earlier round, only a proven fence is remembered.
+  const fence = fenced?.outcome ?? (former !== null && request.fencedNode === former ? 'confirmed' : null);
+  const known = { fence, names: learned.formerSynchronousStandbyNames ?? null };
   const plan = planFailover(merged.configuration, merged.facts, { ...request, ...learned, hasWaited: true });
   if (plan.action !== 'promote') {
     // The next round sees the same, and concludes or waits.
-    steps.note('Plan again', plan.line);
+    ground.note('Plan again', plan.line);
     return learned;
   }
-  const doubt = await clearDoubts(steps, merged, plan, memory, learned);
+  const doubt = await clearDoubts(decision, merged, plan, learned);
   if (doubt) return doubt;
   const isOnly = findRival(merged, plan, { ...request, ...learned }) === null;
   try {
-    const timeline = await promoteCandidate(steps, merged, plan, { isFenced: outcome === 'confirmed', isOnly });
-    return promoted(merged, plan, timeline, outcome, memory, learned.formerSynchronousStandbyNames ?? null);
+    const timeline = await promoteCandidate(decision, merged, plan, { isFenced: fence === 'confirmed', isOnly });
+    return promoted(decision, merged, plan, timeline, known);
   } catch (error) {
-    if (isCancellation(error)) throw error;
+    if (!(error instanceof StepFailed)) throw error;
     // Whoever decides next must find this cleared up.
-    return await CancellationScope.nonCancellable(() =>
-      clearUp(steps, merged, plan, request, { learned, outcome, memory, error }),
-    );
+    return await ground.shielded(() => clearUp(decision, merged, plan, request, { learned, former: known, error }));
   }
 }
 
+/** Without a proven fence a node that is alive, or that nobody but we cannot reach, is not replaced. */
+function refuseUnfenced(
+  observation: Observation,
+  { formerPrimary, needsFence }: Promotion,
+  { seen }: FenceResult,
+  isAlive: boolean,
+): Attempt | null {
+  const name = `node ${String(formerPrimary)}`;
+  if (needsFence) {
+    const line = `${name} is silent, the worker may be the one that is cut off, and no fence is proven (${seen}); nothing is promoted`;
+    return refuse(observation, 'cut-off', line);
+  }
+  if (!isAlive) return null;
+  const line = `${name} has processes and could not be stopped (${seen}): stop it on its host; nothing is promoted`;
+  return refuse(observation, 'fence-unconfirmed', line);
+}
+
 async function promoteCandidate(
-  steps: Steps,
+  { ground }: Decision,
   { configuration, facts }: Observation,
   plan: Promotion,
   { isFenced, isOnly }: { readonly isFenced: boolean; readonly isOnly: boolean },
@@ -84,14 +92,9 @@ async function promoteCandidate(
     mayResume: own.isReplayPaused !== true || own.host?.neededSettings != null,
     isOnlyCandidate: isOnly,
   };
-  const summary = `promote node ${plan.candidate}: ${plan.line}`.slice(0, 200);
-  const result = await steps.run(
-    `Promote node ${plan.candidate}`,
-    // Never abandoned half-way: a second candidate beside one that may still be promoting is a split brain.
-    () => CancellationScope.nonCancellable(() => promote.executeWithOptions({ summary }, [input])),
-    (done) => done.line,
-  );
-  return result.timeline;
+  // Never abandoned half-way: a second candidate beside one that may still be promoting is a split brain.
+  const { timeline } = await ground.shielded(() => ground.act.promote(input, plan.line));
+  return timeline;
 }
 
 /** With whenNone: wait, nobody may commit before a standby streams; else the set is written once the standbys do. */

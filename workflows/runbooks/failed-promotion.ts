@@ -1,20 +1,29 @@
 // What becomes of a candidate that was to be promoted and is not proven to be: it is left alone, waited for, or stopped for a better one.
 
-import type { FenceResult } from '../activities/primary/fence';
-import type { Observation } from '../activities/look/observe';
-import type { PromoteFailure } from '../activities/primary/promote';
-import { chooseCandidate } from '../domain/plans/candidate';
-import type { FailoverRequest } from '../domain/plans/failover-request';
-import { comparePosition, type WalPosition } from '../domain/facts/wal';
-import { factsOf, writableNodes } from '../domain/facts/facts';
-import { type Attempt, fenceNode, lookAround, type Memory, promoted, type Promotion, refuse } from './decision-steps';
-import { failureTypeOf, messageOf, type Steps } from './step';
+import type { FenceResult } from '../../activities/primary/fence';
+import type { Observation } from '../../activities/look/observe';
+import type { PromoteFailure } from '../../activities/primary/promote';
+import { chooseCandidate } from '../../domain/plans/candidate';
+import type { FailoverRequest } from '../../domain/plans/failover-request';
+import { comparePosition, type WalPosition } from '../../domain/facts/wal';
+import { factsOf, writableNodes } from '../../domain/facts/facts';
+import { forgetTold, noteTold } from '../../domain/plans/failover-memory';
+import {
+  type Attempt,
+  type Decision,
+  fenceNode,
+  type Former,
+  lookAround,
+  promoted,
+  type Promotion,
+  refuse,
+} from './decision';
+import type { StepFailed } from './ground';
 
 interface Failed {
   readonly learned: Partial<FailoverRequest>;
-  readonly outcome: FenceResult['outcome'] | null;
-  readonly memory: Memory;
-  readonly error: unknown;
+  readonly former: Former;
+  readonly error: StepFailed;
 }
 
 /**
@@ -22,26 +31,25 @@ interface Failed {
  * ready and holds no less WAL.
  */
 export async function clearUp(
-  steps: Steps,
+  decision: Decision,
   planned: Observation,
   plan: Promotion,
   request: FailoverRequest,
   failed: Failed,
 ): Promise<Attempt> {
   const { candidate } = plan;
-  const { learned, memory, error, outcome } = failed;
+  const { learned, former, error } = failed;
   const { isTold, holdUp } = promoteFailureOf(error);
   const before = factsOf(planned.facts, candidate)!.position!;
-  if (!isTold && !memory.told.has(candidate)) {
-    if (failureTypeOf(error) === 'WorldChanged') return learned;
-    return { ...learned, notTold: noteNotTold(request.notTold, candidate, messageOf(error)) };
+  if (!isTold && !decision.memory.told.some(({ node }) => node === candidate)) {
+    if (error.type === 'WorldChanged') return learned;
+    return { ...learned, notTold: countNotTold(request.notTold, candidate, error.message) };
   }
-  memory.told.set(candidate, before);
-  const look = await lookAround(steps, planned.configuration.cluster, candidate);
+  decision.memory = noteTold(decision.memory, { node: candidate, position: before });
+  const look = await lookAround(decision, candidate);
   const timeline = findNewTimeline(look, candidate, before);
-  if (timeline !== null)
-    return promoted(look, plan, timeline, outcome, memory, learned.formerSynchronousStandbyNames ?? null);
-  if (failureTypeOf(error) === 'WorldChanged') return learned;
+  if (timeline !== null) return promoted(decision, look, plan, timeline, former);
+  if (error.type === 'WorldChanged') return learned;
   const own = factsOf(look.facts, candidate);
   if (own?.sql === 'rejected') {
     const line = `node ${candidate} was told to promote and now rejects queries (${own.sqlSeen}): mend that, nothing is stopped`;
@@ -57,28 +65,26 @@ export async function clearUp(
       : isBusy
         ? 'it is at work'
         : 'no other standby is ready and holds as much WAL';
-    const line = `node ${candidate} was told to promote and is not out of recovery yet (${messageOf(error)}): it is waited for, because ${why}`;
+    const line = `node ${candidate} was told to promote and is not out of recovery yet (${error.message}): it is waited for, because ${why}`;
     return refuse(look, 'promotion-unproven', line);
   }
   const why = rival === null ? 'it has ended' : `node ${rival} is ready and holds as much WAL`;
-  const result = await fenceNode(steps, look, candidate, `it failed to promote (${messageOf(error)}); ${why}`);
+  const result = await fenceNode(decision, look, candidate, `it failed to promote (${error.message}); ${why}`);
   if (result.outcome === 'unconfirmed') return refuse(look, 'fence-unconfirmed', doubtfulLine(candidate, result));
-  memory.told.delete(candidate);
-  memory.walOfFailedCandidates.push(before);
-  const { walOfFailedCandidates } = memory;
-  const excluded = [...request.excluded, candidate];
-  return { ...learned, told: [...memory.told.keys()], excluded, walOfFailedCandidates };
+  const walOfFailedCandidates = [...decision.memory.walOfFailedCandidates, before];
+  decision.memory = { ...forgetTold(decision.memory, candidate), walOfFailedCandidates };
+  const told = decision.memory.told.map(({ node }) => node);
+  return { ...learned, told, excluded: [...request.excluded, candidate], walOfFailedCandidates };
 }
 
-function noteNotTold(earlier: FailoverRequest['notTold'], node: number, line: string): FailoverRequest['notTold'] {
+function countNotTold(earlier: FailoverRequest['notTold'], node: number, line: string): FailoverRequest['notTold'] {
   const times = (earlier.find((entry) => entry.node === node)?.times ?? 0) + 1;
   return [...earlier.filter((entry) => entry.node !== node), { node, times, line }];
 }
 
 /** A failure without details is a dead worker's or a time-out: whether it was told is unknown, which counts as told. */
-function promoteFailureOf(error: unknown): PromoteFailure {
-  const { details } = ((error as { cause?: unknown }).cause ?? {}) as { details?: PromoteFailure[] };
-  return details?.[0] ?? { isTold: true, holdUp: null };
+function promoteFailureOf({ details }: StepFailed): PromoteFailure {
+  return (details as PromoteFailure | null) ?? { isTold: true, holdUp: null };
 }
 
 /** The newer timeline on which it accepts writes, by its own word or by another node's; 0 = accepts writes, timeline unknown. Null = nobody says so. */
@@ -128,33 +134,29 @@ export function findRival(
  * @returns null once nobody else may have been promoted
  */
 export async function clearDoubts(
-  steps: Steps,
+  decision: Decision,
   observation: Observation,
   plan: Promotion,
-  memory: Memory,
   learned: Partial<FailoverRequest>,
 ): Promise<Attempt | null> {
   const { candidate, position } = plan;
   // Its own fence has proven it.
-  if (learned.fencedNode != null) memory.told.delete(learned.fencedNode);
-  for (const [node, held] of [...memory.told]) {
+  if (learned.fencedNode != null) decision.memory = forgetTold(decision.memory, learned.fencedNode);
+  for (const { node, position: held } of decision.memory.told) {
     if (node === candidate) continue;
     if (comparePosition(position, held) < 0) {
       const line = `node ${node} was told to promote and holds more WAL (${held.lsn}) than node ${candidate} (${position.lsn}): bring node ${node} back`;
       return refuse(observation, 'promotion-unproven', line);
     }
-    const look = await lookAround(steps, observation.configuration.cluster, node);
+    const look = await lookAround(decision, node);
     const timeline = findNewTimeline(look, node, held);
     if (timeline !== null) {
       const line = `node ${node} was told to promote, and accepts writes`;
-      return promoted(
-        look,
-        { ...plan, candidate: node, position: held, line },
-        timeline,
-        null,
-        memory,
-        learned.formerSynchronousStandbyNames ?? null,
-      );
+      const names = learned.formerSynchronousStandbyNames ?? null;
+      return promoted(decision, look, { ...plan, candidate: node, position: held, line }, timeline, {
+        fence: null,
+        names,
+      });
     }
     const own = factsOf(look.facts, node);
     // The world is another one than that of the plan.
@@ -167,9 +169,14 @@ export async function clearDoubts(
       const line = `node ${node} was told to promote and its files say that it has been promoted: it is waited for; mend the way to it, or stop it`;
       return refuse(look, 'promotion-unproven', line);
     }
-    const result = await fenceNode(steps, look, node, `it was told to promote, and node ${candidate} takes its place`);
+    const result = await fenceNode(
+      decision,
+      look,
+      node,
+      `it was told to promote, and node ${candidate} takes its place`,
+    );
     if (result.outcome === 'unconfirmed') return refuse(look, 'fence-unconfirmed', doubtfulLine(node, result));
-    memory.told.delete(node);
+    decision.memory = forgetTold(decision.memory, node);
   }
   return null;
 }

@@ -1,0 +1,150 @@
+// Every verb of the runbooks: what people read while it runs, why it is done, and how long it may take. A verb without a row does not compile.
+
+import type { InputOf, ResultOf, VerbName } from './ground';
+
+/** How long a verb may take and how it is retried: workflows/patience.ts says what each buys. */
+export type Patience = 'reading' | 'critical' | 'promotion' | 'background' | 'startup' | 'job' | 'untilBack';
+
+interface Verb<Name extends VerbName> {
+  /** What is done to which node, as a row of the table on Temporal Web's page. */
+  readonly title: (input: InputOf<Name>) => string;
+  /** Where the runbook gives no reason of its own. */
+  readonly why: string;
+  readonly patience: Patience;
+  /** Milliseconds, where this verb's own time is not the patience's. */
+  readonly within?: (input: InputOf<Name>) => number;
+  /** Where the result has no `line`. */
+  readonly seen?: (result: ResultOf<Name>) => string;
+}
+
+type Verbs = { readonly [Name in VerbName]: Verb<Name> };
+
+const dayMs = 86_400_000;
+/** A recovering primary has crashRecoveryMs, and the look some more. */
+const lookMs = 5000;
+
+const ofNode =
+  (what: string) =>
+  ({ node }: { readonly node: number }): string =>
+    `${what} node ${node}`;
+const withNode =
+  (what: string) =>
+  ({ node }: { readonly node: number }): string =>
+    `${what}, node ${node}`;
+
+export const verbs: Verbs = {
+  // Look
+  observe: {
+    title: ({ only }) => `Observe ${only ? only.map((node) => `node ${node}`).join(' and ') : 'every node'}`,
+    why: 'decisions are made from what is measured',
+    patience: 'reading',
+    seen: ({ facts }) => facts.nodes.map(({ node, sqlSeen }) => `node ${node}: ${sqlSeen}`).join('; '),
+  },
+  awaitRecovery: {
+    title: ofNode('Wait for'),
+    why: 'it is starting, stopping or in crash recovery',
+    patience: 'critical',
+    within: ({ configuration }) => configuration.policy.crashRecoveryMs + lookMs,
+  },
+  readReturn: { title: ofNode('Wait for the return of'), why: 'it is away', patience: 'untilBack' },
+  findOwnWal: {
+    title: withNode('Look past the fork'),
+    why: 'is there a whole record past it?',
+    patience: 'background',
+  },
+  // The primary
+  fence: {
+    title: ofNode('Fence'),
+    why: 'it must accept no more writes',
+    patience: 'critical',
+    seen: ({ outcome, seen }) => `${outcome}: ${seen}`,
+  },
+  promote: {
+    title: ({ candidate }) => `Promote node ${candidate}`,
+    why: 'the plan chose it',
+    patience: 'promotion',
+  },
+  setSynchronousStandbys: {
+    title: () => 'Set the synchronous standbys',
+    why: 'commits wait for those who stream',
+    patience: 'background',
+  },
+  // A standby
+  repoint: {
+    title: ofNode('Repoint'),
+    why: 'it streams from the primary, by reload',
+    patience: 'background',
+    // The standby is waited for as long as its position advances.
+    within: () => dayMs,
+  },
+  configureStandby: {
+    title: withNode('Write the replication settings'),
+    why: 'it is to stream from the primary',
+    patience: 'background',
+  },
+  start: { title: ofNode('Start'), why: 'it comes up as a standby', patience: 'startup' },
+  stop: { title: ofNode('Stop'), why: 'immediate: its data is replaced', patience: 'background' },
+  confirmStreaming: { title: withNode('Prove streaming'), why: 'both ends must say so', patience: 'startup' },
+  releaseSlots: {
+    title: withNode('Release the slots'),
+    why: 'WAL is no longer kept for a copy',
+    patience: 'background',
+  },
+  // Its data
+  inspectData: {
+    title: withNode('Inspect the data directory'),
+    why: 'paths, links, space, owner',
+    patience: 'background',
+  },
+  saveConfiguration: {
+    title: withNode('Save the configuration'),
+    why: 'for the day on which its data directory is replaced',
+    patience: 'background',
+  },
+  saveDivergedWal: { title: withNode('Save the WAL that only it has'), why: 'from the fork on', patience: 'job' },
+  saveUnarchivedWal: {
+    title: withNode('Save the WAL that its archive does not have'),
+    why: 'a standby archives none of it',
+    patience: 'job',
+  },
+  baseBackup: { title: withNode('Base backup'), why: 'copy the primary', patience: 'job' },
+  verifyBackup: { title: withNode('Verify the copy'), why: 'every file against its checksum', patience: 'job' },
+  removeData: {
+    title: withNode('Remove the old data'),
+    why: 'by policy.replacedData: removeFirst',
+    patience: 'job',
+  },
+  setDataAside: { title: withNode('Set the old data aside'), why: 'nothing is removed yet', patience: 'background' },
+  placeData: { title: withNode('Put the copy in place'), why: 'by rename', patience: 'background' },
+  restoreConfiguration: { title: withNode('Restore the configuration'), why: 'its own files', patience: 'background' },
+  clearReplacedData: { title: withNode('Clear up'), why: 'by policy.replacedData', patience: 'job' },
+  // pgpool
+  confirmPrimary: {
+    title: ({ pgpool }) => `Confirm ${pgpool}`,
+    why: 'it must show the primary',
+    patience: 'background',
+  },
+  attach: {
+    title: ({ node, pgpool }) => `Attach node ${node} to ${pgpool}`,
+    why: 'the node streams and may be used',
+    patience: 'background',
+  },
+  // The incident
+  signalIncident: {
+    title: ({ node }) => `Tell the incident of node ${node}`,
+    why: 'it is back',
+    patience: 'untilBack',
+    seen: () => 'told',
+  },
+};
+
+/** What Temporal Web shows beside a verb's bar; Temporal cuts longer ones. */
+export function summaryOf<Name extends VerbName>(name: Name, input: InputOf<Name>, why = verbs[name].why): string {
+  const title = verbs[name].title(input);
+  return `${title.charAt(0).toLowerCase()}${title.slice(1)}: ${why}`.slice(0, 200);
+}
+
+export function seenOf<Name extends VerbName>(name: Name, result: ResultOf<Name>): string {
+  const { seen } = verbs[name];
+  return seen ? seen(result) : (result as { readonly line: string }).line;
+}
