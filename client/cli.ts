@@ -7,6 +7,7 @@ import { ConfigurationError } from '../configuration/load';
 import { type Choice, choices } from '../domain/facts/decision';
 import type { DecideArguments } from './commands/decide';
 import type { HookConfArguments, PgpoolConfArguments } from './commands/pgpool-conf';
+import type { PlanArguments } from './commands/plan';
 import type { RejoinArguments } from './commands/rejoin';
 import { CommandFailure, type CommandResult, type ExitCode } from './outcome';
 import { findPackageFile } from './package';
@@ -69,6 +70,7 @@ function createProgram(io: Io, execute: Execute): Command {
     io.writeError(`${line}\n`);
   });
   addDecide(program, execute);
+  addPlan(program, execute);
   return program;
 }
 
@@ -152,6 +154,18 @@ function addDecide(program: Command, execute: Execute): void {
         );
       },
     );
+}
+
+function addPlan(program: Command, execute: Execute): void {
+  withOutput(program.command('plan'))
+    .description(
+      'tell what would be done if nodes went down now: decision, verbs, rung of each standby; changes nothing',
+    )
+    .requiredOption('-c, --config <file>', 'cluster file')
+    .requiredOption('--if <node=down...>', 'a node that is taken to be down; may be given several times')
+    .action(async (options: CommonOptions & PlanArguments) => {
+      await execute(options, async () => (await import('./commands/plan.js')).plan(options));
+    });
 }
 
 /** At most ten days: Node's timers take no more than 24. */

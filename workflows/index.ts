@@ -3,4 +3,5 @@
 export { awaitNode } from './await';
 export { follow } from './follow';
 export { incident } from './incident';
+export { plan } from './plan';
 export { warmUp } from './warm-up';

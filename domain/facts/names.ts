@@ -4,7 +4,7 @@
 import type { ClusterConfiguration } from './cluster';
 import type { ClusterEvent } from './event';
 
-export const workflowTypes = { incident: 'incident', await: 'awaitNode', follow: 'follow' } as const;
+export const workflowTypes = { incident: 'incident', await: 'awaitNode', follow: 'follow', plan: 'plan' } as const;
 
 /** Signal that carries a ClusterEvent. */
 export const eventSignalName = 'event';
@@ -24,6 +24,11 @@ export const decidedSignalName = 'decided';
 
 export function incidentWorkflowId(cluster: string): string {
   return `pgpool-${cluster}`;
+}
+
+/** Several people may ask at the same time. */
+export function planWorkflowId(cluster: string, id: string): string {
+  return `pgpool-${cluster}.plan.${id}`;
 }
 
 export function awaitWorkflowId(cluster: string, node: number): string {

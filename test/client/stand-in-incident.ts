@@ -16,6 +16,8 @@ import { followWorkflowId } from '../../domain/facts/names';
 import type { Outcome, Verdict } from '../../domain/facts/outcome';
 import type { ReasonCode } from '../../domain/facts/reasons';
 import { decideUpdate, eventSignal, parkedQuery, settledUpdate } from '../../workflows/messages';
+import type { PlanInput } from '../../workflows/plan';
+import type { ToldPlan } from '../../workflows/runbooks/telling';
 import { searchAttributes } from '../../workflows/search-attributes';
 
 export interface StandInActivities {
@@ -81,4 +83,15 @@ export async function incident(cluster: string): Promise<{ events: (Verdict & { 
 export async function follow(cluster: string, node: number): Promise<string> {
   upsertSearchAttributes(searchAttributes({ cluster, operation: 'follow' }));
   return await baseBackup({ cluster, node });
+}
+
+/** Tells what it was asked; node 1 alone gets a refusal, node 2 no answer. */
+export async function plan({ down }: PlanInput): Promise<ToldPlan> {
+  await condition(() => !down.includes(2));
+  const verbs = [{ verb: 'promote' as const, title: 'Promote node 1', why: 'the plan chose it' }];
+  const follow = { node: 2, rung: 'repoint' as const, line: 'node 2 has nothing more: repoint by reload', verbs };
+  const told = { takenAt: '2026-01-01T00:00:00.000Z', verbs, follows: [follow] };
+  return down.includes(1)
+    ? { ...told, outcome: 'refused', reason: 'no-candidate', line: 'nobody is left', primary: null, follows: [] }
+    : { ...told, outcome: 'completed', reason: 'promoted', line: 'promoted node 1', primary: 1 };
 }

@@ -128,3 +128,15 @@ it('has a workflow that only looks, to warm a worker up', async () => {
   expect(own.calls.map(({ name }) => name)).toEqual(['observe']);
   await bench.record('warm-up-done', handle);
 });
+
+it('tells what would be done, from one look and without doing it', async () => {
+  const own = bench.newCluster();
+  const handle = await bench.environment.client.workflow.start('plan', {
+    workflowId: 'plan-1',
+    taskQueue: 'test',
+    args: [{ cluster: own.name, down: [0] }],
+  });
+  await expect(handle.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
+  expect(own.calls.map(({ name }) => name)).toEqual(['observe']);
+  await bench.record('plan-promoted', handle);
+});
