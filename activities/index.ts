@@ -24,6 +24,7 @@ import { setDataAside } from './data/set-data-aside';
 import { placeData } from './data/place-data';
 import { restoreConfiguration } from './data/restore-configuration';
 import { clearReplacedData } from './data/clear-replaced-data';
+import { conclude } from './incident/conclude';
 import { confirmPrimary } from './pgpool/confirm-primary';
 import { attach } from './pgpool/attach';
 import { signalIncident } from './incident/signal-incident';
@@ -57,6 +58,7 @@ const verbs = {
   clearReplacedData,
   confirmPrimary,
   attach,
+  conclude,
   signalIncident,
 };
 

@@ -8,6 +8,7 @@ import { type Choice, choices } from '../domain/facts/decision';
 import type { DecideArguments } from './commands/decide';
 import type { HookConfArguments, PgpoolConfArguments } from './commands/pgpool-conf';
 import type { PlanArguments } from './commands/plan';
+import type { RecordArguments } from './commands/record';
 import type { RejoinArguments } from './commands/rejoin';
 import { CommandFailure, type CommandResult, type ExitCode } from './outcome';
 import { findPackageFile } from './package';
@@ -71,6 +72,7 @@ function createProgram(io: Io, execute: Execute): Command {
   });
   addDecide(program, execute);
   addPlan(program, execute);
+  addRecord(program, execute);
   return program;
 }
 
@@ -165,6 +167,26 @@ function addPlan(program: Command, execute: Execute): void {
     .requiredOption('--if <node=down...>', 'a node that is taken to be down; may be given several times')
     .action(async (options: CommonOptions & PlanArguments) => {
       await execute(options, async () => (await import('./commands/plan.js')).plan(options));
+    });
+}
+
+function addRecord(program: Command, execute: Execute): void {
+  const record = program
+    .command('record')
+    .description('what is known of a cluster: who is the primary, since when, by whom');
+  withOutput(record.command('show'))
+    .description('print the record; works while no worker runs')
+    .requiredOption('-c, --config <file>', 'cluster file')
+    .action(async (options: CommonOptions & RecordArguments) => {
+      await execute(options, async () => (await import('./commands/record.js')).showRecord(options));
+    });
+  withOutput(record.command('accept'))
+    .description('say that this node, which accepts writes, is the right primary')
+    .argument('<node>', "the node's id in the cluster file")
+    .requiredOption('-c, --config <file>', 'cluster file')
+    .option('--operator <name>', 'who says so (default: <user>@<host>)')
+    .action(async (node: string, options: CommonOptions & RecordArguments) => {
+      await execute(options, async () => (await import('./commands/record.js')).acceptPrimary(node, options));
     });
 }
 

@@ -15,6 +15,7 @@ import { failUnreplayable, lookAfterOpenRuns } from './open-runs';
 import { keepWarm } from './keep-warm';
 import { LineLogger } from './log';
 import { narrate } from './narrate';
+import { ensureCluster } from './record';
 import { ensureSearchAttributes } from './search-attributes';
 import { watchTemporal } from './temporal-watch';
 import { type ClusterFile, createTools } from './tools';
@@ -97,6 +98,9 @@ async function announce(
     say(`warning: the open runs could not be looked at: ${messageOf(error)}`);
   });
   for (const configuration of configurations) {
+    await ensureCluster(client, configuration).catch((error: unknown) => {
+      say(`warning: ${configuration.cluster}: its record could not be opened: ${messageOf(error)}`);
+    });
     for (const line of await findUnreachable(tools, configuration)) say(`warning: ${line}`);
   }
 }

@@ -3,15 +3,19 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Decision, ParkedStep } from '../domain/facts/decision';
 import {
+  acceptUpdateName,
+  concludeUpdateName,
   decidedSignalName,
   decideUpdateName,
   eventSignalName,
   parkedQueryName,
+  recordName,
   settledUpdateName,
   stepParkedSignalName,
   stepResumedSignalName,
   streamsSignalName,
 } from '../domain/facts/names';
+import type { ClusterRecord, Conclusion } from '../domain/facts/record';
 import type { FollowReport, Verdict } from '../domain/facts/outcome';
 import type { OpenedTimeline } from '../domain/facts/wal';
 
@@ -27,6 +31,11 @@ export const settledUpdate = defineUpdate<Verdict, [string]>(settledUpdateName);
 export const decideUpdate = defineUpdate<string, [Decision]>(decideUpdateName);
 export const parkedQuery = defineQuery<readonly ParkedStep[]>(parkedQueryName);
 
+/** For the workflow `cluster`. */
+export const concludeUpdate = defineUpdate<ClusterRecord, [Conclusion]>(concludeUpdateName);
+export const acceptUpdate = defineUpdate<ClusterRecord, [Acceptance]>(acceptUpdateName);
+export const recordQuery = defineQuery<ClusterRecord | null>(recordName);
+
 /** From a child to its incident, with the child's workflow id. */
 export const stepParkedSignal = defineSignal<[ParkedStep, string]>(stepParkedSignalName);
 export const stepResumedSignal = defineSignal<[string]>(stepResumedSignalName);
@@ -34,6 +43,13 @@ export const stepResumedSignal = defineSignal<[string]>(stepResumedSignalName);
 export const streamsSignal = defineSignal<[number]>(streamsSignalName);
 /** From the incident to the child that owns the step. */
 export const decidedSignal = defineSignal<[Decision]>(decidedSignalName);
+
+/** A person says which node is the primary. */
+export interface Acceptance {
+  readonly node: number;
+  /** Who says so: user@host. */
+  readonly operator: string;
+}
 
 /** Durations of a run; tests inject short ones. */
 export interface IncidentTiming {

@@ -1,6 +1,7 @@
 // Measures every node and every pgpool at once, within one bound. A silent node is a fact, not an error.
 
 import { type ClusterConfiguration, findNode, type NodeConfiguration } from '../../domain/facts/cluster';
+import { findRecord } from '../../domain/plans/record';
 import { findHeir, findSuccessors } from '../../domain/plans/rival-primaries';
 import { suspectPrimary } from '../../domain/plans/suspect';
 import {
@@ -40,6 +41,8 @@ const silentMs = 200;
 
 export async function observe(tools: Tools, input: ObserveInput): Promise<Observation> {
   const configuration = tools.readConfiguration(input.cluster);
+  // Where only some nodes are asked, nothing is decided about the primary.
+  const recording = input.only ? Promise.resolve(null) : tools.readRecord(configuration);
   const takenAt = new Date().toISOString();
   const hosts = new Map<number, ReturnType<typeof readHostFacts>>();
   const lookAt = (node: NodeConfiguration): ReturnType<typeof readHostFacts> => {
@@ -69,7 +72,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
       return facts.sql === 'answered' && node !== suspect ? facts : { ...facts, host: await lookAt(node) };
     }),
   );
-  const direct: Facts = { takenAt, nodes, probes: [], pgpools: [] };
+  const direct: Facts = { takenAt, record: await recording, nodes, probes: [], pgpools: [] };
   const about = findSuspect(configuration, direct, input.suspect);
   // What was asked early is older than an answer that came late: it counts only beside a silence that lasted.
   const isSilent = suspect && factsOf(direct, suspect.id)?.sql === 'silent';
@@ -77,7 +80,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     (isSilent && node === suspect && early.probes) || probeFromOthers(tools, configuration, node);
   const isSettled = writableNodes(direct).length > 0 || (about !== undefined && isProvenDead(direct, about.id));
   // A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time.
-  if (isSettled && !isClaimed(direct))
+  if (isSettled && !isClaimed(configuration, direct))
     return { configuration, facts: await explainPauses(direct, configuration, lookAt) };
   const [probes, pgpools] = await Promise.all([
     !isSettled && about && needsProbes(direct, about.id) ? probe(about) : [],
@@ -95,12 +98,14 @@ function findSuspect(
   return findNode(configuration, suspectPrimary(configuration, direct, suspicion));
 }
 
-/** More than one node may be the primary: who is served tells them apart. */
-function isClaimed(facts: Facts): boolean {
+/** More than one node may be the primary, or the record names another one: who is served tells them apart. */
+function isClaimed(configuration: ClusterConfiguration, facts: Facts): boolean {
   const writable = writableNodes(facts);
   const standbys = answeringStandbys(facts);
+  const record = findRecord(configuration, facts);
   return (
     writable.length > 1 ||
+    (record !== null && writable.some(({ node }) => node !== record.primary)) ||
     writable.some((entry) => findHeir(entry, standbys) !== undefined || findSuccessors(facts, entry).length > 0)
   );
 }

@@ -97,7 +97,7 @@ async function askWorker<T>(client: Client, { temporal }: ClusterConfiguration, 
   }
 }
 
-function findOperator(): string {
+export function findOperator(): string {
   try {
     return `${userInfo().username}@${hostname()}`;
   } catch {

@@ -1,5 +1,6 @@
 // Facts: what was measured, at a time, including "unknown". A silent node is a fact, not an error.
 
+import type { ClusterRecord } from './record';
 import type { TimelineEnd, WalPosition } from './wal';
 
 /**
@@ -120,6 +121,8 @@ export interface PgpoolFacts {
 
 export interface Facts {
   readonly takenAt: string;
+  /** What the last decision left as true; null = nothing is recorded, or it could not be read in time. */
+  readonly record: ClusterRecord | null;
   readonly nodes: readonly NodeFacts[];
   readonly probes: readonly ProbeFacts[];
   readonly pgpools: readonly PgpoolFacts[];

@@ -3,8 +3,15 @@
 
 import type { ClusterConfiguration } from './cluster';
 import type { ClusterEvent } from './event';
+import type { ClusterRecord } from './record';
 
-export const workflowTypes = { incident: 'incident', await: 'awaitNode', follow: 'follow', plan: 'plan' } as const;
+export const workflowTypes = {
+  incident: 'incident',
+  await: 'awaitNode',
+  follow: 'follow',
+  plan: 'plan',
+  cluster: 'cluster',
+} as const;
 
 /** Signal that carries a ClusterEvent. */
 export const eventSignalName = 'event';
@@ -22,8 +29,20 @@ export const stepParkedSignalName = 'stepParked';
 export const stepResumedSignalName = 'stepResumed';
 export const decidedSignalName = 'decided';
 
+/** Update of the workflow `cluster` with a Conclusion: what an incident has left as true. Answers with the record. */
+export const concludeUpdateName = 'conclude';
+/** Update of the workflow `cluster` with {node, operator}: a person says who the primary is. Rejected when that node does not accept writes. */
+export const acceptUpdateName = 'accept';
+/** Query of the workflow `cluster`, and the key in its memo. */
+export const recordName = 'record';
+
 export function incidentWorkflowId(cluster: string): string {
   return `pgpool-${cluster}`;
+}
+
+/** The workflow that keeps the cluster's record. */
+export function clusterWorkflowId(cluster: string): string {
+  return `pgpool-${cluster}.cluster`;
 }
 
 /** Several people may ask at the same time. */
@@ -50,6 +69,18 @@ export function incidentStart({ cluster, temporal }: ClusterConfiguration, event
     args: [cluster],
     signal: eventSignalName,
     signalArgs: [event],
+    workflowTaskTimeout: '2s' as const,
+  };
+}
+
+/** What the workflow `cluster` is started with where it does not run; `record` is what its last run has left. */
+export function clusterStart({ cluster, temporal }: ClusterConfiguration, record: ClusterRecord | null) {
+  return {
+    workflowId: clusterWorkflowId(cluster),
+    taskQueue: temporal.taskQueue,
+    args: [cluster, record] as [string, ClusterRecord | null],
+    memo: { [recordName]: record },
+    staticSummary: `what is known of cluster ${cluster}`,
     workflowTaskTimeout: '2s' as const,
   };
 }

@@ -33,6 +33,7 @@ export const reasonCodes = [
   'cut-off',
   'two-primaries',
   'too-soon',
+  'accept-primary',
   'world-changed',
   'fence-unconfirmed',
   'node-not-configured',

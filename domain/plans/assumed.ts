@@ -1,4 +1,4 @@
-// Facts as they would be: a node that is well taken for dead, a candidate taken for promoted, a standby taken for following. For telling, never for acting.
+// Facts as they would be: a node that is well taken for dead, a candidate taken for promoted, a standby taken for following. For telling, and for judging an act before it is done.
 
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import type { Facts, HostFacts, NodeFacts } from '../facts/facts';

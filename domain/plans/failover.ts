@@ -5,17 +5,19 @@ import { chooseCandidate } from './candidate';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
 import { planWithTwoPrimaries, refuseStalePrimary } from './rival-primaries';
 import { planInsteadOfPromotion } from './lost-primary';
+import { findRecord, findRivalOfRecord } from './record';
+import type { ClusterRecord } from '../facts/record';
 import { describeCutOff } from './reach';
 import { findAbroad, suspectPrimary } from './suspect';
 import { judgePrimary, type PrimaryJudgement } from './primary-state';
-import { answeringStandbys, factsOf, type Facts, writableNodes } from '../facts/facts';
+import { answeringStandbys, factsOf, type Facts, type NodeFacts, writableNodes } from '../facts/facts';
 
 /** What to do about the primary. The same function plans before and after the fence. */
-export function planFailover(
-  configuration: ClusterConfiguration,
-  facts: Facts,
-  request: FailoverRequest,
-): FailoverPlan {
+export function planFailover(configuration: ClusterConfiguration, facts: Facts, asked: FailoverRequest): FailoverPlan {
+  const record = findRecord(configuration, facts);
+  const rival = record && findRivalOfRecord(facts, record);
+  // A record that a person must confirm first vouches for nothing.
+  const request = record && !rival ? recall(record, asked) : asked;
   for (const hint of [request.failedNode, request.oldPrimary, request.fencedNode]) {
     if (hint !== null && !findNode(configuration, hint)) {
       return refuse(
@@ -27,6 +29,7 @@ export function planFailover(
   const writable = writableNodes(facts);
   if (writable.length > 1) return planWithTwoPrimaries(configuration, facts, writable, request);
   const [living] = writable;
+  if (living && rival) return refuseRival(living, record);
   if (living) {
     const stale = refuseStalePrimary(configuration, facts, living, request);
     return stale ?? planWithLivingPrimary(facts, living.node, request);
@@ -36,6 +39,16 @@ export function planFailover(
   const { host, port } = getNode(configuration, suspect);
   const judgement = judgePrimary(facts, suspect, { host, port }, request.sinceEventMs);
   return planWithoutPrimary(configuration, facts, request, suspect, judgement);
+}
+
+/** What the record adds: a timeline that a promotion of ours opened stays ours after the incident that did it. */
+function recall({ openedBy, primary: node, timeline }: ClusterRecord, request: FailoverRequest): FailoverRequest {
+  return openedBy === 'us' ? { ...request, opened: [{ node, timeline }, ...request.opened] } : request;
+}
+
+function refuseRival({ node }: NodeFacts, { primary, timeline, since, by }: ClusterRecord): FailoverPlan {
+  const line = `node ${node} accepts writes and pgpool serves it, but the record says that node ${primary}, which does not answer, is the primary on timeline ${timeline} since ${since} (${by}); nothing is stopped: if node ${node} is right, pgpool-runbook record accept ${node}; if not, stop it and start node ${primary}`;
+  return refuse('accept-primary', line);
 }
 
 function planWithLivingPrimary(facts: Facts, primary: number, request: FailoverRequest): FailoverPlan {
@@ -79,7 +92,8 @@ function planWithStandbysOnly(
   const standbys = answeringStandbys(facts);
   const abroad = findAbroad(configuration, facts);
   const fenced = standbys.find(({ fenceMark }) => fenceMark === 'before-promotion' || fenceMark === 'after-return');
-  if (standbys.length < configuration.nodes.length || abroad || !fenced) {
+  const recorded = findRecord(configuration, facts);
+  if (standbys.length < configuration.nodes.length || abroad || (!fenced && !recorded)) {
     const why = abroad
       ? `node ${abroad.node} follows a host outside the cluster file`
       : 'no evidence names the former primary';
@@ -87,7 +101,10 @@ function planWithStandbysOnly(
   }
   const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: null });
   if ('refusal' in choice) return refuse(choice.refusal, choice.line);
-  const line = `every node is a standby and node ${fenced.node} was fenced: ${choice.line}`;
+  const why = fenced
+    ? `node ${fenced.node} was fenced`
+    : `node ${String(recorded?.primary)} was the primary, by the record`;
+  const line = `every node is a standby and ${why}: ${choice.line}`;
   return { action: 'promote', ...choice, formerPrimary: null, state: 'dead', needsFence: false, line };
 }
 

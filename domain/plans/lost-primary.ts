@@ -3,6 +3,7 @@
 import type { ClusterConfiguration } from '../facts/cluster';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
 import { describeCutOff } from './reach';
+import { findRecord } from './record';
 import type { PrimaryJudgement, PrimaryState, Witness } from './primary-state';
 import { factsOf, type Facts, type NodeFacts } from '../facts/facts';
 
@@ -100,7 +101,7 @@ function refuseSilent(configuration: ClusterConfiguration, facts: Facts, suspect
   // A fence command that succeeds proves what silence does not.
   if (cutOff !== null && fenceCommand.length === 0)
     return refuse('cut-off', `${name} does not answer, but ${cutOff}; nothing is promoted`);
-  const ageMs = readTimelineAge(facts);
+  const ageMs = readTimelineAge(configuration, facts);
   if (ageMs !== null && ageMs < minimumIntervalMs) {
     return refuse(
       'too-soon',
@@ -110,10 +111,16 @@ function refuseSilent(configuration: ClusterConfiguration, facts: Facts, suspect
   return null;
 }
 
-/** Since the last promotion, by the oldest history file of the newest timeline: a copy of a node has younger files. */
-function readTimelineAge({ nodes }: Facts): number | null {
+/**
+ * Milliseconds since the last promotion: by the record, else by the oldest history file of the newest timeline. A node that was rebuilt has younger files, so where all
+ * were, files tell too little.
+ */
+function readTimelineAge(configuration: ClusterConfiguration, facts: Facts): number | null {
+  const { nodes } = facts;
+  const record = findRecord(configuration, facts);
   const timelineOf = (entry: NodeFacts): number => entry.position?.timeline ?? 0;
   const newest = Math.max(...nodes.map(timelineOf));
+  if (record?.timeline === newest) return Date.parse(facts.takenAt) - Date.parse(record.since);
   const ages = nodes.flatMap((entry) =>
     timelineOf(entry) === newest && entry.timelineAgeMs !== null ? [entry.timelineAgeMs] : [],
   );

@@ -2,18 +2,24 @@
 
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import { factsOf, type Facts, type NodeFacts } from '../facts/facts';
+import { findRecord } from './record';
 
 /**
  * Null when silence of the suspect may count: nobody but its host is silent, or the worker reaches more than half of all hosts that carry a node or
- * a pgpool. Else the sentence that says how few it reaches. Any answer by SQL, ssh or PCP is "reached", a refusal too; the suspect's host is not.
+ * a pgpool. A host whose node was away by the record is not counted. Else the sentence that says how few it reaches. Any answer by SQL, ssh or PCP is "reached", a refusal too; the suspect's host is not.
  */
 export function describeCutOff(configuration: ClusterConfiguration, facts: Facts, suspect: number): string | null {
   const suspected = getNode(configuration, suspect).host;
+  // A host that was away before the event says nothing about the worker's own way.
+  const away = findRecord(configuration, facts)?.away ?? [];
   const hosts = new Map<string, boolean>();
   const add = (host: string, isReached: boolean): void => {
     hosts.set(host, host !== suspected && (isReached || hosts.get(host) === true));
   };
-  for (const { id, host } of configuration.nodes) add(host, isAnswering(factsOf(facts, id)));
+  for (const { id, host } of configuration.nodes) {
+    const isReached = isAnswering(factsOf(facts, id));
+    if (isReached || !away.includes(id) || host === suspected) add(host, isReached);
+  }
   for (const { name, host } of configuration.pgpool) {
     add(
       host,

@@ -1,6 +1,8 @@
 // More than one node has a claim to be the primary: which one is used, and which may be stopped for it; or nobody can say.
 
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
+import { assumeFenced } from './assumed';
+import { chooseCandidate } from './candidate';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
 import type { OpenedTimeline } from '../facts/wal';
 import { answeringStandbys, descendsFrom, type Facts, type NodeFacts, receivesFrom } from '../facts/facts';
@@ -107,10 +109,32 @@ export function refuseStalePrimary(
     return null;
   const heir = findHeir(living, standbys);
   if (!heir) return refuseSucceeded(facts, living, request);
+  const stop = stopSucceeded(configuration, facts, living, heir, request);
+  if (stop) return stop;
   return refuse(
     'diverged-branches',
     `${name} accepts writes on timeline ${String(living.position?.timeline)} but serves no pgpool and is followed by nobody, and standby node ${heir.node} is on its successor ${String(heir.position?.timeline)}: if ${name} is a former primary, stop it and start the newer primary; if node ${heir.node} was promoted by mistake, stop node ${heir.node}`,
   );
+}
+
+/**
+ * A former primary came back writable after its successor was lost as well: nobody uses it, and a standby is on the timeline that a promotion of ours opened. It
+ * is stopped only where the promotion after that is possible.
+ */
+function stopSucceeded(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  living: NodeFacts,
+  heir: NodeFacts,
+  request: FailoverRequest,
+): FailoverPlan | null {
+  const successor = request.opened.find(({ timeline }) => timeline === heir.position?.timeline);
+  if (!successor || living.clients !== 0 || request.fenceTried === living.node) return null;
+  const without = assumeFenced(facts, living.node);
+  const choice = chooseCandidate(configuration, without, { ...request, formerPrimary: successor.node });
+  if ('refusal' in choice) return null;
+  const line = `node ${living.node} accepts writes on timeline ${String(living.position?.timeline)}, which a promotion of ours has succeeded, and nobody uses it: it is stopped; then ${choice.line}`;
+  return { action: 'fence', node: living.node, line };
 }
 
 /** Nodes of this system whose files tell of a timeline newer than this one's. */

@@ -1,6 +1,7 @@
 // Which node was the primary, from what is on its disk, pgpool's numbers and the standbys' WAL receivers: pure.
 
 import { type ClusterConfiguration, findNode } from '../facts/cluster';
+import { findRecord } from './record';
 import {
   answeringStandbys,
   descendsFrom,
@@ -28,6 +29,7 @@ export interface Suspicion {
  */
 export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts, request: Suspicion): number | null {
   if (request.fencedNode !== null) return request.fencedNode;
+  const recorded = findRecord(configuration, facts)?.primary;
   const isStandby = (node: number): boolean => answeringStandbys(facts).some((entry) => entry.node === node);
   const upstreams = answeringStandbys(facts).flatMap((entry) => upstreamOf(configuration, entry));
   const byPgpool = facts.pgpools.flatMap((pgpool) =>
@@ -48,6 +50,8 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
   const hints = [
     ...runsAsPrimary.map((entry) => entry.node),
     request.suspect,
+    // pgpool's numbers may be older than the last promotion.
+    ...(recorded === undefined ? [] : [recorded]),
     request.oldPrimary,
     ...byPgpool,
     ...upstreams,

@@ -45,6 +45,8 @@ export function createTools(clusterFile: string): TestTools {
     sql,
     ssh,
     readConfiguration: () => loadClusterFile(clusterFile),
+    readRecord: () => Promise.resolve(null),
+    conclude: () => Promise.resolve(),
     signalIncident: (_, event) => {
       events.push(event);
       return Promise.resolve();

@@ -14,8 +14,9 @@ import { type Decision, findDecisionProblem, type ParkedStep } from '../../domai
 import type { ClusterEvent } from '../../domain/facts/event';
 import { followWorkflowId } from '../../domain/facts/names';
 import type { Outcome, Verdict } from '../../domain/facts/outcome';
+import type { ClusterRecord } from '../../domain/facts/record';
 import type { ReasonCode } from '../../domain/facts/reasons';
-import { decideUpdate, eventSignal, parkedQuery, settledUpdate } from '../../workflows/messages';
+import { acceptUpdate, decideUpdate, eventSignal, parkedQuery, settledUpdate } from '../../workflows/messages';
 import type { PlanInput } from '../../workflows/plan';
 import type { ToldPlan } from '../../workflows/runbooks/telling';
 import { searchAttributes } from '../../workflows/search-attributes';
@@ -94,4 +95,13 @@ export async function plan({ down }: PlanInput): Promise<ToldPlan> {
   return down.includes(1)
     ? { ...told, outcome: 'refused', reason: 'no-candidate', line: 'nobody is left', primary: null, follows: [] }
     : { ...told, outcome: 'completed', reason: 'promoted', line: 'promoted node 1', primary: 1 };
+}
+
+/** Keeps what it was started with; accepts node 0, and says of any other that it accepts no writes. */
+export async function cluster(_name: string, record: ClusterRecord | null): Promise<void> {
+  setHandler(acceptUpdate, ({ node, operator }) => {
+    if (node !== 0) throw ApplicationFailure.nonRetryable(`node ${node} does not accept writes`, 'NotAccepted');
+    return { ...record!, primary: node, timeline: 1, openedBy: 'others', former: null, by: operator };
+  });
+  await condition(() => false);
 }

@@ -5,6 +5,7 @@ import type { Activities } from '../../activities/index';
 import type { PromoteFailure } from '../../activities/primary/promote';
 import type { ClusterConfiguration, PolicyConfiguration } from '../../domain/facts/cluster';
 import type { OwnWal } from '../../domain/plans/follow';
+import type { ClusterRecord, Conclusion } from '../../domain/facts/record';
 import type { DataFacts } from '../../domain/facts/data-directory';
 import type { OpenedTimeline } from '../../domain/facts/wal';
 import type { Facts, NodeFacts, PgpoolFacts, ProbeFacts } from '../../domain/facts/facts';
@@ -39,6 +40,9 @@ export class FakeCluster {
   probes: ProbeFacts[] = [];
   /** They answer, and show nobody. */
   pgpools: PgpoolFacts[] = [{ pgpool: 'pgpool0', nodes: [], isReached: true, seen: '' }];
+  /** What the last decision has left. */
+  record: ClusterRecord | null = null;
+  readonly concluded: Conclusion[] = [];
   /** What a rebuild finds on its node. */
   data: DataFacts = dataFacts();
   wal: FakeWal = nothingDiverged;
@@ -65,6 +69,7 @@ export class FakeCluster {
   get facts(): Facts {
     return {
       takenAt: '2026-01-01T00:00:00.000Z',
+      record: this.record,
       nodes: [...this.nodes.values()],
       probes: this.probes,
       pgpools: this.pgpools,
@@ -189,6 +194,10 @@ function fakesOf(cluster: FakeCluster, signal: Signal): Fakes {
       const isBack = sql === 'answered' && (until === 'answers' || walReceiver?.isStreaming === true);
       if (isBack) return Promise.resolve({ line: `node ${node} is back` });
       return Promise.reject(notYet(`node ${node} is not back`));
+    },
+    conclude: ({ conclusion }) => {
+      cluster.concluded.push(conclusion);
+      return Promise.resolve({ line: 'recorded' });
     },
     signalIncident: ({ node, eventId, opened }) => signal(node, eventId, opened),
     ...rebuildFakes(cluster),

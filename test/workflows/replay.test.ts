@@ -36,7 +36,7 @@ it.each(names)('replays %s', async (name) => {
 
 it('covers every workflow', () => {
   const types = names.map((name) => read(name).events[0]!.workflowExecutionStartedEventAttributes!.workflowType.name);
-  expect([...new Set(types)].sort()).toEqual(['awaitNode', 'follow', 'incident', 'plan', 'warmUp']);
+  expect([...new Set(types)].sort()).toEqual(['awaitNode', 'cluster', 'follow', 'incident', 'plan', 'warmUp']);
 });
 
 it.each(names)('%s names no machine and holds no stack trace', (name) => {

@@ -54,7 +54,8 @@ export class Bench {
 
   private constructor(readonly environment: TestWorkflowEnvironment) {}
 
-  static async open(): Promise<Bench> {
+  /** @param settings of the server, KEY=value */
+  static async open(settings: readonly string[] = []): Promise<Bench> {
     // An activity whose workflow a test has terminated is worth a warning elsewhere.
     Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'ERROR' } } });
     const environment = await TestWorkflowEnvironment.createLocal({
@@ -68,6 +69,7 @@ export class Bench {
           ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=200'],
           // By default the server fires a timer up to a second late.
           ...['--dynamic-config-value', 'history.timerProcessorMaxTimeShift="1ms"'],
+          ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
         ],
       },
     });

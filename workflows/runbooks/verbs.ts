@@ -130,6 +130,11 @@ export const verbs: Verbs = {
     patience: 'background',
   },
   // The incident
+  conclude: {
+    title: () => 'Write the record',
+    why: 'later decisions rely on it',
+    patience: 'untilBack',
+  },
   signalIncident: {
     title: ({ node }) => `Tell the incident of node ${node}`,
     why: 'it is back',

@@ -18,6 +18,7 @@ import {
   suspectStories,
   type FailoverStory,
 } from './failover-stories';
+import { recordStories } from './record-stories';
 import { refusalStories, twoPrimariesStories } from './failover-refusal-stories';
 
 interface Told {
@@ -58,6 +59,7 @@ const stories: readonly FailoverStory[] = [
   ...refusalStories,
   ...twoPrimariesStories,
   ...cautionStories,
+  ...recordStories,
 ];
 
 describe.each([

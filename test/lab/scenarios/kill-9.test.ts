@@ -31,6 +31,8 @@ test('after kill -9 no process of the old primary is left, one node is writable 
     sql: new SqlConnections(),
     ssh: new SshConnections(),
     readConfiguration: () => lab.configuration,
+    readRecord: () => Promise.resolve(null),
+    conclude: () => Promise.resolve(),
     signalIncident: () => Promise.resolve(),
   };
   const host = await readHostFacts(tools, lab.configuration, getNode(lab.configuration, 0), 3000);

@@ -1,0 +1,92 @@
+// What the record is worth: which conclusion replaces it, when it is void, and when it rests because the world contradicts it.
+
+import type { ClusterConfiguration } from '../facts/cluster';
+import { type Facts, factsOf, type NodeFacts, writableNodes } from '../facts/facts';
+import { type ClusterRecord, type Conclusion, recordedNodes } from '../facts/record';
+
+/** The record after a conclusion. One that is older than the record (timeline, then time) is ignored. */
+export function conclude(record: ClusterRecord | null, conclusion: Conclusion): ClusterRecord {
+  if (record?.systemIdentifier !== conclusion.systemIdentifier) return { ...conclusion, since: conclusion.at };
+  const isOlder =
+    conclusion.timeline < record.timeline ||
+    (conclusion.timeline === record.timeline && Date.parse(conclusion.at) < Date.parse(record.at));
+  if (isOlder) return record;
+  const isSame = record.primary === conclusion.primary && record.timeline === conclusion.timeline;
+  if (!isSame) return { ...conclusion, since: conclusion.at };
+  // Who opened a timeline, and who was fenced for it, is known best by the incident that did it.
+  const { since, openedBy, former } = record;
+  return { ...conclusion, since, openedBy, former: conclusion.former ?? former };
+}
+
+/**
+ * A person says who the primary is, whatever the record holds: nothing of the past stands against it.
+ * @returns the record, or why the facts do not bear it, in words
+ */
+export function accept(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  { node, operator }: { readonly node: number; readonly operator: string },
+): ClusterRecord | string {
+  const own = factsOf(facts, node);
+  if (!own) return `node ${node} is not in the cluster file of ${configuration.cluster}`;
+  if (own.isInRecovery !== false || !own.position || own.systemIdentifier === null)
+    return `node ${node} does not accept writes (${own.sqlSeen}): only a primary can be accepted`;
+  const conclusion = concludeFacts(configuration, facts, node, { openedBy: 'others', former: null, by: operator });
+  return conclusion ? { ...conclusion, since: conclusion.at } : `node ${node} does not say what it is`;
+}
+
+/** What the facts of a decision leave as true; null where the primary's own word is missing. */
+export function concludeFacts(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  primary: number,
+  more: Pick<Conclusion, 'openedBy' | 'former' | 'by'>,
+): Conclusion | null {
+  const own = factsOf(facts, primary);
+  if (!own?.position || own.systemIdentifier === null) return null;
+  const { systemIdentifier, position } = own;
+  const away = facts.nodes.filter(({ sql }) => sql !== 'answered').map(({ node }) => node);
+  const where = { nodes: recordedNodes(configuration), at: facts.takenAt };
+  return { systemIdentifier, primary, timeline: position.timeline, away, ...where, ...more };
+}
+
+/** Why a record says nothing about this cluster any more; null when it does. */
+export function explainVoid({ nodes }: ClusterConfiguration, facts: Facts, record: ClusterRecord): string | null {
+  const moved = record.nodes.find(({ id, host, port }) => {
+    const node = nodes.find((entry) => entry.id === id);
+    return node?.host !== host || node.port !== port;
+  });
+  if (moved) return `node ${moved.id} was at ${moved.host}:${moved.port}, and the cluster file says something else`;
+  const known = facts.nodes.filter((entry) => identifierOf(entry) !== null);
+  const other = known.find((entry) => identifierOf(entry) !== record.systemIdentifier);
+  if (other) return `node ${other.node} belongs to another system (${String(identifierOf(other))})`;
+  const knows = (entry: NodeFacts): boolean =>
+    timelinesOf(entry).includes(record.timeline) || entry.host?.walTimeline === record.timeline;
+  if (known.length > 0 && !known.some(knows)) return `no node that is reached knows timeline ${record.timeline}`;
+  return null;
+}
+
+function identifierOf({ systemIdentifier, host }: NodeFacts): string | null {
+  return systemIdentifier ?? host?.controlFile?.systemIdentifier ?? null;
+}
+
+function timelinesOf({ position, history, host }: NodeFacts): number[] {
+  const own = [position?.timeline, host?.controlFile?.checkpoint.timeline].filter((one) => one !== undefined);
+  return [...own, ...history.map(({ timeline }) => timeline)];
+}
+
+/** The record that decisions may rely on; null without one, or when it is void. */
+export function findRecord(configuration: ClusterConfiguration, facts: Facts): ClusterRecord | null {
+  const { record } = facts;
+  return record && explainVoid(configuration, facts, record) === null ? record : null;
+}
+
+/** The recorded primary is away and pgpool serves another writable node: only a person can say which of them is right. Null when that is not so. */
+export function findRivalOfRecord(facts: Facts, record: ClusterRecord): NodeFacts | null {
+  if (factsOf(facts, record.primary)?.sql === 'answered') return null;
+  const isServed = ({ node }: NodeFacts): boolean =>
+    facts.pgpools.some((pgpool) =>
+      pgpool.nodes.some((entry) => entry.node === node && entry.role === 'primary' && entry.status !== 'down'),
+    );
+  return writableNodes(facts).find((entry) => entry.node !== record.primary && isServed(entry)) ?? null;
+}

@@ -1,0 +1,102 @@
+// The record of a cluster as the worker, looks and people reach it: the workflow `cluster`, its memo, its updates, its runs one after the other.
+
+import { WorkflowUpdateFailedError } from '@temporalio/client';
+import type { ClusterConfiguration } from '../../domain/facts/cluster';
+import { acceptUpdateName, clusterWorkflowId, recordName } from '../../domain/facts/names';
+import type { ClusterRecord, Conclusion } from '../../domain/facts/record';
+import { ensureCluster, readRecord, writeConclusion } from '../../worker/record';
+import { makeRecord } from '../domain/plans/record-stories';
+import type { FakeCluster } from './fake-cluster';
+import { primaryNode, systemIdentifier } from './fake-nodes';
+import { Bench, eventually } from './support';
+
+let bench: Bench;
+beforeAll(async () => {
+  // A long history is one of 40 events here.
+  bench = await Bench.open(['limit.historyCount.suggestContinueAsNew=40']);
+});
+afterAll(() => bench.close());
+
+function newCluster(): { cluster: FakeCluster; configuration: ClusterConfiguration } {
+  const cluster = bench.newCluster();
+  const temporal = { ...cluster.configuration.temporal, taskQueue: 'test' };
+  return { cluster, configuration: { ...cluster.configuration, temporal } };
+}
+
+const conclusion: Conclusion = { ...makeRecord(), systemIdentifier };
+const client = () => bench.environment.client;
+const handleOf = ({ name }: FakeCluster) => client().workflow.getHandle(clusterWorkflowId(name));
+const read = (configuration: ClusterConfiguration): Promise<ClusterRecord | null> =>
+  readRecord(client(), configuration);
+
+it('says nothing while nothing is known, whether the workflow runs or not', async () => {
+  const { cluster, configuration } = newCluster();
+  expect(await read(configuration)).toBeNull();
+  await ensureCluster(client(), configuration);
+  await ensureCluster(client(), configuration);
+  expect(await read(configuration)).toBeNull();
+  expect(await handleOf(cluster).query(recordName)).toBeNull();
+});
+
+it('keeps a conclusion, starts where it does not run, and ignores an older one', async () => {
+  const { cluster, configuration } = newCluster();
+  await writeConclusion(client(), configuration, conclusion);
+  expect(await read(configuration)).toEqual({ ...conclusion, since: conclusion.at });
+  await writeConclusion(client(), configuration, { ...conclusion, primary: 0, timeline: 1 });
+  expect(await read(configuration)).toMatchObject({ primary: 1, timeline: 2 });
+  await bench.record('cluster-concluded', handleOf(cluster));
+  const { memo } = await handleOf(cluster).describe();
+  expect(memo).toEqual({ [recordName]: await handleOf(cluster).query(recordName) });
+});
+
+it('knows after its termination what it knew before', async () => {
+  const { cluster, configuration } = newCluster();
+  await writeConclusion(client(), configuration, conclusion);
+  const record = await read(configuration);
+  await handleOf(cluster).terminate('somebody cleaned up');
+  // A look reads the memo of the closed run as well.
+  expect(await read(configuration)).toEqual(record);
+  await ensureCluster(client(), configuration);
+  await eventually('it runs again', async () => (await handleOf(cluster).describe()).status.name === 'RUNNING');
+  expect(await handleOf(cluster).query(recordName)).toEqual(record);
+  expect(await read(configuration)).toEqual(record);
+});
+
+it('knows after a termination what a conclusion adds, although nobody had started it again', async () => {
+  const { cluster, configuration } = newCluster();
+  await writeConclusion(client(), configuration, conclusion);
+  await handleOf(cluster).terminate('somebody cleaned up');
+  const more = { ...conclusion, openedBy: 'others' as const, away: [], at: '2026-01-01T00:00:00.000Z' };
+  await writeConclusion(client(), configuration, more);
+  expect(await read(configuration)).toMatchObject({ openedBy: 'us', since: conclusion.at, away: [] });
+});
+
+it('goes on in a new run when its history is long, with record and memo', async () => {
+  const { cluster, configuration } = newCluster();
+  await writeConclusion(client(), configuration, conclusion);
+  const { runId } = await handleOf(cluster).describe();
+  for (let count = 0; count < 12; count += 1) await writeConclusion(client(), configuration, conclusion);
+  await eventually('a new run', async () => (await handleOf(cluster).describe()).runId !== runId);
+  expect(await read(configuration)).toEqual({ ...conclusion, since: conclusion.at });
+  expect(await handleOf(cluster).query(recordName)).toEqual({ ...conclusion, since: conclusion.at });
+});
+
+it('takes a person’s word for a node that accepts writes, by a look of its own, and for no other', async () => {
+  const { cluster, configuration } = newCluster();
+  await writeConclusion(client(), configuration, conclusion);
+  const accept = (node: number): Promise<ClusterRecord> =>
+    handleOf(cluster).executeUpdate(acceptUpdateName, { args: [{ node, operator: 'ann@db' }] });
+  const refused = await accept(2).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(WorkflowUpdateFailedError);
+  expect((refused as WorkflowUpdateFailedError).cause!.message).toContain('node 2 does not accept writes');
+  expect(await read(configuration)).toMatchObject({ primary: 1 });
+  cluster.set(primaryNode(0));
+  expect(await accept(0)).toMatchObject({ primary: 0, timeline: 1, openedBy: 'others', by: 'ann@db' });
+  expect(await read(configuration)).toMatchObject({ primary: 0, timeline: 1 });
+});
+
+it('is not waited for by a look when Temporal does not answer', async () => {
+  const { configuration } = newCluster();
+  const silent = { connection: { withDeadline: () => Promise.reject(new Error('deadline')) } };
+  expect(await readRecord(silent as never, configuration)).toBeNull();
+});
