@@ -7,6 +7,7 @@ import { ConfigurationError } from '../configuration/load';
 import { type Choice, choices } from '../domain/facts/decision';
 import type { DecideArguments } from './commands/decide';
 import type { HookConfArguments, PgpoolConfArguments } from './commands/pgpool-conf';
+import type { MaintenanceArguments } from './commands/maintenance';
 import type { PlanArguments } from './commands/plan';
 import type { RecordArguments } from './commands/record';
 import type { RejoinArguments } from './commands/rejoin';
@@ -73,6 +74,7 @@ function createProgram(io: Io, execute: Execute): Command {
   addDecide(program, execute);
   addPlan(program, execute);
   addRecord(program, execute);
+  addMaintenance(program, execute);
   return program;
 }
 
@@ -187,6 +189,28 @@ function addRecord(program: Command, execute: Execute): void {
     .option('--operator <name>', 'who says so (default: <user>@<host>)')
     .action(async (node: string, options: CommonOptions & RecordArguments) => {
       await execute(options, async () => (await import('./commands/record.js')).acceptPrimary(node, options));
+    });
+}
+
+function addMaintenance(program: Command, execute: Execute): void {
+  const maintenance = program
+    .command('maintenance')
+    .description('leave a node alone, or, without a node, make no failover, until it is stopped');
+  withOutput(maintenance.command('start'))
+    .argument('[node]', "the node's id in the cluster file; without it the whole cluster is paused")
+    .requiredOption('-c, --config <file>', 'cluster file')
+    .requiredOption('--reason <text>', 'why; shown to whoever meets it')
+    .option('--for <duration>', 'as 30m, 2h or 1d; without it until it is stopped')
+    .option('--operator <name>', 'who does it (default: <user>@<host>)')
+    .action(async (node: string | undefined, options: CommonOptions & MaintenanceArguments) => {
+      await execute(options, async () => (await import('./commands/maintenance.js')).startMaintenance(node, options));
+    });
+  withOutput(maintenance.command('stop'))
+    .argument('[node]', "the node's id in the cluster file; without it the pause of the cluster")
+    .requiredOption('-c, --config <file>', 'cluster file')
+    .option('--operator <name>', 'who does it (default: <user>@<host>)')
+    .action(async (node: string | undefined, options: CommonOptions & MaintenanceArguments) => {
+      await execute(options, async () => (await import('./commands/maintenance.js')).stopMaintenance(node, options));
     });
 }
 

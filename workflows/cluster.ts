@@ -1,5 +1,5 @@
-// What is known of one cluster, for as long as it exists: the record. Never ends; continues as new when its history is long.
-// Its memo holds the record as well, because looks read it there.
+// What is known of one cluster, for as long as it exists: the record, and what people have in hand. Never ends; continues as new when its history
+// is long. Its memo holds all of it as well, because looks read it there.
 
 import {
   allHandlersFinished,
@@ -11,41 +11,108 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { recordName } from '../domain/facts/names';
-import type { ClusterRecord, Conclusion } from '../domain/facts/record';
+import { inForce, type Maintenance, startMaintenance, stopMaintenance } from '../domain/facts/maintenance';
+import { recordedMemoName } from '../domain/facts/names';
+import type { Conclusion, Recorded } from '../domain/facts/record';
 import { accept, conclude } from '../domain/plans/record';
 import { perform } from './ground';
-import { type Acceptance, acceptUpdate, concludeUpdate, recordQuery } from './messages';
+import {
+  type Acceptance,
+  acceptUpdate,
+  concludeUpdate,
+  type Maintaining,
+  maintainUpdate,
+  recordedQuery,
+} from './messages';
 import { searchAttributes } from './search-attributes';
 
-/** @param carried what the run before this one has left; null = nothing is known yet */
-export async function cluster(name: string, carried: ClusterRecord | null): Promise<void> {
-  let record = carried;
-  const keep = (changed: ClusterRecord): ClusterRecord => {
-    record = changed;
-    upsertMemo({ [recordName]: changed });
+/** @param carried what the run before this one has left */
+export async function cluster(name: string, carried: Recorded): Promise<void> {
+  let recorded = carried;
+  const keep = <Part extends Partial<Recorded>>(changed: Part): Part => {
+    recorded = { ...recorded, ...changed };
+    upsertMemo({ [recordedMemoName]: recorded });
     return changed;
   };
-  setHandler(concludeUpdate, (conclusion: Conclusion) => keep(conclude(record, conclusion)), {
-    description: 'What an incident has left as true. One that is older than the record changes nothing.',
-  });
+  setHandler(
+    concludeUpdate,
+    (conclusion: Conclusion) => keep({ record: conclude(recorded.record, conclusion) }).record,
+    {
+      description: 'What an incident has left as true. One that is older than the record changes nothing.',
+    },
+  );
   setHandler(
     acceptUpdate,
-    async (acceptance: Acceptance) => {
-      const why = `is node ${acceptance.node} the primary, as ${acceptance.operator} says?`;
-      const { configuration, facts } = await perform('observe', { cluster: name, suspect: null }, why);
-      const accepted = accept(configuration, facts, acceptance);
-      if (typeof accepted === 'string') throw ApplicationFailure.nonRetryable(accepted, 'NotAccepted');
-      return keep(accepted);
+    async (acceptance: Acceptance) => keep({ record: await lookAndAccept(name, acceptance) }).record,
+    {
+      description: 'A person says who the primary is: {"node": 1, "operator": "you"}.',
     },
-    { description: 'A person says who the primary is: {"node": 1, "operator": "you"}.' },
   );
-  setHandler(recordQuery, () => record, { description: 'What is known of the cluster; null = nothing yet.' });
+  let given: (number | null)[] = [];
+  setHandler(
+    maintainUpdate,
+    (maintaining: Maintaining) => {
+      if (maintaining.action === 'stop') given.push(maintaining.node);
+      return keep({ maintenance: maintain(recorded.maintenance, maintaining) }).maintenance;
+    },
+    { description: 'A person takes a node, or the cluster, in hand, or gives it back: pgpool-runbook maintenance.' },
+  );
+  setHandler(recordedQuery, () => recorded, { description: 'What is known of the cluster.' });
   upsertSearchAttributes(searchAttributes({ cluster: name, operation: 'cluster' }));
   // A run that was started without a memo shows what it was given.
-  if (record) upsertMemo({ [recordName]: record });
-  await condition(() => workflowInfo().continueAsNewSuggested);
+  upsertMemo({ [recordedMemoName]: recorded });
+  while (!workflowInfo().continueAsNewSuggested) {
+    const left = await untilExpiry(
+      () => recorded.maintenance,
+      () => given.length > 0 || workflowInfo().continueAsNewSuggested,
+    );
+    const back = [...given, ...left];
+    given = [];
+    if (left.length > 0)
+      keep({ maintenance: left.reduce<readonly Maintenance[]>(stopMaintenance, recorded.maintenance) });
+    for (const node of back) await tellIncident(name, node ?? recorded.record?.primary ?? 0);
+  }
   await condition(allHandlersFinished);
   // The memo does not come along by itself.
-  await makeContinueAsNewFunc<typeof cluster>({ memo: { [recordName]: record } })(name, record);
+  await makeContinueAsNewFunc<typeof cluster>({ memo: { [recordedMemoName]: recorded } })(name, recorded);
+}
+
+function maintain(maintenance: readonly Maintenance[], maintaining: Maintaining): readonly Maintenance[] {
+  const { node, operator } = maintaining;
+  const now = new Date(Date.now());
+  const known = inForce(maintenance, now.toISOString());
+  if (maintaining.action === 'stop') return stopMaintenance(known, node);
+  const { reason, forMs } = maintaining;
+  const until = forMs === null ? null : new Date(now.getTime() + forMs).toISOString();
+  return startMaintenance(known, { node, operator, reason, since: now.toISOString(), until });
+}
+
+/** @throws ApplicationFailure NotAccepted when the facts do not bear it */
+async function lookAndAccept(cluster: string, acceptance: Acceptance) {
+  const why = `is node ${acceptance.node} the primary, as ${acceptance.operator} says?`;
+  const { configuration, facts } = await perform('observe', { cluster, suspect: null }, why);
+  const accepted = accept(configuration, facts, acceptance);
+  if (typeof accepted === 'string') throw ApplicationFailure.nonRetryable(accepted, 'NotAccepted');
+  return accepted;
+}
+
+/** Waits until one of them expires, they change, or `isOver`; the nodes (null = the cluster) whose time is over. */
+async function untilExpiry(read: () => readonly Maintenance[], isOver: () => boolean): Promise<(number | null)[]> {
+  const known = read();
+  const ends = known.flatMap(({ until }) => (until === null ? [] : [Date.parse(until)]));
+  const hasChanged = (): boolean => isOver() || read() !== known;
+  if (ends.length === 0) await condition(hasChanged);
+  else {
+    const ms = Math.max(1, Math.min(...ends) - Date.now());
+    await condition(hasChanged, ms, { summary: 'until the maintenance is over' });
+  }
+  const now = new Date(Date.now()).toISOString();
+  const left = inForce(read(), now);
+  return read().flatMap((entry) => (left.includes(entry) ? [] : [entry.node]));
+}
+
+/** What was left undecided, or alone, is looked at again at once. */
+async function tellIncident(cluster: string, node: number): Promise<void> {
+  const eventId = `given-back-${node}-${Date.now()}`;
+  await perform('signalIncident', { cluster, node, eventId, opened: [] }, 'a maintenance or a pause is over');
 }

@@ -204,7 +204,10 @@ function untilOf(reason: ReasonCode): AwaitInput['until'] {
   // It accepts writes beside the primary: whoever decides must see that at once.
   if (reason === 'node-unreachable' || reason === 'node-not-standby') return 'answers';
   // A person has let it be, and it answers: only its coming back is news.
-  return reason === 'decided-by-person' || reason === 'attach-unconfirmed' || reason === 'rejoin-manual'
+  return reason === 'decided-by-person' ||
+    reason === 'attach-unconfirmed' ||
+    reason === 'rejoin-manual' ||
+    reason === 'in-maintenance'
     ? 'returns'
     : 'streams';
 }

@@ -8,14 +8,16 @@ import {
   decidedSignalName,
   decideUpdateName,
   eventSignalName,
+  maintainUpdateName,
   parkedQueryName,
-  recordName,
+  recordedQueryName,
   settledUpdateName,
   stepParkedSignalName,
   stepResumedSignalName,
   streamsSignalName,
 } from '../domain/facts/names';
-import type { ClusterRecord, Conclusion } from '../domain/facts/record';
+import type { Maintenance } from '../domain/facts/maintenance';
+import type { ClusterRecord, Conclusion, Recorded } from '../domain/facts/record';
 import type { FollowReport, Verdict } from '../domain/facts/outcome';
 import type { OpenedTimeline } from '../domain/facts/wal';
 
@@ -34,7 +36,8 @@ export const parkedQuery = defineQuery<readonly ParkedStep[]>(parkedQueryName);
 /** For the workflow `cluster`. */
 export const concludeUpdate = defineUpdate<ClusterRecord, [Conclusion]>(concludeUpdateName);
 export const acceptUpdate = defineUpdate<ClusterRecord, [Acceptance]>(acceptUpdateName);
-export const recordQuery = defineQuery<ClusterRecord | null>(recordName);
+export const maintainUpdate = defineUpdate<readonly Maintenance[], [Maintaining]>(maintainUpdateName);
+export const recordedQuery = defineQuery<Recorded>(recordedQueryName);
 
 /** From a child to its incident, with the child's workflow id. */
 export const stepParkedSignal = defineSignal<[ParkedStep, string]>(stepParkedSignalName);
@@ -50,6 +53,16 @@ export interface Acceptance {
   /** Who says so: user@host. */
   readonly operator: string;
 }
+
+/** A person takes a node (null = the whole cluster) in hand, or gives it back. */
+export type Maintaining = { readonly node: number | null; readonly operator: string } & (
+  | {
+      readonly action: 'start';
+      readonly reason: string;
+      /** Null = until it is stopped. */ readonly forMs: number | null;
+    }
+  | { readonly action: 'stop' }
+);
 
 /** Durations of a run; tests inject short ones. */
 export interface IncidentTiming {

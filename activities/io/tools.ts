@@ -1,7 +1,7 @@
 // What activities are given. Connections outlive them, and are made once by the worker; an attempt is made for each.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/facts/cluster';
-import type { ClusterRecord, Conclusion } from '../../domain/facts/record';
+import type { Conclusion, Recorded } from '../../domain/facts/record';
 import type { ClusterEvent } from '../../domain/facts/event';
 import type { Attempt } from './attempt';
 import type { Pcp } from './pcp/pcp';
@@ -14,8 +14,8 @@ export interface WorkerTools {
   readonly ssh: SshConnections;
   /** The cluster file as it is now, or as it last was valid. @throws Configuration failure for a cluster this worker does not serve. */
   readonly readConfiguration: (cluster: string) => ClusterConfiguration;
-  /** What the last decision about the cluster left as true; null = nothing, or it cannot be read soon enough. Never rejects. */
-  readonly readRecord: (configuration: ClusterConfiguration) => Promise<ClusterRecord | null>;
+  /** What is known of the cluster beside what is measured now; nothing where it cannot be read soon enough. Never rejects. */
+  readonly readRecord: (configuration: ClusterConfiguration) => Promise<Recorded>;
   /** Makes the conclusion the cluster's record, and starts the workflow that keeps it where it does not run. */
   readonly conclude: (configuration: ClusterConfiguration, conclusion: Conclusion) => Promise<void>;
   /** Tells the cluster's incident, opening one if none is open. */

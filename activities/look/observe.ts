@@ -41,8 +41,7 @@ const silentMs = 200;
 
 export async function observe(tools: Tools, input: ObserveInput): Promise<Observation> {
   const configuration = tools.readConfiguration(input.cluster);
-  // Where only some nodes are asked, nothing is decided about the primary.
-  const recording = input.only ? Promise.resolve(null) : tools.readRecord(configuration);
+  const recording = tools.readRecord(configuration);
   const takenAt = new Date().toISOString();
   const hosts = new Map<number, ReturnType<typeof readHostFacts>>();
   const lookAt = (node: NodeConfiguration): ReturnType<typeof readHostFacts> => {
@@ -72,7 +71,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
       return facts.sql === 'answered' && node !== suspect ? facts : { ...facts, host: await lookAt(node) };
     }),
   );
-  const direct: Facts = { takenAt, record: await recording, nodes, probes: [], pgpools: [] };
+  const direct: Facts = { takenAt, ...(await recording), nodes, probes: [], pgpools: [] };
   const about = findSuspect(configuration, direct, input.suspect);
   // What was asked early is older than an answer that came late: it counts only beside a silence that lasted.
   const isSilent = suspect && factsOf(direct, suspect.id)?.sql === 'silent';

@@ -7,8 +7,15 @@ import {
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { type ClusterConfiguration, findNode } from '../../domain/facts/cluster';
-import { acceptUpdateName, clusterStart, clusterWorkflowId, recordName, workflowTypes } from '../../domain/facts/names';
-import { type ClusterRecord, parseRecord } from '../../domain/facts/record';
+import {
+  acceptUpdateName,
+  clusterStart,
+  clusterWorkflowId,
+  recordedMemoName,
+  workflowTypes,
+} from '../../domain/facts/names';
+import { describeMaintenance, inForce } from '../../domain/facts/maintenance';
+import { type ClusterRecord, nothingRecorded, parseRecorded, type Recorded } from '../../domain/facts/record';
 import { loadClusterFiles } from '../cluster-files';
 import { CommandFailure, type CommandResult } from '../outcome';
 import { isUnanswered, withinCallTime, withTemporal } from '../temporal';
@@ -23,9 +30,11 @@ export interface RecordArguments {
 /** Works while no worker runs: the record is read from the workflow's memo. */
 export async function showRecord(options: RecordArguments): Promise<CommandResult> {
   const { configuration } = loadClusterFiles([options.config])[0]!;
-  const record = await withTemporal(configuration, (client) => readRecord(client, configuration));
+  const { record, maintenance } = await withTemporal(configuration, (client) => readRecorded(client, configuration));
   const nothing = `nothing is recorded of cluster ${configuration.cluster} yet: its first incident writes the record`;
-  return { exitCode: 0, lines: record ? describe(record) : [nothing], json: { record } };
+  const held = inForce(maintenance, new Date().toISOString());
+  const lines = [...(record ? describe(record) : [nothing]), ...held.map(describeHeld)];
+  return { exitCode: 0, lines, json: { record, maintenance: held } };
 }
 
 /** @throws CommandFailure 1 when the node does not accept writes, 2 for a node that the file does not have, 3 without Temporal, 4 without a worker */
@@ -38,18 +47,18 @@ export async function acceptPrimary(nodeText: string, options: RecordArguments):
   }
   const { operator = findOperator() } = options;
   const record = await withTemporal(configuration, async (client) =>
-    accept(client, configuration, { node: node.id, operator }),
+    tellCluster<ClusterRecord>(client, configuration, acceptUpdateName, { node: node.id, operator }),
   );
   return { exitCode: 0, lines: describe(record), json: { record } };
 }
 
-async function readRecord(client: Client, { cluster }: ClusterConfiguration): Promise<ClusterRecord | null> {
+export async function readRecorded(client: Client, { cluster }: ClusterConfiguration): Promise<Recorded> {
   try {
     const handle = client.workflow.getHandle(clusterWorkflowId(cluster));
     const { memo } = await withinCallTime(client, () => handle.describe());
-    return parseRecord(memo?.[recordName]);
+    return parseRecorded(memo?.[recordedMemoName]);
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return null;
+    if (error instanceof WorkflowNotFoundError) return nothingRecorded;
     throw error;
   }
 }
@@ -57,18 +66,23 @@ async function readRecord(client: Client, { cluster }: ClusterConfiguration): Pr
 /** A look takes two seconds at most; the rest is for a worker that is busy. */
 const answerMs = 15_000;
 
-async function accept(
+/**
+ * Tells the workflow `cluster`, starting it where it does not run.
+ * @throws CommandFailure 1 when it refuses, 4 when no worker answers
+ */
+export async function tellCluster<Answer>(
   client: Client,
   configuration: ClusterConfiguration,
-  acceptance: { readonly node: number; readonly operator: string },
-): Promise<ClusterRecord> {
+  updateName: string,
+  argument: unknown,
+): Promise<Answer> {
   const startWorkflowOperation = new WithStartWorkflowOperation(workflowTypes.cluster, {
-    ...clusterStart(configuration, await readRecord(client, configuration)),
+    ...clusterStart(configuration, await readRecorded(client, configuration)),
     workflowIdConflictPolicy: 'USE_EXISTING',
   });
   try {
-    return await client.connection.withDeadline<ClusterRecord>(Date.now() + answerMs, () =>
-      client.workflow.executeUpdateWithStart(acceptUpdateName, { startWorkflowOperation, args: [acceptance] }),
+    return await client.connection.withDeadline<Answer>(Date.now() + answerMs, () =>
+      client.workflow.executeUpdateWithStart(updateName, { startWorkflowOperation, args: [argument] }),
     );
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError) throw new CommandFailure(1, error.cause?.message ?? error.message);
@@ -77,6 +91,12 @@ async function accept(
     const advice = `is a worker of cluster ${cluster} running on task queue ${temporal.taskQueue}?`;
     throw new CommandFailure(4, `no answer within ${answerMs / 1000} s: ${advice}`);
   }
+}
+
+/** One line for each node, or the cluster, that somebody has in hand. */
+export function describeHeld(entry: Recorded['maintenance'][number]): string {
+  const what = entry.node === null ? 'the cluster is paused' : `node ${entry.node} is in maintenance`;
+  return `${what} ${describeMaintenance(entry)}`;
 }
 
 function describe({ primary, timeline, openedBy, since, by, former, away }: ClusterRecord): string[] {

@@ -1,5 +1,6 @@
 // Facts: what was measured, at a time, including "unknown". A silent node is a fact, not an error.
 
+import type { Maintenance } from './maintenance';
 import type { ClusterRecord } from './record';
 import type { TimelineEnd, WalPosition } from './wal';
 
@@ -123,6 +124,8 @@ export interface Facts {
   readonly takenAt: string;
   /** What the last decision left as true; null = nothing is recorded, or it could not be read in time. */
   readonly record: ClusterRecord | null;
+  /** What people have in hand, expired ones included. */
+  readonly maintenance: readonly Maintenance[];
   readonly nodes: readonly NodeFacts[];
   readonly probes: readonly ProbeFacts[];
   readonly pgpools: readonly PgpoolFacts[];

@@ -3,7 +3,7 @@
 
 import type { ClusterConfiguration } from './cluster';
 import type { ClusterEvent } from './event';
-import type { ClusterRecord } from './record';
+import type { Recorded } from './record';
 
 export const workflowTypes = {
   incident: 'incident',
@@ -33,8 +33,12 @@ export const decidedSignalName = 'decided';
 export const concludeUpdateName = 'conclude';
 /** Update of the workflow `cluster` with {node, operator}: a person says who the primary is. Rejected when that node does not accept writes. */
 export const acceptUpdateName = 'accept';
-/** Query of the workflow `cluster`, and the key in its memo. */
-export const recordName = 'record';
+/** Update of the workflow `cluster`: a person takes a node, or the cluster, in hand, or gives it back. */
+export const maintainUpdateName = 'maintain';
+/** Query of the workflow `cluster`: what it knows. */
+export const recordedQueryName = 'recorded';
+/** Key in its memo of the same. */
+export const recordedMemoName = 'recorded';
 
 export function incidentWorkflowId(cluster: string): string {
   return `pgpool-${cluster}`;
@@ -73,13 +77,13 @@ export function incidentStart({ cluster, temporal }: ClusterConfiguration, event
   };
 }
 
-/** What the workflow `cluster` is started with where it does not run; `record` is what its last run has left. */
-export function clusterStart({ cluster, temporal }: ClusterConfiguration, record: ClusterRecord | null) {
+/** What the workflow `cluster` is started with where it does not run; `recorded` is what its last run has left. */
+export function clusterStart({ cluster, temporal }: ClusterConfiguration, recorded: Recorded) {
   return {
     workflowId: clusterWorkflowId(cluster),
     taskQueue: temporal.taskQueue,
-    args: [cluster, record] as [string, ClusterRecord | null],
-    memo: { [recordName]: record },
+    args: [cluster, recorded] as [string, Recorded],
+    memo: { [recordedMemoName]: recorded },
     staticSummary: `what is known of cluster ${cluster}`,
     workflowTaskTimeout: '2s' as const,
   };

@@ -34,6 +34,8 @@ export const reasonCodes = [
   'two-primaries',
   'too-soon',
   'accept-primary',
+  'paused',
+  'in-maintenance',
   'world-changed',
   'fence-unconfirmed',
   'node-not-configured',

@@ -1,6 +1,7 @@
 // The record: what the last decision about a cluster left as true. It lives in the workflow `cluster`, and in that workflow's memo, where looks read it.
 
 import type { ClusterConfiguration } from './cluster';
+import { type Maintenance, parseMaintenance } from './maintenance';
 
 export interface RecordedNode {
   readonly id: number;
@@ -57,3 +58,17 @@ export function parseRecord(value: unknown): ClusterRecord | null {
     Array.isArray(fields.nodes);
   return isRecord ? (value as ClusterRecord) : null;
 }
+
+/** What the workflow `cluster` knows, and its memo holds. */
+export interface Recorded {
+  readonly record: ClusterRecord | null;
+  readonly maintenance: readonly Maintenance[];
+}
+
+/** Nothing for anything else: a memo may have been written by another version, or by hand. */
+export function parseRecorded(value: unknown): Recorded {
+  const { record, maintenance } = (value ?? {}) as Partial<Record<keyof Recorded, unknown>>;
+  return { record: parseRecord(record), maintenance: parseMaintenance(maintenance) };
+}
+
+export const nothingRecorded: Recorded = { record: null, maintenance: [] };

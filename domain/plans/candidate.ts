@@ -4,6 +4,7 @@ import { withRealNames } from '../facts/application-name';
 import { type Positioned, sortBranches } from './branches';
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import type { ReasonCode } from '../facts/reasons';
+import { isInMaintenance } from './pause';
 import { findInsufficientSettings, hasStreamed, isDelayed } from './readiness';
 import { hasLastCommit } from './synchronous';
 import {
@@ -70,7 +71,8 @@ export function chooseCandidate(
   const sameSystem = standbys.filter((entry) => identifier !== null && entry.systemIdentifier === identifier);
   const { current, own, strays } = sortBranches(configuration, facts, formerPrimary, sameSystem, request.opened);
   const allowed = own.filter(
-    ({ node }) => !request.excluded.includes(node) && getNode(configuration, node).priority > 0,
+    ({ node }) =>
+      !request.excluded.includes(node) && getNode(configuration, node).priority > 0 && !isInMaintenance(facts, node),
   );
   const fit = allowed.filter((entry) => findInsufficientSettings(entry) === null);
   const [best] = fit.sort((left, right) => compareCandidates(configuration, request, left, right));

@@ -5,6 +5,7 @@ import { chooseCandidate } from './candidate';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
 import { planWithTwoPrimaries, refuseStalePrimary } from './rival-primaries';
 import { planInsteadOfPromotion } from './lost-primary';
+import { pauseInstead } from './pause';
 import { findRecord, findRivalOfRecord } from './record';
 import type { ClusterRecord } from '../facts/record';
 import { describeCutOff } from './reach';
@@ -13,7 +14,16 @@ import { judgePrimary, type PrimaryJudgement } from './primary-state';
 import { answeringStandbys, factsOf, type Facts, type NodeFacts, writableNodes } from '../facts/facts';
 
 /** What to do about the primary. The same function plans before and after the fence. */
-export function planFailover(configuration: ClusterConfiguration, facts: Facts, asked: FailoverRequest): FailoverPlan {
+export function planFailover(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+): FailoverPlan {
+  const plan = planByEvidence(configuration, facts, request);
+  return pauseInstead(facts, plan) ?? plan;
+}
+
+function planByEvidence(configuration: ClusterConfiguration, facts: Facts, asked: FailoverRequest): FailoverPlan {
   const record = findRecord(configuration, facts);
   const rival = record && findRivalOfRecord(facts, record);
   // A record that a person must confirm first vouches for nothing.

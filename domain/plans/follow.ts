@@ -1,9 +1,11 @@
 // How one node comes to follow the primary: pure, from facts. What cannot be proven from one look never leads to a rebuild.
 
 import { type ClusterConfiguration, findNode, getNode, type NodeConfiguration } from '../facts/cluster';
+import { describeMaintenance } from '../facts/maintenance';
 import type { ReasonCode } from '../facts/reasons';
 import { compareLsn, isDiverged, timelineAt, type WalPosition } from '../facts/wal';
 import { factsOf, type Facts, type HostFacts, type NodeFacts, receivesFrom, writableNodes } from '../facts/facts';
+import { findMaintenance } from './pause';
 
 export interface FollowRequest {
   readonly node: number;
@@ -58,6 +60,9 @@ export function planFollow(configuration: ClusterConfiguration, facts: Facts, re
     return refuse('node-not-configured', `${name} is not in the cluster file of ${configuration.cluster}`);
   }
   if (node === primary) return refuse('node-not-standby', `${name} is the primary itself: it follows nobody`);
+  const maintenance = findMaintenance(facts, node);
+  if (maintenance)
+    return refuse('in-maintenance', `${name} is in maintenance ${describeMaintenance(maintenance)}: it is left alone`);
   const source = writableNodes(facts).find((entry) => entry.node === primary);
   if (!source || !isPositioned(source))
     return refuse('primary-missing', describeMissing(primaryName, factsOf(facts, primary)));

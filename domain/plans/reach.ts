@@ -2,6 +2,7 @@
 
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import { factsOf, type Facts, type NodeFacts } from '../facts/facts';
+import { isInMaintenance } from './pause';
 import { findRecord } from './record';
 
 /**
@@ -18,7 +19,8 @@ export function describeCutOff(configuration: ClusterConfiguration, facts: Facts
   };
   for (const { id, host } of configuration.nodes) {
     const isReached = isAnswering(factsOf(facts, id));
-    if (isReached || !away.includes(id) || host === suspected) add(host, isReached);
+    const isExpected = !away.includes(id) && !isInMaintenance(facts, id);
+    if (isReached || isExpected || host === suspected) add(host, isReached);
   }
   for (const { name, host } of configuration.pgpool) {
     add(

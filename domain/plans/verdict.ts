@@ -5,15 +5,14 @@ import type { ClusterEvent } from '../facts/event';
 import type { FollowReport, Verdict } from '../facts/outcome';
 import type { ReasonCode } from '../facts/reasons';
 
+const awaited: readonly ReasonCode[] = ['node-unreachable', 'rejoin-manual', 'in-maintenance'];
+
 /** What the run is remembered by, once its follows and its last looks are over. */
 export function judgeRun(verdict: Verdict, follows: readonly FollowReport[], problem: ReasonCode | null): Verdict {
   if (verdict.outcome !== 'completed') return verdict;
   if (problem) return { ...verdict, outcome: 'incomplete', reason: problem };
-  // A node that is away is awaited by its own workflow: its absence is not the failover's incompleteness.
-  const isIncomplete = follows.some(
-    (report) =>
-      report.outcome !== 'completed' && report.reason !== 'node-unreachable' && report.reason !== 'rejoin-manual',
-  );
+  // The absence of a node that is away, or that a person has in hand, is not the failover's incompleteness.
+  const isIncomplete = follows.some((report) => report.outcome !== 'completed' && !awaited.includes(report.reason));
   return isIncomplete ? { ...verdict, outcome: 'incomplete' } : verdict;
 }
 

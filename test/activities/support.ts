@@ -12,6 +12,7 @@ import { sqlTarget, sshTarget, type WorkerTools } from '../../activities/io/tool
 import { loadClusterFile } from '../../configuration/load';
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/facts/cluster';
 import { getNode } from '../../domain/facts/cluster';
+import { nothingRecorded } from '../../domain/facts/record';
 import type { ClusterEvent } from '../../domain/facts/event';
 import { writeClusterFile } from '../../lab/cluster-file';
 import { makeDirectoryFor, writeFor } from '../../lab/files';
@@ -45,7 +46,7 @@ export function createTools(clusterFile: string): TestTools {
     sql,
     ssh,
     readConfiguration: () => loadClusterFile(clusterFile),
-    readRecord: () => Promise.resolve(null),
+    readRecord: () => Promise.resolve(nothingRecorded),
     conclude: () => Promise.resolve(),
     signalIncident: (_, event) => {
       events.push(event);

@@ -55,7 +55,17 @@ test('help and version are answers, not errors', async () => {
   expect(await run('--version')).toEqual({ exitCode: 0, out: `${packageJson.version}\n`, error: '' });
   const help = await run('--help');
   expect(help).toMatchObject({ exitCode: 0, error: '' });
-  for (const command of ['worker', 'check', 'pgpool-conf', 'hook-conf', 'rejoin', 'decide', 'plan', 'record'])
+  for (const command of [
+    'worker',
+    'check',
+    'pgpool-conf',
+    'hook-conf',
+    'rejoin',
+    'decide',
+    'plan',
+    'record',
+    'maintenance',
+  ])
     expect(help.out).toContain(`\n  ${command} `);
   expect(await run('check', '--help')).toMatchObject({ exitCode: 0, error: '' });
 });

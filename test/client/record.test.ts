@@ -1,6 +1,6 @@
 // pgpool-runbook record against a real Temporal: what is known, with and without a worker, and a person's word.
 
-import { clusterWorkflowId, recordName } from '../../domain/facts/names';
+import { clusterWorkflowId, recordedMemoName } from '../../domain/facts/names';
 import { makeRecord } from '../domain/plans/record-stories';
 import { type BenchCluster, run, TemporalBench } from './temporal-bench';
 
@@ -11,12 +11,12 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 async function startCluster({ name }: BenchCluster, taskQueue = 'test'): Promise<void> {
-  const record = makeRecord();
+  const recorded = { record: makeRecord(), maintenance: [] };
   await bench.environment.client.workflow.start('cluster', {
     workflowId: clusterWorkflowId(name),
     taskQueue,
-    args: [name, record],
-    memo: { [recordName]: record },
+    args: [name, recorded],
+    memo: { [recordedMemoName]: recorded },
   });
 }
 
@@ -41,7 +41,7 @@ test('shows what is known while no worker runs', async () => {
     ].join('\n'),
   });
   const { out } = await run('record', 'show', '--config', cluster.file, '-o', 'json');
-  expect(JSON.parse(out)).toEqual({ record: makeRecord() });
+  expect(JSON.parse(out)).toEqual({ record: makeRecord(), maintenance: [] });
 });
 
 test('hands over a person’s word, and says who it was', async () => {

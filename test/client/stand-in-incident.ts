@@ -14,9 +14,16 @@ import { type Decision, findDecisionProblem, type ParkedStep } from '../../domai
 import type { ClusterEvent } from '../../domain/facts/event';
 import { followWorkflowId } from '../../domain/facts/names';
 import type { Outcome, Verdict } from '../../domain/facts/outcome';
-import type { ClusterRecord } from '../../domain/facts/record';
+import type { Recorded } from '../../domain/facts/record';
 import type { ReasonCode } from '../../domain/facts/reasons';
-import { acceptUpdate, decideUpdate, eventSignal, parkedQuery, settledUpdate } from '../../workflows/messages';
+import {
+  acceptUpdate,
+  decideUpdate,
+  eventSignal,
+  maintainUpdate,
+  parkedQuery,
+  settledUpdate,
+} from '../../workflows/messages';
 import type { PlanInput } from '../../workflows/plan';
 import type { ToldPlan } from '../../workflows/runbooks/telling';
 import { searchAttributes } from '../../workflows/search-attributes';
@@ -97,11 +104,17 @@ export async function plan({ down }: PlanInput): Promise<ToldPlan> {
     : { ...told, outcome: 'completed', reason: 'promoted', line: 'promoted node 1', primary: 1 };
 }
 
-/** Keeps what it was started with; accepts node 0, and says of any other that it accepts no writes. */
-export async function cluster(_name: string, record: ClusterRecord | null): Promise<void> {
+/** Keeps what it was started with; accepts node 0, and says of any other that it accepts no writes; repeats what it is told of maintenance. */
+export async function cluster(_name: string, { record, maintenance }: Recorded): Promise<void> {
   setHandler(acceptUpdate, ({ node, operator }) => {
     if (node !== 0) throw ApplicationFailure.nonRetryable(`node ${node} does not accept writes`, 'NotAccepted');
     return { ...record!, primary: node, timeline: 1, openedBy: 'others', former: null, by: operator };
+  });
+  setHandler(maintainUpdate, (said) => {
+    if (said.action === 'stop') return maintenance;
+    const { node, operator, reason, forMs } = said;
+    const until = forMs === null ? null : new Date(forMs).toISOString();
+    return [...maintenance, { node, operator, reason, since: '2026-01-01T00:00:00.000Z', until }];
   });
   await condition(() => false);
 }

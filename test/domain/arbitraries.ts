@@ -204,6 +204,7 @@ export const situations: fc.Arbitrary<Situation> = configurations
       facts: fc.record({
         takenAt: fc.constant('2026-01-01T00:00:00.000Z'),
         record: fc.constant(null),
+        maintenance: fc.constant([]),
         // Shuffled; now and then a node was not asked at all.
         nodes: fc
           .tuple(...configuration.nodes.map(({ id }) => nodeFacts(id)))

@@ -2,6 +2,7 @@
 // Node 0 is the primary on timeline 1; every other node streams from it; pgpool shows all of them up.
 
 import type { ClusterConfiguration, NodeConfiguration, PolicyConfiguration } from '../../domain/facts/cluster';
+import type { Maintenance } from '../../domain/facts/maintenance';
 import type { ClusterRecord } from '../../domain/facts/record';
 import type { FailoverRequest } from '../../domain/plans/failover-request';
 import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts, WalReceiverFacts } from '../../domain/facts/facts';
@@ -16,6 +17,7 @@ export interface Differences {
   readonly probes?: readonly ProbeFacts[];
   readonly pgpools?: readonly PgpoolFacts[];
   readonly record?: ClusterRecord | null;
+  readonly maintenance?: readonly Maintenance[];
 }
 
 export const systemIdentifier = '7300000000000000001';
@@ -157,6 +159,7 @@ export function makeFacts(differences: Differences = {}, count = 3): Facts {
   return deepFreeze({
     takenAt: '2026-01-01T00:00:00.000Z',
     record: differences.record ?? null,
+    maintenance: differences.maintenance ?? [],
     nodes: Array.from({ length: count }, (_, node) => makeNodeFacts(node, differences.nodes?.[node])),
     probes: differences.probes ?? [],
     pgpools: differences.pgpools ?? [pgpoolSees(0, {}, count)],

@@ -2,8 +2,16 @@
 
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
-import { acceptUpdateName, clusterWorkflowId, recordName } from '../../domain/facts/names';
-import type { ClusterRecord, Conclusion } from '../../domain/facts/record';
+import {
+  acceptUpdateName,
+  clusterWorkflowId,
+  maintainUpdateName,
+  recordedMemoName,
+  recordedQueryName,
+} from '../../domain/facts/names';
+import type { Maintenance } from '../../domain/facts/maintenance';
+import { type ClusterRecord, type Conclusion, nothingRecorded, type Recorded } from '../../domain/facts/record';
+import type { Maintaining } from '../../workflows/messages';
 import { ensureCluster, readRecord, writeConclusion } from '../../worker/record';
 import { makeRecord } from '../domain/plans/record-stories';
 import type { FakeCluster } from './fake-cluster';
@@ -26,8 +34,9 @@ function newCluster(): { cluster: FakeCluster; configuration: ClusterConfigurati
 const conclusion: Conclusion = { ...makeRecord(), systemIdentifier };
 const client = () => bench.environment.client;
 const handleOf = ({ name }: FakeCluster) => client().workflow.getHandle(clusterWorkflowId(name));
-const read = (configuration: ClusterConfiguration): Promise<ClusterRecord | null> =>
-  readRecord(client(), configuration);
+const read = async (configuration: ClusterConfiguration): Promise<ClusterRecord | null> =>
+  (await readRecord(client(), configuration)).record;
+const ask = (cluster: FakeCluster): Promise<Recorded> => handleOf(cluster).query<Recorded>(recordedQueryName);
 
 it('says nothing while nothing is known, whether the workflow runs or not', async () => {
   const { cluster, configuration } = newCluster();
@@ -35,7 +44,7 @@ it('says nothing while nothing is known, whether the workflow runs or not', asyn
   await ensureCluster(client(), configuration);
   await ensureCluster(client(), configuration);
   expect(await read(configuration)).toBeNull();
-  expect(await handleOf(cluster).query(recordName)).toBeNull();
+  expect((await ask(cluster)).record).toBeNull();
 });
 
 it('keeps a conclusion, starts where it does not run, and ignores an older one', async () => {
@@ -46,7 +55,7 @@ it('keeps a conclusion, starts where it does not run, and ignores an older one',
   expect(await read(configuration)).toMatchObject({ primary: 1, timeline: 2 });
   await bench.record('cluster-concluded', handleOf(cluster));
   const { memo } = await handleOf(cluster).describe();
-  expect(memo).toEqual({ [recordName]: await handleOf(cluster).query(recordName) });
+  expect(memo).toEqual({ [recordedMemoName]: await ask(cluster) });
 });
 
 it('knows after its termination what it knew before', async () => {
@@ -58,7 +67,7 @@ it('knows after its termination what it knew before', async () => {
   expect(await read(configuration)).toEqual(record);
   await ensureCluster(client(), configuration);
   await eventually('it runs again', async () => (await handleOf(cluster).describe()).status.name === 'RUNNING');
-  expect(await handleOf(cluster).query(recordName)).toEqual(record);
+  expect((await ask(cluster)).record).toEqual(record);
   expect(await read(configuration)).toEqual(record);
 });
 
@@ -78,7 +87,7 @@ it('goes on in a new run when its history is long, with record and memo', async 
   for (let count = 0; count < 12; count += 1) await writeConclusion(client(), configuration, conclusion);
   await eventually('a new run', async () => (await handleOf(cluster).describe()).runId !== runId);
   expect(await read(configuration)).toEqual({ ...conclusion, since: conclusion.at });
-  expect(await handleOf(cluster).query(recordName)).toEqual({ ...conclusion, since: conclusion.at });
+  expect((await ask(cluster)).record).toEqual({ ...conclusion, since: conclusion.at });
 });
 
 it('takes a person’s word for a node that accepts writes, by a look of its own, and for no other', async () => {
@@ -98,5 +107,51 @@ it('takes a person’s word for a node that accepts writes, by a look of its own
 it('is not waited for by a look when Temporal does not answer', async () => {
   const { configuration } = newCluster();
   const silent = { connection: { withDeadline: () => Promise.reject(new Error('deadline')) } };
-  expect(await readRecord(silent as never, configuration)).toBeNull();
+  expect(await readRecord(silent as never, configuration)).toEqual(nothingRecorded);
+});
+
+describe('what people have in hand', () => {
+  const start = { action: 'start' as const, operator: 'ann@db', reason: 'kernel update' };
+  const say = (cluster: FakeCluster, said: Maintaining): Promise<readonly Maintenance[]> =>
+    handleOf(cluster).executeUpdate(maintainUpdateName, { args: [said] });
+  const endIncident = (cluster: FakeCluster): Promise<void> =>
+    eventually('an incident is open', () =>
+      bench
+        .incidentOf(cluster)
+        .terminate('the test is over')
+        .then(
+          () => true,
+          () => false,
+        ),
+    );
+  const tellsOf = (cluster: FakeCluster): string[] =>
+    cluster.calls.map(({ name }) => name).filter((name) => name.startsWith('signalIncident'));
+
+  it('is known to looks, survives a termination, and is given back by its end', async () => {
+    const { cluster, configuration } = newCluster();
+    await ensureCluster(client(), configuration);
+    const held = await say(cluster, { ...start, node: 2, forMs: null });
+    expect(held).toEqual([
+      { node: 2, operator: 'ann@db', reason: 'kernel update', since: expect.any(String) as string, until: null },
+    ]);
+    expect((await readRecord(client(), configuration)).maintenance).toEqual(held);
+    await handleOf(cluster).terminate('somebody cleaned up');
+    await ensureCluster(client(), configuration);
+    expect((await ask(cluster)).maintenance).toEqual(held);
+    expect(tellsOf(cluster)).toEqual([]);
+    expect(await say(cluster, { action: 'stop', node: 2, operator: 'ann@db' })).toEqual([]);
+    await eventually('the incident is told', () => tellsOf(cluster).includes('signalIncident 2'));
+    await endIncident(cluster);
+  });
+
+  it('ends by itself when its time is over, and what was left undecided is decided at once', async () => {
+    const { cluster, configuration } = newCluster();
+    await writeConclusion(client(), configuration, conclusion);
+    await say(cluster, { ...start, node: 2, forMs: null });
+    await say(cluster, { ...start, node: null, forMs: 200 });
+    // The recorded primary is the node that a pause is about.
+    await eventually('the incident is told', () => tellsOf(cluster).includes('signalIncident 1'));
+    expect((await ask(cluster)).maintenance.map(({ node }) => node)).toEqual([2]);
+    await endIncident(cluster);
+  });
 });

@@ -5,6 +5,7 @@ import type { Activities } from '../../activities/index';
 import type { PromoteFailure } from '../../activities/primary/promote';
 import type { ClusterConfiguration, PolicyConfiguration } from '../../domain/facts/cluster';
 import type { OwnWal } from '../../domain/plans/follow';
+import type { Maintenance } from '../../domain/facts/maintenance';
 import type { ClusterRecord, Conclusion } from '../../domain/facts/record';
 import type { DataFacts } from '../../domain/facts/data-directory';
 import type { OpenedTimeline } from '../../domain/facts/wal';
@@ -42,6 +43,7 @@ export class FakeCluster {
   pgpools: PgpoolFacts[] = [{ pgpool: 'pgpool0', nodes: [], isReached: true, seen: '' }];
   /** What the last decision has left. */
   record: ClusterRecord | null = null;
+  maintenance: readonly Maintenance[] = [];
   readonly concluded: Conclusion[] = [];
   /** What a rebuild finds on its node. */
   data: DataFacts = dataFacts();
@@ -70,6 +72,7 @@ export class FakeCluster {
     return {
       takenAt: '2026-01-01T00:00:00.000Z',
       record: this.record,
+      maintenance: this.maintenance,
       nodes: [...this.nodes.values()],
       probes: this.probes,
       pgpools: this.pgpools,

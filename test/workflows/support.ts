@@ -170,6 +170,10 @@ export class Bench {
     return found!;
   }
 
+  incidentOf(cluster: FakeCluster): WorkflowHandle {
+    return this.environment.client.workflow.getHandle(incidentWorkflowId(cluster.name));
+  }
+
   awaiting(cluster: FakeCluster, node: number): WorkflowHandle {
     return this.environment.client.workflow.getHandle(awaitWorkflowId(cluster.name, node));
   }

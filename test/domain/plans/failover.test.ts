@@ -18,6 +18,7 @@ import {
   suspectStories,
   type FailoverStory,
 } from './failover-stories';
+import { pauseStories } from './pause-stories';
 import { recordStories } from './record-stories';
 import { refusalStories, twoPrimariesStories } from './failover-refusal-stories';
 
@@ -60,6 +61,7 @@ const stories: readonly FailoverStory[] = [
   ...twoPrimariesStories,
   ...cautionStories,
   ...recordStories,
+  ...pauseStories,
 ];
 
 describe.each([
@@ -115,7 +117,13 @@ describe('the stories leave nothing out', () => {
   });
 
   test('the reasons reached are exactly those that planFailover and chooseCandidate can give', () => {
-    const declared = declaredReasons('failover.ts', 'lost-primary.ts', 'candidate.ts', 'rival-primaries.ts');
+    const declared = declaredReasons(
+      'failover.ts',
+      'lost-primary.ts',
+      'candidate.ts',
+      'rival-primaries.ts',
+      'pause.ts',
+    );
     expect(declared.length).toBeGreaterThan(12);
     expect(reasonCodes).toEqual(expect.arrayContaining(declared));
     const all = [

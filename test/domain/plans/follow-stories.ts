@@ -1,6 +1,7 @@
 // What planFollow is told, and what it must answer: node 1 was promoted to timeline 2, node 0 is stopped.
 
 import type { FollowStory } from './follow-story';
+import { inHand } from './pause-stories';
 import { stoppedStories } from './follow-stopped-stories';
 import {
   at,
@@ -95,6 +96,18 @@ export const followStories: readonly FollowStory[] = [
     topology: '2 on timeline 1, received to 0/5002000, replayed to the fork',
     own: receivedMore,
     expected: 'compare',
+  },
+  {
+    title: 'a node in maintenance is left alone, whatever it needs',
+    topology: '1* on 2, 2 on 1 in maintenance',
+    maintenance: [inHand(2)],
+    expected: 'in-maintenance',
+  },
+  {
+    title: 'a maintenance that is over leaves nobody alone',
+    topology: '1* on 2, 2 on 1, maintenance over',
+    maintenance: [inHand(2, '2025-12-31T23:59:00.000Z')],
+    expected: 'repoint',
   },
   {
     title: 'a standby that received part of a record past the fork is repointed',

@@ -13,6 +13,7 @@ export interface FollowStory {
   /** Of node 2; the primary is node 1. */
   readonly own?: NonNullable<Differences['nodes']>[number];
   readonly nodes?: Differences['nodes'];
+  readonly maintenance?: Differences['maintenance'];
   readonly request?: Partial<FollowRequest>;
   readonly follow?: PolicyConfiguration['follow'];
   readonly expected: 'none' | 'repoint' | 'start' | 'rebuild' | 'compare' | 'wait' | ReasonCode;

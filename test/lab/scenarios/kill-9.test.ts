@@ -4,6 +4,7 @@ import { readHostFacts } from '../../../activities/io/host/host-facts';
 import { pcp } from '../../../activities/io/pcp/pcp';
 import { SqlConnections } from '../../../activities/io/sql/postgres';
 import { SshConnections } from '../../../activities/io/ssh/ssh';
+import { nothingRecorded } from '../../../domain/facts/record';
 import { getNode } from '../../../domain/facts/cluster';
 import {
   expectFollowing,
@@ -31,7 +32,7 @@ test('after kill -9 no process of the old primary is left, one node is writable 
     sql: new SqlConnections(),
     ssh: new SshConnections(),
     readConfiguration: () => lab.configuration,
-    readRecord: () => Promise.resolve(null),
+    readRecord: () => Promise.resolve(nothingRecorded),
     conclude: () => Promise.resolve(),
     signalIncident: () => Promise.resolve(),
   };

@@ -1,0 +1,36 @@
+// Deliberate acts of people stand: what a maintenance or a pause forbids.
+
+import { type Facts } from '../facts/facts';
+import { describeMaintenance, inForce, type Maintenance } from '../facts/maintenance';
+import { type FailoverPlan, refuse } from './failover-request';
+
+/** The node is to be left alone; null when it is not. */
+export function findMaintenance({ maintenance, takenAt }: Facts, node: number): Maintenance | null {
+  return inForce(maintenance, takenAt).find((entry) => entry.node === node) ?? null;
+}
+
+export function isInMaintenance(facts: Facts, node: number): boolean {
+  return findMaintenance(facts, node) !== null;
+}
+
+/** A person has said that no promotion is to be made; null when nobody has. */
+export function findPause({ maintenance, takenAt }: Facts): Maintenance | null {
+  return inForce(maintenance, takenAt).find((entry) => entry.node === null) ?? null;
+}
+
+/**
+ * What is said instead of a promotion, or of a node's stop, while a person has the cluster, or that node, in hand. The failure of a primary that is in maintenance is a pause.
+ * Null = the plan stands: a living primary is shown to pgpool also during a pause.
+ */
+export function pauseInstead(facts: Facts, plan: FailoverPlan): FailoverPlan | null {
+  if (plan.action !== 'promote' && plan.action !== 'fence') return null;
+  const pause = findPause(facts);
+  if (pause) return refuse('paused', `the cluster is paused ${describeMaintenance(pause)}; instead of: ${plan.line}`);
+  const node = plan.action === 'promote' ? plan.formerPrimary : plan.node;
+  const own = node === null ? null : findMaintenance(facts, node);
+  if (!own) return null;
+  return refuse(
+    'paused',
+    `node ${String(node)} is in maintenance ${describeMaintenance(own)}; instead of: ${plan.line}`,
+  );
+}
