@@ -54,7 +54,7 @@ const nodeGlobals = Object.fromEntries(
 );
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'coverage/', 'test/workflows/histories/'] },
+  { ignores: ['dist/', 'node_modules/', 'coverage/'] },
   js.configs.recommended,
   { files: ['**/*.js'], languageOptions: { sourceType: 'commonjs', globals: nodeGlobals } },
   { files: ['lab/setup.js'], languageOptions: { ecmaVersion: 5, sourceType: 'script' } },

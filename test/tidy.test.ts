@@ -12,7 +12,7 @@ import {
 } from './tidy/code-rules';
 import { findCircles } from './tidy/circles';
 import { listFiles, readFiles, type ProjectFile } from './tidy/files';
-import { checkActivityTests, checkHistories, listWorkflows } from './tidy/layout-rules';
+import { checkActivityTests } from './tidy/layout-rules';
 import { applyRatchet, ratchet } from './tidy/ratchet';
 import {
   checkGlossary,
@@ -77,11 +77,6 @@ describe('words', () => {
 describe('completeness', () => {
   test('every activity has a test file', () => {
     expect(applyRatchet(checkActivityTests(paths), ratchet.untestedActivities)).toEqual([]);
-  });
-  test('every workflow has a recorded history', () => {
-    const workflows = listWorkflows(findFile('workflows/index.ts')!);
-    expect(workflows).not.toEqual([]);
-    expect(applyRatchet(checkHistories(workflows, paths), ratchet.workflowsWithoutHistory)).toEqual([]);
   });
   test('every reason code has one row in docs/failure-modes.md, and every row is a reason code', () => {
     const codes = readReasonCodes(findFile('domain/facts/reasons.ts')!);

@@ -4,7 +4,7 @@ import { withRealNames } from '../facts/application-name';
 import { type Positioned, sortBranches } from './branches';
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import type { ReasonCode } from '../facts/reasons';
-import { isInMaintenance } from './pause';
+import { isInMaintenance } from './maintenance';
 import { findInsufficientSettings, hasStreamed, isDelayed } from './readiness';
 import { hasLastCommit } from './synchronous';
 import {

@@ -5,7 +5,7 @@ import { describeMaintenance } from '../facts/maintenance';
 import type { ReasonCode } from '../facts/reasons';
 import { compareLsn, isDiverged, timelineAt, type WalPosition } from '../facts/wal';
 import { factsOf, type Facts, type HostFacts, type NodeFacts, receivesFrom, writableNodes } from '../facts/facts';
-import { findMaintenance } from './pause';
+import { findMaintenance } from './maintenance';
 
 export interface FollowRequest {
   readonly node: number;

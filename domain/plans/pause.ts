@@ -1,22 +1,9 @@
 // Deliberate acts of people stand: what a maintenance or a pause forbids.
 
-import { type Facts } from '../facts/facts';
-import { describeMaintenance, inForce, type Maintenance } from '../facts/maintenance';
+import type { Facts } from '../facts/facts';
+import { describeMaintenance } from '../facts/maintenance';
 import { type FailoverPlan, refuse } from './failover-request';
-
-/** The node is to be left alone; null when it is not. */
-export function findMaintenance({ maintenance, takenAt }: Facts, node: number): Maintenance | null {
-  return inForce(maintenance, takenAt).find((entry) => entry.node === node) ?? null;
-}
-
-export function isInMaintenance(facts: Facts, node: number): boolean {
-  return findMaintenance(facts, node) !== null;
-}
-
-/** A person has said that no promotion is to be made; null when nobody has. */
-export function findPause({ maintenance, takenAt }: Facts): Maintenance | null {
-  return inForce(maintenance, takenAt).find((entry) => entry.node === null) ?? null;
-}
+import { findMaintenance, findPause } from './maintenance';
 
 /**
  * What is said instead of a promotion, or of a node's stop, while a person has the cluster, or that node, in hand. The failure of a primary that is in maintenance is a pause.

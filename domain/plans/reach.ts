@@ -2,7 +2,7 @@
 
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import { factsOf, type Facts, type NodeFacts } from '../facts/facts';
-import { isInMaintenance } from './pause';
+import { isInMaintenance } from './maintenance';
 import { findRecord } from './record';
 
 /**

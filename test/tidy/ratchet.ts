@@ -11,8 +11,6 @@ export const ratchet = {
   longFunctions: [] as readonly string[],
   /** Paths of activities without a test file. */
   untestedActivities: [] as readonly string[],
-  /** Paths of workflows without a recorded history. */
-  workflowsWithoutHistory: [] as readonly string[],
 };
 
 /** Problems that the list does not excuse, and entries of the list that excuse nothing. A problem starts with its key. */

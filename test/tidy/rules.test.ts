@@ -10,7 +10,7 @@ import {
   checkOpening,
 } from './code-rules';
 import { findCircles } from './circles';
-import { checkActivityTests, checkHistories, listWorkflows } from './layout-rules';
+import { checkActivityTests } from './layout-rules';
 import { applyRatchet } from './ratchet';
 import {
   checkGlossary,
@@ -198,14 +198,6 @@ test('imports in a circle are a breach, of types as well, but not between tests'
   const fake = file('test/fake.ts', "import type { Bed } from './bed';");
   const bed = file('test/bed.ts', "import { fake } from './fake';");
   expect(findCircles([one, two, fake, bed])).toEqual(['lab/one.ts → lab/two.ts → lab/one.ts: imports go in a circle']);
-});
-
-test('a workflow without a history is a breach, one with a longer namesake too', () => {
-  const index = file('workflows/index.ts', "export { await_ } from './await';\nexport { incident } from './incident';");
-  const workflows = listWorkflows(index);
-  expect(workflows).toEqual(['workflows/await.ts', 'workflows/incident.ts']);
-  const recorded = ['test/workflows/histories/incident-promoted.json', 'test/workflows/histories/awaiting.json'];
-  expect(checkHistories(workflows, recorded)).toEqual([expect.stringMatching(/^workflows\/await\.ts: /)]);
 });
 
 test('reason codes and rows must match one to one', () => {

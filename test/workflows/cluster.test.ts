@@ -53,7 +53,6 @@ it('keeps a conclusion, starts where it does not run, and ignores an older one',
   expect(await read(configuration)).toEqual({ ...conclusion, since: conclusion.at });
   await writeConclusion(client(), configuration, { ...conclusion, primary: 0, timeline: 1 });
   expect(await read(configuration)).toMatchObject({ primary: 1, timeline: 2 });
-  await bench.record('cluster-concluded', handleOf(cluster));
   const { memo } = await handleOf(cluster).describe();
   expect(memo).toEqual({ [recordedMemoName]: await ask(cluster) });
 });

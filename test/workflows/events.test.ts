@@ -46,7 +46,6 @@ describe('the settled update', () => {
     expect(second).toEqual(first);
     await expect(bench.askSettled(incident, event.eventId)).resolves.toEqual(first);
     await incident.result();
-    await bench.record('incident-asked', incident);
     await bench.stopAwaiting(cluster, 0);
   });
 
@@ -93,7 +92,6 @@ describe('an event', () => {
     expect(report.line).toContain('promoted node 1');
     expect(report.events.map(({ reason }) => reason)).toEqual(['promoted', 'already-failed-over']);
     expect(cluster.callsOf('incident').filter((name) => name === 'promote 1')).toHaveLength(1);
-    await bench.record('incident-told-twice', incident);
     await bench.stopAwaiting(cluster, 0);
   });
 
@@ -202,7 +200,6 @@ describe('a follow event', () => {
     expect(cluster.callsOf('follow 2')).toEqual(['observe', 'repoint 2', 'attach 2', 'saveConfiguration 2']);
     // pgpool asked again while the child ran: its "up" is looked at once more at the end.
     expect(cluster.callsOf('incident').slice(-2)).toContain('attach 2');
-    await bench.record('incident-follow-events', incident);
     await bench.stopAwaiting(cluster, 0);
   });
 });

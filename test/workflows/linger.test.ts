@@ -46,7 +46,6 @@ describe('the linger', () => {
     expect(next.incident.runId).toBe(first.incident.runId);
     const report = await first.incident.result();
     expect(report.events.map(({ eventId }) => eventId)).toEqual([first.event.eventId, next.event.eventId]);
-    await bench.record('incident-lingered', first.incident);
     await bench.stopAwaiting(cluster, 0);
   });
 
@@ -98,17 +97,14 @@ describe('a node that is away', () => {
       follows: [{ node: 0, rung: 'repoint', outcome: 'completed', reason: 'repointed' }],
     });
     expect(cluster.callsOf('follow 0')).toEqual(['observe', 'repoint 0', 'attach 0', 'saveConfiguration 0']);
-    await bench.record('await-returned', bench.awaiting(cluster, 0));
-    await bench.record('incident-returned', next);
   });
 
   it('is awaited once, however many incidents find it missing', async () => {
     await bench.failOver(cluster);
     const { runId } = await bench.awaiting(cluster, 0).describe();
-    const { report, incident } = await bench.failOver(cluster);
+    const { report } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'completed', follows: [{ node: 0, reason: 'node-unreachable' }] });
     await expect(bench.awaiting(cluster, 0).describe()).resolves.toMatchObject({ runId, status: { name: 'RUNNING' } });
-    await bench.record('incident-awaited-already', incident);
     await bench.stopAwaiting(cluster, 0);
   });
 
@@ -133,11 +129,10 @@ describe('a node that is away', () => {
 describe('before an incident ends', () => {
   it('the synchronous standbys are set once the others stream', async () => {
     cluster.setPolicy({ synchronous: { standbys: 1, whenNone: 'degrade' } });
-    const { report, incident } = await bench.failOver(cluster);
+    const { report } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted' });
     const names = cluster.calls.filter(({ by }) => by !== 'await 0').map(({ name }) => name);
     expect(names.lastIndexOf('setSynchronousStandbys 1')).toBeGreaterThan(names.indexOf('repoint 2'));
-    await bench.record('incident-synchronous', incident);
     await bench.stopAwaiting(cluster, 0);
   });
 

@@ -214,6 +214,5 @@ it('no node is attached while pgpool ends its own failover, however soon it stre
   await incident.result();
   expect(times['attached']! - times['promoted']!).toBeGreaterThanOrEqual(attachMs);
   expect(times['attached']).toBeGreaterThan(times['repointed']!);
-  await bench.record('follow-waits-for-pgpool', await bench.followOf(incident, 2));
   await bench.stopAwaiting(cluster, 0);
 });

@@ -38,8 +38,6 @@ describe('a step of a child', () => {
       follows: [{ node: 2, rung: 'repoint', outcome: 'completed' }],
     });
     expect(cluster.callsOf('follow 2').slice(-4)).toEqual(['observe', 'repoint 2', 'attach 2', 'saveConfiguration 2']);
-    await bench.record('incident-parked-child', incident);
-    await bench.record('follow-parked', await bench.followOf(incident, 2));
     await bench.stopAwaiting(cluster, 0);
   });
 
@@ -109,7 +107,6 @@ describe('a step of the incident', () => {
     const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
     await bench.decide(incident, 'confirm.pgpool0', 'skip');
     await expect(incident.result()).resolves.toMatchObject({ outcome: 'incomplete', reason: 'pgpool-unconfirmed' });
-    await bench.record('incident-parked', incident);
     await bench.stopAwaiting(cluster, 0);
   });
 

@@ -53,8 +53,6 @@ describe('while a follow runs, a newer failover event', () => {
       status: { name: 'CANCELLED' },
     });
     await expect(bench.awaiting(cluster, 2).describe()).rejects.toThrow(WorkflowNotFoundError);
-    await bench.record('incident-follow-cancelled', incident);
-    await bench.record('follow-cancelled', await bench.followOf(incident, 2));
     await bench.stopAwaiting(cluster, 0, 1);
   });
 
@@ -95,7 +93,6 @@ it('a newer failover event does not wait for a pgpool that never shows the last 
     ...['observe', 'fence 0', 'promote 1', 'confirmPrimary 1'],
     ...['observe', 'fence 1', 'promote 2', 'confirmPrimary 2'],
   ]);
-  await bench.record('incident-second-failover', incident);
   await bench.stopAwaiting(cluster, 0, 1);
 });
 
@@ -115,7 +112,6 @@ describe('while a step hangs, a newer failover event', () => {
       ...['observe', 'fence 0'],
       ...['observe', 'fence 0', 'promote 1', 'confirmPrimary 1'],
     ]);
-    await bench.record('incident-preempted', incident);
     await bench.stopAwaiting(cluster, 0);
   });
 

@@ -53,8 +53,6 @@ describe('a person wants the crashed former primary back', () => {
       primary: 1,
       follows: [{ node: 0, rung: 'rebuild', outcome: 'completed', reason: 'rebuilt' }],
     });
-    await bench.record('incident-rejoin', sent.incident);
-    await bench.record('follow-rebuild', await bench.followOf(sent.incident, 0));
   });
 
   it('with nothing past the fork it is started as a standby, and nothing is copied', async () => {
@@ -159,7 +157,6 @@ describe('a person wants the crashed former primary back', () => {
     const calls = cluster.callsOf('follow 0');
     expect(calls.filter((name) => name === 'baseBackup 0')).toHaveLength(2);
     expect(ids.size).toBe(1);
-    await bench.record('follow-rebuild-parked', await bench.followOf(sent.incident, 0));
   });
 
   it('where the guards forbid it, it parks before anything is touched', async () => {
@@ -201,7 +198,6 @@ describe('a person wants the crashed former primary back', () => {
     expect(report.follows).toContainEqual(expect.objectContaining({ node: 0, rung: 'rebuild', outcome: 'completed' }));
     expect(cluster.configured.get(0)).toBe(2);
     expect(report.events.find(({ eventId }) => eventId === sent.event.eventId)).toMatchObject({ reason: 'rebuilt' });
-    await bench.record('incident-rejoin-preempted', sent.incident);
     await bench.stopAwaiting(cluster, 1);
   });
 });
@@ -272,7 +268,6 @@ describe('writes that only the former primary has', () => {
       follows: [{ node: 0, reason: 'rebuilt' }],
     });
     expect(marks).toEqual(['after-return']);
-    await bench.record('incident-returned-writable', sent.incident);
   });
 });
 

@@ -1,10 +1,7 @@
 // The bench of the workflow tests: one real Temporal dev server, one worker with fake activities, a fake cluster per test.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { type WorkflowHandle } from '@temporalio/client';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { ClusterEvent } from '../../domain/facts/event';
@@ -27,10 +24,8 @@ import { type ActivityName, FakeCluster, type Fakes } from './fake-cluster';
 export type IncidentHandle = WorkflowHandle<typeof incident> & { readonly runId: string };
 export type History = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>;
 
-/** In histories, so that they name no machine. */
 const identity = 'test@host';
 const taskQueue = 'test';
-export const historiesDirectory = join(__dirname, 'histories');
 
 /** Long enough for a message to arrive within, short enough to wait for. */
 export const quick: IncidentTiming = {
@@ -90,10 +85,14 @@ export class Bench {
   async close(): Promise<void> {
     this.worker.shutdown();
     await this.running;
-    await this.environment.teardown();
+    try {
+      await this.replayAll();
+    } finally {
+      await this.environment.teardown();
+    }
   }
 
-  /** Names are short and end in nothing random, so that recorded histories differ little. */
+  /** Names are short and end in nothing random. */
   newCluster(): FakeCluster {
     const name = `shop-${this.clusters.size + 1}`;
     const cluster = new FakeCluster(name, async (node, eventId, opened) => {
@@ -192,14 +191,17 @@ export class Bench {
     for (const node of nodes) await this.awaiting(cluster, node).terminate('the test is over');
   }
 
-  /** RECORD_HISTORIES=1 writes the run into test/workflows/histories; else nothing happens. */
-  async record(name: string, handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<void> {
-    if (process.env['RECORD_HISTORIES'] !== '1') return;
-    const history: unknown = JSON.parse(historyToJSON(await handle.fetchHistory()), withoutMachine);
-    const json = JSON.stringify(history, null, 1);
-    if (json.includes(process.cwd())) throw new Error(`the history ${name} names a directory of this machine`);
-    mkdirSync(historiesDirectory, { recursive: true });
-    writeFileSync(join(historiesDirectory, `${name}.json`), `${json}\n`);
+  /** Every run that a test made, of every workflow, replayed on the code that made it: what is not deterministic fails here. */
+  async replayAll(): Promise<string[]> {
+    const { workflow } = this.environment.client;
+    const types = new Set<string>();
+    const workflowBundle = { codePath: process.env['WORKFLOW_BUNDLE']! };
+    for await (const { workflowId, runId, type } of workflow.list()) {
+      const history = await workflow.getHandle(workflowId, runId).fetchHistory();
+      await Worker.runReplayHistory({ workflowBundle }, history, workflowId);
+      types.add(type);
+    }
+    return [...types];
   }
 
   private activities(): Fakes {
@@ -246,11 +248,6 @@ function shortName(name: ActivityName, input: unknown): string {
   const { node, candidate, primary } = input as { node?: number; candidate?: number; primary?: number };
   const about = node ?? candidate ?? primary;
   return about === undefined ? name : `${name} ${about}`;
-}
-
-/** Stack traces hold the paths of the machine that recorded. */
-function withoutMachine(key: string, value: unknown): unknown {
-  return key === 'stackTrace' ? '' : value;
 }
 
 /** Timers of the run that have fired, and how long those that it started were to take. */

@@ -126,7 +126,6 @@ it('has a workflow that only looks, to warm a worker up', async () => {
   });
   await expect(handle.result()).resolves.toBeUndefined();
   expect(own.calls.map(({ name }) => name)).toEqual(['observe']);
-  await bench.record('warm-up-done', handle);
 });
 
 it('tells what would be done, from one look and without doing it', async () => {
@@ -138,5 +137,4 @@ it('tells what would be done, from one look and without doing it', async () => {
   });
   await expect(handle.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
   expect(own.calls.map(({ name }) => name)).toEqual(['observe']);
-  await bench.record('plan-promoted', handle);
 });
