@@ -11,6 +11,7 @@ import type { MaintenanceArguments } from './commands/maintenance';
 import type { PlanArguments } from './commands/plan';
 import type { RecordArguments } from './commands/record';
 import type { RejoinArguments } from './commands/rejoin';
+import type { StatusArguments } from './commands/status';
 import { CommandFailure, type CommandResult, type ExitCode } from './outcome';
 import { findPackageFile } from './package';
 
@@ -72,6 +73,7 @@ function createProgram(io: Io, execute: Execute): Command {
     io.writeError(`${line}\n`);
   });
   addDecide(program, execute);
+  addStatus(program, execute);
   addPlan(program, execute);
   addRecord(program, execute);
   addMaintenance(program, execute);
@@ -158,6 +160,17 @@ function addDecide(program: Command, execute: Execute): void {
         );
       },
     );
+}
+
+function addStatus(program: Command, execute: Execute): void {
+  withOutput(program.command('status'))
+    .description(
+      'show how the cluster is: nodes, pgpools, record, incident, what waits for a person; exit code 1 if not well',
+    )
+    .requiredOption('-c, --config <file>', 'cluster file')
+    .action(async (options: CommonOptions & StatusArguments) => {
+      await execute(options, async () => (await import('./commands/status.js')).status(options));
+    });
 }
 
 function addPlan(program: Command, execute: Execute): void {

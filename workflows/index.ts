@@ -4,5 +4,6 @@ export { awaitNode } from './await';
 export { cluster } from './cluster';
 export { follow } from './follow';
 export { incident } from './incident';
+export { look } from './look';
 export { plan } from './plan';
 export { warmUp } from './warm-up';

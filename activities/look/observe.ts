@@ -25,6 +25,8 @@ export interface ObserveInput {
   readonly suspect: number | null;
   /** Nodes to ask, where not all of them matter: one that is silent for reasons of its own would only cost time. */
   readonly only?: readonly number[];
+  /** Every pgpool is asked, whatever the nodes say: for people. */
+  readonly isWhole?: boolean;
 }
 
 export interface Observation {
@@ -79,7 +81,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     (isSilent && node === suspect && early.probes) || probeFromOthers(tools, configuration, node);
   const isSettled = writableNodes(direct).length > 0 || (about !== undefined && isProvenDead(direct, about.id));
   // A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time.
-  if (isSettled && !isClaimed(configuration, direct))
+  if (isSettled && !input.isWhole && !isClaimed(configuration, direct))
     return { configuration, facts: await explainPauses(direct, configuration, lookAt) };
   const [probes, pgpools] = await Promise.all([
     !isSettled && about && needsProbes(direct, about.id) ? probe(about) : [],

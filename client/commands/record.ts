@@ -33,7 +33,7 @@ export async function showRecord(options: RecordArguments): Promise<CommandResul
   const { record, maintenance } = await withTemporal(configuration, (client) => readRecorded(client, configuration));
   const nothing = `nothing is recorded of cluster ${configuration.cluster} yet: its first incident writes the record`;
   const held = inForce(maintenance, new Date().toISOString());
-  const lines = [...(record ? describe(record) : [nothing]), ...held.map(describeHeld)];
+  const lines = [...(record ? describeRecord(record) : [nothing]), ...held.map(describeHeld)];
   return { exitCode: 0, lines, json: { record, maintenance: held } };
 }
 
@@ -49,7 +49,7 @@ export async function acceptPrimary(nodeText: string, options: RecordArguments):
   const record = await withTemporal(configuration, async (client) =>
     tellCluster<ClusterRecord>(client, configuration, acceptUpdateName, { node: node.id, operator }),
   );
-  return { exitCode: 0, lines: describe(record), json: { record } };
+  return { exitCode: 0, lines: describeRecord(record), json: { record } };
 }
 
 export async function readRecorded(client: Client, { cluster }: ClusterConfiguration): Promise<Recorded> {
@@ -99,7 +99,7 @@ export function describeHeld(entry: Recorded['maintenance'][number]): string {
   return `${what} ${describeMaintenance(entry)}`;
 }
 
-function describe({ primary, timeline, openedBy, since, by, former, away }: ClusterRecord): string[] {
+export function describeRecord({ primary, timeline, openedBy, since, by, former, away }: ClusterRecord): string[] {
   const how = openedBy === 'us' ? 'opened by a promotion of ours' : 'found so, or said by a person';
   const fence = former?.isFenceConfirmed === true ? 'fenced with proof' : 'its fence was not confirmed';
   return [

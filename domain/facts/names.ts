@@ -11,6 +11,7 @@ export const workflowTypes = {
   follow: 'follow',
   plan: 'plan',
   cluster: 'cluster',
+  look: 'look',
 } as const;
 
 /** Signal that carries a ClusterEvent. */
@@ -52,6 +53,10 @@ export function clusterWorkflowId(cluster: string): string {
 /** Several people may ask at the same time. */
 export function planWorkflowId(cluster: string, id: string): string {
   return `pgpool-${cluster}.plan.${id}`;
+}
+
+export function lookWorkflowId(cluster: string, id: string): string {
+  return `pgpool-${cluster}.look.${id}`;
 }
 
 export function awaitWorkflowId(cluster: string, node: number): string {

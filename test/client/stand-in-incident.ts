@@ -24,6 +24,7 @@ import {
   parkedQuery,
   settledUpdate,
 } from '../../workflows/messages';
+import type { ClusterOverview } from '../../domain/plans/overview';
 import type { PlanInput } from '../../workflows/plan';
 import type { ToldPlan } from '../../workflows/runbooks/telling';
 import { searchAttributes } from '../../workflows/search-attributes';
@@ -117,4 +118,31 @@ export async function cluster(_name: string, { record, maintenance }: Recorded):
     return [...maintenance, { node, operator, reason, since: '2026-01-01T00:00:00.000Z', until }];
   });
   await condition(() => false);
+}
+
+/** Two nodes and a pgpool; the first cluster of a bench has a node away. */
+export async function look(cluster: string): Promise<ClusterOverview> {
+  const isFirst = cluster.endsWith('-1');
+  const own = { host: '10.0.0.10', isInMaintenance: false, pgpools: { pgpool0: 'up' }, seen: 'answers' };
+  const standby = isFirst
+    ? {
+        ...own,
+        role: 'away' as const,
+        timeline: null,
+        lsn: null,
+        lagBytes: null,
+        from: null,
+        seen: 'no answer in 1000 ms',
+      }
+    : { ...own, role: 'standby' as const, timeline: 2, lsn: '0/4FFFF00', lagBytes: 256, from: 'node 0' };
+  return Promise.resolve({
+    cluster,
+    takenAt: '2026-01-01T00:00:00.000Z',
+    primaries: [0],
+    served: { pgpool0: isFirst ? null : 0 },
+    nodes: [
+      { ...own, node: 0, role: 'primary', timeline: 2, lsn: '0/5000000', lagBytes: null, from: null },
+      { ...standby, node: 1 },
+    ],
+  });
 }

@@ -138,3 +138,11 @@ it('tells what would be done, from one look and without doing it', async () => {
   await expect(handle.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
   expect(own.calls.map(({ name }) => name)).toEqual(['observe']);
 });
+
+it('has a workflow that looks for a person, and changes nothing', async () => {
+  const own = bench.newCluster();
+  const { workflow } = bench.environment.client;
+  const handle = await workflow.start('look', { workflowId: 'look-1', taskQueue: 'test', args: [own.name] });
+  await expect(handle.result()).resolves.toMatchObject({ cluster: own.name, primaries: [0] });
+  expect(own.calls.map(({ name }) => name)).toEqual(['observe']);
+});
