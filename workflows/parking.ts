@@ -16,6 +16,12 @@ import { searchAttributes } from './search-attributes';
 import type { Question } from './runbooks/ground';
 import type { Steps } from './step';
 
+/** A step of a child that waits for a person. */
+export interface ChildStep {
+  readonly step: ParkedStep;
+  readonly child: string;
+}
+
 interface Waiting {
   readonly step: ParkedStep;
   /** The child that owns the step; null = this workflow does. */
@@ -30,7 +36,19 @@ export class Parking {
   /** What PgOutcome says while nothing is parked. */
   private outcome = 'running';
 
-  constructor(private readonly shown: Steps) {}
+  /** @param carried what the run before this one knew of its children */
+  constructor(
+    private readonly shown: Steps,
+    carried: readonly ChildStep[] = [],
+  ) {
+    for (const { step, child } of carried) this.steps.set(step.stepId, { step, child, decision: null });
+  }
+
+  get childSteps(): ChildStep[] {
+    return [...this.steps.values()].flatMap(({ step, child, decision }) =>
+      child !== null && decision === null ? [{ step, child }] : [],
+    );
+  }
 
   /** Must run before the workflow's first await. */
   listen(): void {
@@ -142,7 +160,8 @@ export async function tellParent(
   const { parent } = workflowInfo();
   if (!parent) return;
   try {
-    await tell(getExternalWorkflowHandle(parent.workflowId, parent.runId));
+    // Whichever of its runs is open: it may have continued as new.
+    await tell(getExternalWorkflowHandle(parent.workflowId));
   } catch (error) {
     if (isCancellation(error)) throw error;
   }

@@ -29,6 +29,10 @@ export const streamsSignalName = 'streams';
 export const stepParkedSignalName = 'stepParked';
 export const stepResumedSignalName = 'stepResumed';
 export const decidedSignalName = 'decided';
+/** Signal from a follow to its incident: it has ended. */
+export const followedSignalName = 'followed';
+/** Query: the incident's state, one value. */
+export const stateQueryName = 'state';
 
 /** Update of the workflow `cluster` with a Conclusion: what an incident has left as true. Answers with the record. */
 export const concludeUpdateName = 'conclude';
@@ -63,9 +67,9 @@ export function awaitWorkflowId(cluster: string, node: number): string {
   return `pgpool-${cluster}.await.${node}`;
 }
 
-/** `runId` is the incident's; its first 8 characters tie the child to the run that it belongs to. */
-export function followWorkflowId(cluster: string, node: number, runId: string, counter: number): string {
-  return `pgpool-${cluster}.follow.${node}.${runId.slice(0, 8)}.${counter}`;
+/** One id for each node, so that no node ever has two follows at a time, whichever incidents started them. */
+export function followWorkflowId(cluster: string, node: number): string {
+  return `pgpool-${cluster}.follow.${node}`;
 }
 
 export const searchAttributeNames = { cluster: 'PgCluster', operation: 'PgOperation', outcome: 'PgOutcome' } as const;

@@ -8,7 +8,6 @@ import {
   proxyActivities,
   setHandler,
   upsertSearchAttributes,
-  workflowInfo,
 } from '@temporalio/workflow';
 import { type Decision, findDecisionProblem, type ParkedStep } from '../../domain/facts/decision';
 import type { ClusterEvent } from '../../domain/facts/event';
@@ -67,7 +66,7 @@ export async function incident(cluster: string): Promise<{ events: (Verdict & { 
   const say = (outcome: Outcome, reason: ReasonCode, line: string): Verdict => ({ outcome, reason, line });
   if (node === 0) {
     const line = await executeChild(follow, {
-      workflowId: followWorkflowId(cluster, node, workflowInfo().runId, 1),
+      workflowId: followWorkflowId(cluster, node),
       args: [cluster, node],
     });
     verdict = say('completed', 'rebuilt', line);

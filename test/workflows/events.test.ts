@@ -191,8 +191,8 @@ describe('a follow event', () => {
     const report = await incident.result();
     expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
     expect(report.follows.map(({ node, outcome }) => [node, outcome])).toEqual([
-      [3, 'completed'],
       [2, 'completed'],
+      [3, 'completed'],
     ]);
     expect(report.events).toHaveLength(5);
     expect(cluster.callsOf('follow 0')).toEqual([]);

@@ -182,7 +182,7 @@ export class Bench {
     const started = (await incident.fetchHistory()).events!.flatMap(
       (entry) => entry.childWorkflowExecutionStartedEventAttributes?.workflowExecution ?? [],
     );
-    const child = started.find(({ workflowId }) => workflowId!.includes(`.follow.${node}.`))!;
+    const child = started.find(({ workflowId }) => workflowId!.endsWith(`.follow.${node}`))!;
     return this.environment.client.workflow.getHandle(child.workflowId!, child.runId!);
   }
 

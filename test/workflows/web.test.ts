@@ -74,10 +74,11 @@ it('describes the messages that an incident takes', async () => {
   const named = (kind: string): unknown => definition[kind]!.map(({ name, description }) => [name, description !== '']);
   expect(named('signalDefinitions')).toEqual([
     ['event', true],
+    ['followed', true],
+    ['streams', true],
     ['decided', true],
     ['stepResumed', true],
     ['stepParked', true],
-    ['streams', true],
   ]);
   expect(named('updateDefinitions')).toEqual([
     ['settled', true],
@@ -95,6 +96,7 @@ it('has a sentence on every activity and on every child', async () => {
     expect.stringMatching(/^fence node 0: it must accept no more writes: node 1 has the greatest/),
     expect.stringMatching(/^promote node 1: node 1 has the greatest/),
     'confirm pgpool0: it shows node 1 as its primary',
+    'write the record: later decisions rely on it',
   ]);
   expect(await summaries(follow)).toEqual([
     'observe node 2 and node 1: decisions are made from what is measured',

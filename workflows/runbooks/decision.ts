@@ -24,6 +24,8 @@ export interface FailoverResult {
   readonly primary: number | null;
   /** Fenced by this decision, and replaced. */
   readonly formerPrimary: number | null;
+  /** The former primary is proven to be stopped. */
+  readonly isFenceConfirmed: boolean;
 }
 
 export type Promotion = Extract<FailoverPlan, { action: 'promote' }>;
@@ -72,9 +74,11 @@ export function promoted(
   const to = timeline > 0 ? `timeline ${timeline}` : 'a newer timeline';
   const change = describeSynchronousChange(observation.configuration, names);
   const line = [`promoted node ${primary} to ${to}${fenced}`, change, plan.line].filter(Boolean).join('; ');
-  return { verdict: { outcome: 'completed', reason: 'promoted', line }, observation, primary, formerPrimary };
+  const verdict = { outcome: 'completed', reason: 'promoted', line } as const;
+  return { verdict, observation, primary, formerPrimary, isFenceConfirmed: fence === 'confirmed' };
 }
 
 export function refuse(observation: Observation, reason: ReasonCode, line: string): FailoverResult {
-  return { verdict: { outcome: 'refused', reason, line }, observation, primary: null, formerPrimary: null };
+  const nobody = { primary: null, formerPrimary: null, isFenceConfirmed: false };
+  return { verdict: { outcome: 'refused', reason, line }, observation, ...nobody };
 }

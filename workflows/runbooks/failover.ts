@@ -104,7 +104,8 @@ function keep(
 ): FailoverResult {
   // A node that was told to promote is the primary by now.
   decision.memory = { ...forgetTold(decision.memory, primary), trouble: null };
-  return { verdict: { outcome: 'completed', reason, line }, observation, primary, formerPrimary: null };
+  const verdict = { outcome: 'completed', reason, line } as const;
+  return { verdict, observation, primary, formerPrimary: null, isFenceConfirmed: false };
 }
 
 /** The first sight counts across decisions: a newer event that takes over must not begin to wait anew. */

@@ -14,6 +14,8 @@ export interface FollowInput {
   readonly isStartAllowed: boolean;
   /** Workflow time in milliseconds: until then pgpool is left to its own failover. */
   readonly attachNotBefore: number;
+  /** Tells the incident which of its follows this is. */
+  readonly number: number;
   /** pgpool reported this node alone, as failed: if it works, somebody may have detached it, and policy.reattachMs is kept. */
   readonly isDetached: boolean;
 }

@@ -77,7 +77,7 @@ async function tellFollow(
   }
   const { cluster, policy } = observation.configuration;
   const world: DryWorld = { observation, told: [], plan: '', now };
-  const input = { cluster, node, primary, isStartAllowed: false, attachNotBefore: 0, isDetached: false };
+  const input = { cluster, node, primary, isStartAllowed: false, attachNotBefore: 0, number: 0, isDetached: false };
   try {
     const { rung, outcome, line } = await follow(openDryGround(world), input, () => Promise.resolve());
     const isLeft = outcome !== 'completed';

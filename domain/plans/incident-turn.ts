@@ -1,0 +1,119 @@
+// One turn of an incident: the value while a message changes it, and the small steps that the page and the ledgers share. Nothing here waits or acts.
+
+import type { FollowReport, Verdict } from '../facts/outcome';
+import type { IncidentState, IncidentTiming, Move, NodeState, ReceivedEvent, Told, Until } from './incident-state';
+
+export interface Turn {
+  state: IncidentState;
+  readonly now: number;
+  readonly timing: IncidentTiming;
+  readonly moves: Move[];
+  readonly told: Told[];
+}
+
+export function change(turn: Turn, changed: Partial<IncidentState>): void {
+  turn.state = { ...turn.state, ...changed };
+}
+
+/** The number of the next move that has an end. */
+export function nextNumber(turn: Turn): number {
+  const counter = turn.state.counter + 1;
+  change(turn, { counter });
+  return counter;
+}
+
+/** A node that nobody has spoken of yet. */
+export function newNode(id: number): NodeState {
+  return {
+    ...{ id, is: 'unseen', until: null, follow: 'none', number: 0, mayStart: false, isPatient: false, wants: false },
+    ...{ isDoubted: false, isRetold: false, isAwaited: false, returns: 0, report: null },
+  };
+}
+
+export function findNodeState(state: IncidentState, id: number): NodeState {
+  return state.nodes.find((node) => node.id === id) ?? newNode(id);
+}
+
+/** The node with these changes; a node that is new is added. */
+export function changeNode(turn: Turn, id: number, changed: Partial<NodeState>): void {
+  const before = findNodeState(turn.state, id);
+  const others = turn.state.nodes.filter((node) => node.id !== id);
+  const nodes = [...others, { ...before, ...changed }].sort((left, right) => left.id - right.id);
+  change(turn, { nodes });
+}
+
+/** Work in the background begins; its end is a message with this number. */
+export function openWork(turn: Turn, what: string): number {
+  const id = nextNumber(turn);
+  change(turn, { open: [...turn.state.open, { id, what }] });
+  return id;
+}
+
+const mostVerdicts = 1000;
+
+/** The answer to these events. The hook prints the line alone: with two words in front it is found in docs/failure-modes.md. */
+export function answer(turn: Turn, events: readonly ReceivedEvent[], verdict: Verdict): void {
+  const refused = { ...verdict, line: `refused (${verdict.reason}): ${verdict.line}` };
+  const answers = events.map(({ eventId, kind }): [string, Verdict] => [
+    eventId,
+    verdict.outcome === 'refused' && kind !== 'rejoin' ? refused : verdict,
+  ]);
+  const all = [
+    ...Object.entries(turn.state.verdicts).filter(([id]) => answers.every(([other]) => other !== id)),
+    ...answers,
+  ];
+  change(turn, { verdicts: Object.fromEntries(all.slice(-mostVerdicts)) });
+}
+
+/** A person who asked for this node gets the answer. */
+export function answerAsked(turn: Turn, node: number, { outcome, reason, line }: Verdict): void {
+  const answered = turn.state.asked.filter((event) => event.node === node);
+  if (answered.length === 0) return;
+  change(turn, { asked: turn.state.asked.filter((event) => event.node !== node) });
+  answer(turn, answered, { outcome, reason, line });
+}
+
+/** The node is silent, so nothing can be done for it. */
+export function isSilent({ is, until }: NodeState): boolean {
+  return is === 'away' && until === 'answers';
+}
+
+/** One follow of a node at a time: a running one is looked at again at its end, a closing one is waited for. */
+export function follow(turn: Turn, node: NodeState, mayStart: boolean, isPatient = false): Partial<NodeState> {
+  // It may have been stopped by the follow that was cancelled.
+  if (node.follow === 'closing') return { wants: true };
+  if (node.follow === 'running') {
+    // A person does not wait for a pause.
+    if (mayStart && node.isPatient) return { ...cancelFollow(turn, node), wants: true };
+    return { isDoubted: true, wants: node.wants || (mayStart && !node.mayStart) };
+  }
+  const { served, attachNotBefore } = turn.state;
+  const number = nextNumber(turn);
+  const move = { node: node.id, number, primary: served!, isStartAllowed: mayStart, attachNotBefore };
+  turn.moves.push({ do: 'follow', ...move, isDetached: isPatient });
+  return { follow: 'running', number, mayStart, isPatient, wants: false };
+}
+
+export function cancelFollow(turn: Turn, { id, number, follow: state }: NodeState): Partial<NodeState> {
+  if (state !== 'running') return {};
+  turn.moves.push({ do: 'cancel-follow', node: id, number });
+  return { follow: 'closing', isDoubted: false };
+}
+
+/** Somebody looks out for the node until then. */
+export function away(turn: Turn, { id, isRetold }: NodeState, until: Until, delayMs = 0): Partial<NodeState> {
+  turn.moves.push({ do: 'await', id: openWork(turn, `await node ${id}`), node: id, until, delayMs, isRetold });
+  return { is: 'away', until, isRetold: false, isAwaited: true };
+}
+
+/** Nobody need look out for it any more, whichever incident began to. */
+export function stopAwait(turn: Turn, { id }: NodeState): Partial<NodeState> {
+  turn.moves.push({ do: 'stop-await', node: id });
+  return { until: null, isAwaited: false };
+}
+
+/** The report of a later look that found nothing left to do does not replace what this incident has done for the node. */
+export function reportOf(node: NodeState, report: FollowReport): FollowReport {
+  const isNews = report.reason !== 'already-following' || node.report?.outcome !== 'completed';
+  return isNews ? report : node.report;
+}

@@ -1,0 +1,65 @@
+// The smaller ledgers of an incident: pgpools that are being shown the primary, the synchronous set, and other work in the background.
+
+import type { ReasonCode } from '../facts/reasons';
+import { cancelFollow, change, changeNode, openWork, type Turn } from './incident-turn';
+
+/** Older follows and confirmations are about a world that is gone; who could not follow the last primary may be able to follow the next. */
+export function forgetServed(turn: Turn): void {
+  const awaits = turn.state.open.filter(({ what }) => what.startsWith('await '));
+  const given = turn.state.open.filter(({ what }) => !what.startsWith('await ') && what !== 'record');
+  const record = turn.state.open.filter(({ what }) => what === 'record');
+  if (given.length > 0) turn.moves.push({ do: 'cancel-work', ids: given.map(({ id }) => id) });
+  change(turn, { open: [...awaits, ...record], problems: {}, confirming: [], synchronous: 'idle' });
+  for (const node of turn.state.nodes) {
+    const isFree = node.until !== 'answers' || node.is === 'primary';
+    const forgotten = { report: null, isDoubted: false, ...(isFree && { is: 'unseen' as const, until: null }) };
+    changeNode(turn, node.id, { ...forgotten, ...cancelFollow(turn, node) });
+  }
+}
+
+/** Makes every pgpool show the primary, whatever the event was about: it may have been given up. */
+export function confirmPgpools(turn: Turn): void {
+  const { configuration, served } = turn.state;
+  for (const { name: pgpool } of configuration!.pgpool) {
+    if (turn.state.confirming.includes(pgpool)) continue;
+    change(turn, { confirming: [...turn.state.confirming, pgpool] });
+    turn.moves.push({ do: 'confirm', id: openWork(turn, `pgpool ${pgpool}`), pgpool, primary: served! });
+  }
+}
+
+/** Commits wait for the standbys that stream, by policy; one that has failed must not be waited for. */
+export function setSynchronous(turn: Turn): void {
+  const { configuration, served, primary, synchronous } = turn.state;
+  if (primary === null || served === null || (configuration?.policy.synchronous.standbys ?? 0) === 0) return;
+  if (synchronous !== 'idle') {
+    change(turn, { synchronous: 'again' });
+    return;
+  }
+  change(turn, { synchronous: 'writing' });
+  turn.moves.push({ do: 'set-synchronous', id: openWork(turn, 'synchronous'), primary: served });
+}
+
+/** @param isDone false = a person let it go; null = it was cancelled */
+export function done(turn: Turn, id: number, isDone: boolean | null): void {
+  const work = turn.state.open.find((entry) => entry.id === id);
+  // It was for a primary that is gone.
+  if (!work) return;
+  change(turn, { open: turn.state.open.filter((entry) => entry.id !== id) });
+  const { what } = work;
+  if (what.startsWith('pgpool ')) {
+    change(turn, { confirming: turn.state.confirming.filter((pgpool) => what !== `pgpool ${pgpool}`) });
+    judgeWork(turn, what, isDone, 'pgpool-unconfirmed');
+  } else if (what === 'synchronous') {
+    const isAgain = turn.state.synchronous === 'again';
+    change(turn, { synchronous: 'idle' });
+    judgeWork(turn, what, isDone, 'step-failed');
+    // Let go by a person: only what comes after that is a reason to try again.
+    if (isAgain && isDone !== false) setSynchronous(turn);
+  } else if (what.includes('.confirm.')) judgeWork(turn, what, isDone, 'pgpool-unconfirmed');
+}
+
+function judgeWork(turn: Turn, what: string, isDone: boolean | null, reason: ReasonCode): void {
+  if (isDone === null) return;
+  const others = Object.entries(turn.state.problems).filter(([key]) => key !== what);
+  change(turn, { problems: Object.fromEntries(isDone ? others : [...others, [what, reason]]) });
+}

@@ -1,0 +1,298 @@
+// The incident: one value, changed by one message at a time. Pure, no clock: every message carries the time. The rows about nodes are in incident-rows.ts.
+
+import { describeEvent } from '../facts/event';
+import type { FollowReport, Verdict } from '../facts/outcome';
+import { type NodeMessage, rows } from './incident-rows';
+import type { IncidentState, IncidentTiming, Message, ReceivedEvent, Settlement, Step } from './incident-state';
+import { answer, change, changeNode, findNodeState, nextNumber, openWork, type Turn } from './incident-turn';
+import { confirmPgpools, done, forgetServed, setSynchronous } from './incident-work';
+import { judgeRun, refuseRejoin, weightier } from './verdict';
+
+/** What one message changes, and what is to be done for it. */
+export function next(state: IncidentState, message: Message, timing: IncidentTiming): Step {
+  const turn: Turn = { state, now: message.now, timing, moves: [], told: [] };
+  take(turn, message);
+  goOn(turn);
+  return { state: turn.state, moves: turn.moves, told: turn.told };
+}
+
+/** When the next alarm is due, by the incident's clock; null = only another message changes anything. */
+export function alarmAt({ decision, settling, look, lingerUntil }: IncidentState): number | null {
+  const times = [decision?.preemptAt, settling?.at, look?.at, lingerUntil].filter((time) => typeof time === 'number');
+  return times.length > 0 ? Math.min(...times) : null;
+}
+
+/** Nothing runs, nothing waits, and late events have had their time. */
+export function isOver({ lingerUntil }: IncidentState, now: number): boolean {
+  return lingerUntil !== null && now >= lingerUntil;
+}
+
+/** Nothing that this run must see the end of: it may continue as new. */
+export function isAtRest({ decision, settling, open }: IncidentState): boolean {
+  return decision === null && settling === null && open.length === 0;
+}
+
+/** What the incident is remembered by. */
+export function judge({ verdict, nodes, problems }: IncidentState): Verdict {
+  const reports = nodes.flatMap(({ report }) => (report ? [report] : []));
+  return judgeRun(verdict, reports, Object.values(problems)[0] ?? null);
+}
+
+export function reportsOf({ nodes }: IncidentState): FollowReport[] {
+  return nodes.flatMap(({ report }) => (report ? [report] : []));
+}
+
+/** The end: what was asked for and did not come is answered. */
+export function close(state: IncidentState, now: number, timing: IncidentTiming): IncidentState {
+  const turn: Turn = { state, now, timing, moves: [], told: [] };
+  const line = 'the incident ended before the node could follow: call it again';
+  answer(turn, state.asked, { outcome: 'refused', reason: 'preempted', line });
+  change(turn, { asked: [] });
+  return turn.state;
+}
+
+const mostSeen = 1000;
+
+function take(turn: Turn, message: Message): void {
+  const { state, now } = turn;
+  switch (message.on) {
+    case 'event': {
+      // Delivery is at least once.
+      if (state.seen.includes(message.event.eventId)) return;
+      const seen = [...state.seen, message.event.eventId].slice(-mostSeen);
+      const waiting = [...state.waiting, { ...message.event, receivedAt: now }];
+      change(turn, { seen, waiting, isFinished: false, lingerUntil: null });
+      return;
+    }
+    case 'decided':
+      if (state.decision?.id === message.id) decided(turn, state.decision.events, message.memory, message.settlement);
+      return;
+    case 'undecided':
+      if (state.decision?.id === message.id) undecided(turn, state.decision.events, message.memory, message.verdict);
+      return;
+    case 'followed': {
+      const node = findNodeState(state, message.node);
+      if (node.number !== message.number || node.follow === 'none') return;
+      // A follow that ended before its cancellation reached it was for another primary.
+      const report = node.follow === 'closing' ? null : message.report;
+      const seen = report ? `${report.outcome} (${report.reason}): ${report.line}` : 'cancelled: decided again';
+      turn.moves.push({ do: 'note', title: `Follow node ${node.id}`, seen });
+      tellNode(turn, message.node, { on: 'followed', report });
+      return;
+    }
+    case 'done':
+      done(turn, message.id, message.isDone);
+      return;
+    case 'streams':
+      setSynchronous(turn);
+      return;
+    case 'choice':
+      if (state.look?.id !== message.id) return;
+      change(
+        turn,
+        message.choice === 'abort'
+          ? { undecided: [], look: null }
+          : { waiting: [...state.waiting, ...state.undecided], look: null },
+      );
+      return;
+    case 'alarm':
+      alarm(turn);
+  }
+}
+
+function alarm(turn: Turn): void {
+  const { state, now } = turn;
+  const { decision, settling, look } = state;
+  if (decision?.preemptAt != null && decision.preemptAt <= now) {
+    turn.moves.push({ do: 'preempt', id: decision.id });
+    change(turn, { decision: { ...decision, preemptAt: null, isToldToGiveWay: true } });
+  }
+  if (settling && settling.at <= now) {
+    change(turn, { settling: null });
+    converge(turn, settling.events, settling.settlement);
+  }
+  if (look?.at != null && look.at <= now) change(turn, { waiting: [...state.waiting, ...state.undecided], look: null });
+}
+
+/** The settled order: what waits is decided; refused events are decided again; work ends; a last look; late events. */
+function goOn(turn: Turn): void {
+  for (;;) {
+    const { state } = turn;
+    if (state.decision) {
+      const { preemptAt, isToldToGiveWay } = state.decision;
+      const hasNewer = state.waiting.some(({ kind }) => kind === 'failover');
+      if (hasNewer && preemptAt === null && !isToldToGiveWay)
+        change(turn, { decision: { ...state.decision, preemptAt: turn.now + turn.timing.preemptMs } });
+      return;
+    }
+    if (state.settling) return;
+    if (state.waiting.length > 0) {
+      beginNext(turn);
+      continue;
+    }
+    if (state.undecided.length > 0 && (state.look !== null || nextLookMs(turn) !== null)) {
+      if (state.look === null) askAboutUndecided(turn);
+      return;
+    }
+    if (state.open.length > 0 || state.nodes.some((node) => node.follow !== 'none')) return;
+    if (!state.isFinished) {
+      change(turn, { isFinished: true });
+      finish(turn);
+      continue;
+    }
+    if (state.lingerUntil === null) change(turn, { lingerUntil: turn.now + turn.timing.lingerMs });
+    return;
+  }
+}
+
+/** All waiting failover events at once, because one look answers them all; else the oldest other event. */
+function beginNext(turn: Turn): void {
+  const { waiting, primary, configuration } = turn.state;
+  const failovers = waiting.filter(({ kind }) => kind === 'failover');
+  const events = failovers.length > 0 ? failovers : waiting.slice(0, 1);
+  const [event] = events as [ReceivedEvent, ...ReceivedEvent[]];
+  change(turn, {
+    waiting: waiting.filter((one) => !events.includes(one)),
+    look: null,
+    isFinished: false,
+    lingerUntil: null,
+  });
+  turn.moves.push({ do: 'note', title: 'Event', seen: events.map(describeEvent).join('; ') });
+  // pgpool calls follow for every node that it marked down by itself; the follows of this incident are about the same.
+  if (event.kind === 'follow' && primary !== null && event.node !== null && event.node !== primary) {
+    tellNode(turn, event.node, { on: 'hint' });
+    // That pgpool takes another node for the primary, and has marked this one's standbys down.
+    if (event.mainNode !== primary && configuration) confirmPgpools(turn);
+    const line = `node ${event.node} is made to follow node ${primary}`;
+    answer(turn, events, { outcome: 'completed', reason: 'primary-working', line });
+    return;
+  }
+  if (event.kind === 'returned' && event.node !== null) tellNode(turn, event.node, { on: 'returned' });
+  const opened = [...turn.state.memory.opened, ...events.flatMap((one) => one.opened ?? [])];
+  const memory = { ...turn.state.memory, opened };
+  const id = nextNumber(turn);
+  change(turn, { memory, decision: { id, events, preemptAt: null, isToldToGiveWay: false } });
+  turn.moves.push({ do: 'decide', id, events, memory });
+}
+
+function decided(
+  turn: Turn,
+  events: readonly ReceivedEvent[],
+  memory: IncidentState['memory'],
+  settlement: Settlement,
+): void {
+  const { verdict } = settlement;
+  const [event] = events as [ReceivedEvent, ...ReceivedEvent[]];
+  change(turn, { decision: null, memory });
+  const isAsked = event.kind === 'rejoin';
+  const reply = isAsked ? refuseRejoin(event, settlement.configuration, settlement) : verdict;
+  if (reply) answer(turn, events, reply);
+  else change(turn, { asked: [...turn.state.asked, event] });
+  change(turn, { verdict: weightier(turn.state.verdict, verdict) });
+  const isPromoted = verdict.reason === 'promoted';
+  // The answer leaves first, and pgpool restarts its children now.
+  if (isPromoted) change(turn, { settling: { at: turn.now + turn.timing.settleMs, events, settlement } });
+  else converge(turn, events, settlement);
+  if (!isAsked && !isPromoted) keepUndecided(turn, events, verdict);
+}
+
+/** No decision was made. A newer failover event says nothing of a node that a person wants, or that returned: it is decided again after that. */
+function undecided(
+  turn: Turn,
+  events: readonly ReceivedEvent[],
+  memory: IncidentState['memory'],
+  verdict: Verdict,
+): void {
+  change(turn, { decision: null, memory, verdict: weightier(turn.state.verdict, verdict) });
+  if (verdict.reason !== 'preempted') {
+    answer(turn, events, verdict);
+    if (events[0]!.kind !== 'rejoin') keepUndecided(turn, events, verdict);
+  } else if (events[0]!.kind === 'failover') answer(turn, events, verdict);
+  else change(turn, { waiting: [...turn.state.waiting, ...events] });
+}
+
+/** Together with those before: a node that returned knows less of the primary than pgpool's own event. */
+function keepUndecided(turn: Turn, events: readonly ReceivedEvent[], { outcome, reason, line }: Verdict): void {
+  const known = new Set(turn.state.undecided.map(({ eventId }) => eventId));
+  const added = events.filter(({ eventId }) => !known.has(eventId));
+  if (added.length > 0) change(turn, { looksLeft: turn.timing.looks });
+  const isRefused = outcome === 'refused' && reason !== 'node-not-configured';
+  change(turn, { undecided: isRefused ? [...turn.state.undecided, ...added] : [], refusal: line });
+}
+
+const firstLookMs = 1000;
+const longestLookMs = 300_000;
+
+/** Soon at first, while pgpool still searches for a primary, then every 10 s, then every 1 to 5 minutes for as long as it takes; null = not again. */
+function nextLookMs({ state: { looksLeft }, timing }: Turn): number | null {
+  if (looksLeft > 0) return Math.min(timing.lookAgainMs, firstLookMs * 2 ** (timing.looks - looksLeft));
+  return timing.slowLookMs === null ? null : Math.min(timing.slowLookMs * 2 ** -looksLeft, longestLookMs);
+}
+
+function askAboutUndecided(turn: Turn): void {
+  const at = turn.now + nextLookMs(turn)!;
+  const id = nextNumber(turn);
+  change(turn, { look: { id, at }, looksLeft: turn.state.looksLeft - 1 });
+  turn.moves.push({ do: 'ask', id, problem: turn.state.refusal });
+}
+
+function converge(turn: Turn, events: readonly ReceivedEvent[], settlement: Settlement): void {
+  const { primary, verdict, configuration, conclusion } = settlement;
+  change(turn, { configuration });
+  if (primary === null) {
+    // A hint that names nobody says nothing about the primary; every other refusal means that none is known to work.
+    if (verdict.reason !== 'node-not-configured') change(turn, { primary: null });
+    for (const node of settlement.silent) tellNode(turn, node, { on: 'refused', settlement });
+    return;
+  }
+  const before = turn.state;
+  const isOther = before.served !== primary;
+  const isNews =
+    (isOther && before.served !== null) ||
+    before.undecided.length > 0 ||
+    verdict.reason === 'promoted' ||
+    verdict.reason === 'primary-kept';
+  const attachAt = verdict.reason === 'promoted' ? turn.now + turn.timing.attachMs : 0;
+  if (isOther) forgetServed(turn);
+  change(turn, {
+    primary,
+    served: primary,
+    attachNotBefore: isOther ? attachAt : Math.max(before.attachNotBefore, attachAt),
+  });
+  if (verdict.reason === 'promoted') keepUndecided(turn, events, verdict);
+  setSynchronous(turn);
+  confirmPgpools(turn);
+  const fenced = turn.state.memory.fencedOnReturn;
+  change(turn, { memory: { ...turn.state.memory, fencedOnReturn: [] } });
+  const named = events.map(({ node }) => node).filter((node) => node !== null);
+  const configured = isNews ? configuration.nodes.map(({ id }) => id) : [];
+  for (const node of new Set([primary, ...named, ...fenced, ...configured])) {
+    const own = events.filter((event) => event.node === node);
+    // A node that nobody knows is answered already.
+    if (node !== primary && own.some((event) => refuseRejoin(event, configuration, settlement))) continue;
+    tellNode(turn, node, {
+      on: 'primary',
+      settlement: { ...settlement, primary },
+      events: own,
+      isNews,
+      isFenced: fenced.includes(node),
+    });
+  }
+  if (conclusion) turn.moves.push({ do: 'conclude', id: openWork(turn, 'record'), conclusion });
+}
+
+/** Once all else is done: a last look that every pgpool uses every follower. */
+function finish(turn: Turn): void {
+  if (turn.state.primary === null || turn.state.configuration === null) return;
+  for (const { id } of turn.state.nodes) tellNode(turn, id, { on: 'quiet' });
+}
+
+/** The first row that fits. */
+function tellNode(turn: Turn, id: number, message: NodeMessage): void {
+  const node = findNodeState(turn.state, id);
+  const fit = rows.find((row) => row.on === message.on && row.fits(node, message, turn));
+  if (!fit) return;
+  const changed = fit.does(node, message, turn);
+  changeNode(turn, id, changed);
+  if (message.on !== 'quiet' || fit.number !== 18) turn.told.push({ row: fit.number, node: id });
+}

@@ -1,0 +1,132 @@
+// The children of an incident: follows, which outlive its run and have one id for each node, and awaits of nodes that are away.
+
+import {
+  CancellationScope,
+  ChildWorkflowCancellationType,
+  getExternalWorkflowHandle,
+  isCancellation,
+  ParentClosePolicy,
+  sleep,
+  startChild,
+} from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { awaitWorkflowId, followWorkflowId, workflowTypes } from '../domain/facts/names';
+import type { FollowReport } from '../domain/facts/outcome';
+import type { FollowMove, Message, NodeState } from '../domain/plans/incident-state';
+import { type AwaitInput, type FollowInput, stepResumedSignal } from './messages';
+import type { Parking } from './parking';
+import { sentenceOf } from './runbooks/ground';
+
+type Followed = Omit<Extract<Message, { on: 'followed' }>, 'now'>;
+type Tell = (followed: Followed) => void;
+
+/** A follow that somebody else's run has left ends within this, once it is cancelled; an await within two workflow tasks of its signal. */
+const endingMs = 2000;
+
+/** Starts the node's follow, and tells of its end. One that an incident has left behind, which was terminated, is cancelled and waited for. */
+export async function runFollow(
+  move: FollowMove & { readonly cluster: string },
+  parking: Parking,
+  tell: Tell,
+): Promise<void> {
+  const { cluster, node, number, primary } = move;
+  const { isStartAllowed, attachNotBefore, isDetached } = move;
+  const input: FollowInput = { cluster, node, number, primary, isStartAllowed, attachNotBefore, isDetached };
+  const workflowId = followWorkflowId(cluster, node);
+  const report = await untilStarted(input)
+    .then((child) => child.result())
+    .catch((error: unknown) => (isCancellation(error) ? null : failed(node, sentenceOf(error))));
+  parking.forgetChild(workflowId);
+  tell({ on: 'followed', node, number, report });
+}
+
+async function untilStarted(input: FollowInput) {
+  for (;;) {
+    try {
+      return await startChild<(input: FollowInput) => Promise<FollowReport>>(workflowTypes.follow, {
+        args: [input],
+        workflowId: followWorkflowId(input.cluster, input.node),
+        staticSummary: `node ${input.node} follows node ${input.primary}`,
+        cancellationType: ChildWorkflowCancellationType.ABANDON,
+        // The incident may continue as new while it runs.
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        workflowTaskTimeout: '2s',
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      await cancelFollow(input.cluster, input.node);
+      await sleep(endingMs, { summary: `until the last follow of node ${input.node} has ended` });
+    }
+  }
+}
+
+function failed(node: number, line: string): FollowReport {
+  return { node, rung: 'none', outcome: 'incomplete', reason: 'step-failed', line, ms: 0 };
+}
+
+/** It is closed only when nothing of it acts on its node any more. */
+export async function cancelFollow(cluster: string, node: number): Promise<void> {
+  await CancellationScope.nonCancellable(async () => {
+    // One that has ended need not be cancelled.
+    await getExternalWorkflowHandle(followWorkflowId(cluster, node))
+      .cancel()
+      .catch(() => undefined);
+  });
+}
+
+/** Seldom: each question is some events in the history of a follow that may be parked for weeks. */
+const carriedMs = 3_600_000;
+
+/** A follow of the run before this one tells of its end itself. One that was terminated cannot: now and then it is asked whether it runs. */
+export async function watchCarried(
+  cluster: string,
+  { id, number }: NodeState,
+  parking: Parking,
+  tell: Tell,
+): Promise<void> {
+  const workflowId = followWorkflowId(cluster, id);
+  for (;;) {
+    await sleep(carriedMs, { summary: `does the follow of node ${id} still run?` });
+    try {
+      // Nothing waits for a step of this name: the signal changes nothing.
+      await getExternalWorkflowHandle(workflowId).signal(stepResumedSignal, 'none');
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      parking.forgetChild(workflowId);
+      tell({ on: 'followed', node: id, number, report: failed(id, 'its follow has ended without a word') });
+      return;
+    }
+  }
+}
+
+/** Starts the await of a node that is away, which outlives the incident. False when it is awaited already, whichever incident began to. */
+export async function awaitNode(input: AwaitInput, isRetold: boolean): Promise<boolean> {
+  const { cluster, node, until, opened, delayMs } = input;
+  try {
+    await CancellationScope.nonCancellable(() =>
+      startChild(workflowTypes.await, {
+        args: [{ cluster, node, until, opened, delayMs }],
+        workflowId: awaitWorkflowId(cluster, node),
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        staticSummary: `waiting for node ${node} to come back`,
+        workflowTaskTimeout: '2s',
+      }),
+    );
+    return true;
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    if (!isRetold) return false;
+    // The await that told of the node's return may be just about to end; another one waits as well as this would have.
+    await sleep(endingMs, { summary: 'until the last wait has ended' });
+    return await awaitNode(input, false);
+  }
+}
+
+export async function stopAwait(cluster: string, node: number): Promise<void> {
+  await CancellationScope.nonCancellable(async () => {
+    // Perhaps nobody waits.
+    await getExternalWorkflowHandle(awaitWorkflowId(cluster, node))
+      .cancel()
+      .catch(() => undefined);
+  });
+}

@@ -1,0 +1,216 @@
+// Performs the moves of the page without being waited for: each ends as a message to the loop. What it does is Temporal's: scopes, children, signals.
+
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { answeringStandbys } from '../domain/facts/facts';
+import type { ClusterConfiguration } from '../domain/facts/cluster';
+import type { FailoverMemory } from '../domain/plans/failover-memory';
+import type { IncidentState, Message, Move, ReceivedEvent, Settlement } from '../domain/plans/incident-state';
+import { concludeFacts } from '../domain/plans/record';
+import { awaitNode, cancelFollow, runFollow, stopAwait, watchCarried } from './children';
+import type { Parking } from './parking';
+import { Aborted, untilDone } from './runbooks/asking';
+import type { FailoverResult } from './runbooks/decision';
+import { failover, type FailoverInput } from './runbooks/failover';
+import { type Ground, sentenceOf } from './runbooks/ground';
+import { workflowInfo } from '@temporalio/workflow';
+
+type Said = Message extends infer One ? (One extends Message ? Omit<One, 'now'> : never) : never;
+
+export interface MoverParts {
+  readonly cluster: string;
+  readonly ground: Ground;
+  readonly parking: Parking;
+  readonly tell: (said: Said) => void;
+  readonly read: () => IncidentState;
+}
+
+export class Mover {
+  /** Of the decision, and of the work in the background, by number. */
+  private readonly scopes = new Map<number, CancellationScope>();
+
+  constructor(private readonly parts: MoverParts) {}
+
+  /** Follows of the run before this one go on, and tell of their end. */
+  adopt(state: IncidentState): void {
+    const { cluster, tell, parking } = this.parts;
+    for (const node of state.nodes)
+      if (node.follow !== 'none') this.unwaited(() => watchCarried(cluster, node, parking, tell));
+    if (state.look) this.ask(state.look.id, state.refusal);
+  }
+
+  async cancelFollows({ nodes }: IncidentState): Promise<void> {
+    const open = nodes.filter((node) => node.follow !== 'none');
+    await CancellationScope.nonCancellable(async () => {
+      await Promise.all(open.map(({ id }) => cancelFollow(this.parts.cluster, id)));
+    });
+  }
+
+  perform(move: Move): void {
+    const { cluster, ground, parking, tell, read } = this.parts;
+    switch (move.do) {
+      case 'note':
+        ground.note(move.title, move.seen);
+        return;
+      case 'decide':
+        this.decide(move.id, move.events, move.memory);
+        return;
+      case 'preempt':
+        this.scopes.get(move.id)?.cancel();
+        return;
+      case 'cancel-work':
+        for (const id of move.ids) this.scopes.get(id)?.cancel();
+        return;
+      case 'ask':
+        this.ask(move.id, move.problem);
+        return;
+      case 'follow':
+        this.unwaited(() => runFollow({ ...move, cluster }, parking, tell));
+        return;
+      case 'cancel-follow':
+        this.unwaited(() => cancelFollow(cluster, move.node));
+        return;
+      case 'await':
+        this.unwaited(async () => {
+          const isNew = await awaitNode({ ...move, cluster, opened: read().memory.opened }, move.isRetold);
+          if (isNew) ground.note(`Await node ${move.node}`, 'it will be looked after when it answers');
+          tell({ on: 'done', id: move.id, isDone: true });
+        });
+        return;
+      case 'stop-await':
+        this.unwaited(() => stopAwait(cluster, move.node));
+        return;
+      case 'conclude':
+        this.work(move.id, async () => {
+          await ground.act.conclude({ configuration: read().configuration!, conclusion: move.conclusion });
+          return true;
+        });
+        return;
+      case 'confirm':
+      case 'confirm-attached':
+      case 'set-synchronous':
+        this.inBackground(move);
+    }
+  }
+
+  /** What parks waits for a person, and is done again by itself meanwhile; with the cluster file as it is then. */
+  private inBackground(move: Extract<Move, { do: 'confirm' | 'confirm-attached' | 'set-synchronous' }>): void {
+    const { cluster, ground, read } = this.parts;
+    const { primary } = move;
+    const question = questionOf(move);
+    this.work(move.id, async () => {
+      const done = await untilDone(ground, { ...question, choices: ['retry', 'skip'] }, async (isRepeated) => {
+        const look = () => ground.act.observe({ cluster, suspect: primary });
+        const configuration = isRepeated ? (await look()).configuration : read().configuration!;
+        return await act(ground, configuration, move);
+      });
+      return done !== null;
+    });
+  }
+
+  private decide(id: number, events: readonly ReceivedEvent[], memory: FailoverMemory): void {
+    const { cluster, ground, tell } = this.parts;
+    const scope = new CancellationScope();
+    this.scopes.set(id, scope);
+    this.unwaited(async () => {
+      const end = await scope.run(() => failover(ground, hintsOf(cluster, events, memory)));
+      this.scopes.delete(id);
+      if ('result' in end) {
+        tell({ on: 'decided', id, memory: end.memory, settlement: settle(end.result, end.memory) });
+        return;
+      }
+      const isPreempted = isCancellation(end.error) && scope.consideredCancelled;
+      const line = isPreempted ? 'a newer failover event took over: its decision counts' : sentenceOf(end.error);
+      const reason = isPreempted ? 'preempted' : 'step-failed';
+      tell({ on: 'undecided', id, memory: end.memory, verdict: { outcome: 'refused', reason, line } });
+    });
+  }
+
+  /** Over as well once another look replaces this one. */
+  private ask(id: number, problem: string): void {
+    const { parking, tell, read } = this.parts;
+    this.unwaited(async () => {
+      const question = { stepId: 'failover', title: 'Failover', problem, choices: ['retry', 'abort'] as const };
+      const choice = await parking.park(question, null, () => read().look?.id !== id);
+      tell({ on: 'choice', id, choice: choice === 'abort' ? 'abort' : 'retry' });
+    });
+  }
+
+  private work(id: number, body: () => Promise<boolean>): void {
+    const scope = new CancellationScope();
+    this.scopes.set(id, scope);
+    this.unwaited(async () => {
+      const isDone = await scope.run(body).catch((error: unknown) => {
+        if (!isCancellation(error) && !(error instanceof Aborted))
+          this.parts.ground.note('In the background', sentenceOf(error));
+        return null;
+      });
+      this.scopes.delete(id);
+      this.parts.tell({ on: 'done', id, isDone });
+    });
+  }
+
+  /** Nobody awaits it: a rejection would fail the workflow's task for ever. */
+  private unwaited(body: () => Promise<void>): void {
+    void body().catch((error: unknown) => {
+      if (!isCancellation(error)) this.parts.ground.note('In the background', sentenceOf(error));
+    });
+  }
+}
+
+type Work = Extract<Move, { do: 'confirm' | 'confirm-attached' | 'set-synchronous' }>;
+
+function questionOf(move: Work): { stepId: string; title: string } {
+  if (move.do === 'confirm') return { stepId: `confirm.${move.pgpool}`, title: `Confirm ${move.pgpool}` };
+  if (move.do === 'set-synchronous') return { stepId: 'synchronous-standbys', title: 'Set the synchronous standbys' };
+  const { node, pgpool } = move;
+  return { stepId: `node${node}.confirm.${pgpool}`, title: `Confirm node ${node} in ${pgpool}` };
+}
+
+async function act(ground: Ground, configuration: ClusterConfiguration, move: Work): Promise<{ line: string }> {
+  const { primary } = move;
+  if (move.do === 'set-synchronous') return await ground.act.setSynchronousStandbys({ configuration, primary });
+  const { pgpool } = move;
+  if (move.do === 'confirm')
+    return await ground.act.confirmPrimary(
+      { configuration, pgpool, primary },
+      `it shows node ${primary} as its primary`,
+    );
+  return await ground.act.attach({ configuration, pgpool, node: move.node, primary }, 'pgpool still uses it');
+}
+
+/** One look answers them all: the failed node that a pgpool took for the primary matters most. */
+function hintsOf(cluster: string, events: readonly ReceivedEvent[], memory: FailoverMemory): FailoverInput {
+  const main = events.find((event) => event.node === event.oldPrimary) ?? events[0]!;
+  return {
+    cluster,
+    failedNode: main.kind === 'failover' ? main.node : null,
+    // An event that names nobody is about the primary that we made.
+    oldPrimary: main.oldPrimary ?? memory.opened.at(-1)?.node ?? null,
+    rejoin: main.kind === 'rejoin' ? main.node : null,
+    receivedAt: Math.min(...events.map((event) => event.receivedAt)),
+    memory,
+  };
+}
+
+/** What the incident needs of a decision: not the facts themselves, which are many. */
+function settle(
+  { verdict, observation, primary, formerPrimary: former, isFenceConfirmed }: FailoverResult,
+  memory: FailoverMemory,
+): Settlement {
+  const { configuration, facts } = observation;
+  const isStandby = answeringStandbys(facts).some(({ node }) => node === former);
+  const silent = facts.nodes.filter(({ sql }) => sql !== 'answered').map(({ node }) => node);
+  const { workflowId, runId } = workflowInfo();
+  const isPromoted = verdict.reason === 'promoted';
+  const more = {
+    openedBy: isPromoted ? ('us' as const) : ('others' as const),
+    former: former === null ? null : { node: former, isFenceConfirmed },
+    by: `${workflowId}/${runId}`,
+  };
+  const found = primary === null ? null : concludeFacts(configuration, facts, primary, more);
+  // The facts are of before the promotion.
+  const opened = memory.opened.findLast(({ node }) => node === primary)?.timeline;
+  const conclusion = found && isPromoted && opened !== undefined ? { ...found, timeline: opened } : found;
+  const isFormerAway = former !== null && !isStandby;
+  return { verdict, configuration, primary, former, isFormerAway, silent, conclusion };
+}
