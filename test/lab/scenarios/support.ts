@@ -12,7 +12,7 @@ import { main } from '../../../client/cli';
 import { listParked } from '../../../client/progress';
 import { getNode, type PolicyConfiguration } from '../../../domain/facts/cluster';
 import type { Choice, ParkedStep } from '../../../domain/facts/decision';
-import { awaitWorkflowId, incidentWorkflowId } from '../../../domain/facts/names';
+import { followWorkflowId, awaitWorkflowId, incidentWorkflowId } from '../../../domain/facts/names';
 import { asidePath, freshSuffix, rebuildMarkName } from '../../../domain/facts/data-directory';
 import { type Lab, up } from '../../../lab/lab';
 import { setPolicy as setLabPolicy } from '../../../lab/policy';
@@ -294,9 +294,9 @@ export async function bringBack(scenario: Scenario, node: number, start: () => P
 /** What an activity of the node's follows has answered, oldest first. */
 export async function readResults({ lab, temporal }: Scenario, node: number, activity: string): Promise<Result[]> {
   const runs: { startTime: Date; results: Result[] }[] = [];
-  const prefix = `pgpool-${lab.configuration.cluster}.follow.${node}.`;
+  const follow = followWorkflowId(lab.configuration.cluster, node);
   for await (const { workflowId, runId, startTime } of temporal.workflow.list({ query: 'WorkflowType = "follow"' })) {
-    if (!workflowId.startsWith(prefix)) continue;
+    if (workflowId !== follow) continue;
     const { events } = await temporal.workflow.getHandle(workflowId, runId).fetchHistory();
     const scheduled = new Set<string>();
     const results: Result[] = [];
