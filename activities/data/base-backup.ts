@@ -9,7 +9,7 @@ import { describeBytes, type RebuildPlan } from '../../domain/facts/data-directo
 import { copySlotName, holdWal } from '../io/sql/copy-slot';
 import { failure } from '../io/failures';
 import { baseBackupJobName, concludeCopy } from '../io/host/fresh-copy';
-import { baseBackupScript } from '../io/host/fresh-copy-scripts';
+import { scripts } from '../io/host/scripts';
 import { beatWhile } from '../io/heartbeats';
 import { endJob, type JobEnd, listJobs, runJob } from '../io/host/jobs';
 import { readNodeFacts } from '../io/sql/node-facts';
@@ -138,7 +138,7 @@ class Copy {
     const name = baseBackupJobName(this.rebuild);
     const args = [bin, passFile, ...this.options()];
     try {
-      return await runJob(this.tools, { configuration, node, name, script: baseBackupScript, args }, (log) =>
+      return await runJob(this.tools, { configuration, node, name, script: scripts.baseBackup, args }, (log) =>
         this.describe(log),
       );
     } catch (error) {

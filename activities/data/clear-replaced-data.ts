@@ -16,7 +16,7 @@ import {
   readValues,
   runDirectoryJob,
 } from '../io/host/rebuild-acts';
-import { clearScript, finishScript } from '../io/host/remove-scripts';
+import { scripts } from '../io/host/scripts';
 import type { Tools } from '../io/tools';
 
 export interface ClearReplacedDataInput {
@@ -64,7 +64,7 @@ async function clear(tools: Tools, input: ClearReplacedDataInput): Promise<Clear
     configuration,
     node,
     name: `clear-${rebuild.rebuildId.toLowerCase()}`,
-    script: clearScript,
+    script: scripts.clearReplacedData,
     args: [
       ...[configuration.postgres.bin, rebuild.rebuildId],
       configuration.policy.replacedData === 'remove' ? 'no' : 'yes',
@@ -76,7 +76,7 @@ async function clear(tools: Tools, input: ClearReplacedDataInput): Promise<Clear
   await actOnDirectories(tools, {
     configuration,
     node,
-    script: finishScript,
+    script: scripts.finishRebuild,
     args: [rebuild.rebuildId, linksFile(configuration, node), ...directoryArguments(rebuild)],
     what: 'remove the mark of the rebuild',
   });

@@ -7,7 +7,7 @@ import { failure, messageOf } from '../io/failures';
 import { beatWhile } from '../io/heartbeats';
 import { listJobs } from '../io/host/jobs';
 import { confirmReplaceable, directoryArguments, linksFile, readMark, runDirectoryJob } from '../io/host/rebuild-acts';
-import { removeScript } from '../io/host/remove-scripts';
+import { scripts } from '../io/host/scripts';
 import { sqlTarget, type Tools } from '../io/tools';
 
 export interface RemoveDataInput {
@@ -54,7 +54,7 @@ async function remove(tools: Tools, input: RemoveDataInput): Promise<RemoveDataR
     configuration,
     node,
     name,
-    script: removeScript,
+    script: scripts.removeData,
     args: [
       ...[configuration.postgres.bin, rebuild.rebuildId, linksFile(configuration, node)],
       ...[savedDirectory(configuration, node), version, systemIdentifier, ...directoryArguments(rebuild)],

@@ -5,7 +5,7 @@ import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { rebuildMarkName, type RebuildPlan } from '../../domain/facts/data-directory';
 import { failure } from '../io/failures';
 import { concludeCopy, verifyJobName } from '../io/host/fresh-copy';
-import { verifyBackupScript } from '../io/host/fresh-copy-scripts';
+import { scripts } from '../io/host/scripts';
 import { beatWhile } from '../io/heartbeats';
 import { runJob } from '../io/host/jobs';
 import type { Tools } from '../io/tools';
@@ -51,7 +51,7 @@ async function verify(tools: Tools, input: VerifyBackupInput, details: unknown):
     configuration,
     node,
     name: verifyJobName(rebuild),
-    script: verifyBackupScript,
+    script: scripts.verifyBackup,
     args: [bin, fresh, rebuild.rebuildId],
   };
   const end = await runJob(tools, job, () => details);

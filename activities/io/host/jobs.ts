@@ -6,7 +6,7 @@ import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/fa
 import { type ActInput, actOnNode, jobsDirectory, runOnNode } from './act';
 import { failure, messageOf } from '../failures';
 import { beatWhile } from '../heartbeats';
-import { endJobScript, listJobsScript, pollJobScript, removeJobsScript, startJobScript } from './job-scripts';
+import { scripts } from './scripts';
 import type { Tools } from '../tools';
 
 export interface JobInput {
@@ -91,7 +91,7 @@ export async function endJob(
 ): Promise<void> {
   await act(tools, configuration, node, {
     what: `end job ${name}`,
-    script: endJobScript,
+    script: scripts.endJob,
     args: [name],
     timeoutMs: endMs,
     isCleanup,
@@ -106,7 +106,7 @@ export async function removeJobs(
 ): Promise<void> {
   await act(tools, configuration, node, {
     what: 'remove the ended jobs',
-    script: removeJobsScript,
+    script: scripts.removeJobs,
     args: [],
     timeoutMs: endMs,
   });
@@ -118,7 +118,7 @@ export async function listJobs(
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
 ): Promise<string[]> {
-  const result = await runOnNode(tools, configuration, node, listJobsScript, {
+  const result = await runOnNode(tools, configuration, node, scripts.listJobs, {
     args: [jobsDirectory(configuration, node)],
     timeoutMs: pollTimeoutMs,
   });
@@ -178,8 +178,8 @@ async function followJob(tools: Tools, input: JobInput, log: Log): Promise<JobEn
 async function startJob(tools: Tools, { configuration, node, name, script, args, lookedAt }: JobInput): Promise<void> {
   await act(tools, configuration, node, {
     what: `start job ${name}`,
-    script: startJobScript.script,
-    args: [name, startJobScript.supervisor, script, ...args],
+    script: scripts.startJob,
+    args: [name, scripts.superviseJob, script, ...args],
     timeoutMs: startMs,
     lookedAt,
   });
@@ -199,7 +199,7 @@ async function pollJob(
 ): Promise<Poll> {
   const signal = Context.current().cancellationSignal;
   try {
-    const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, pollJobScript, {
+    const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, scripts.pollJob, {
       args: [jobsDirectory(configuration, node), name, String(offset + 1), String(keptBytes), String(waitMs / 1000)],
       timeoutMs: pollTimeoutMs,
       signal,

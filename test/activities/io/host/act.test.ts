@@ -2,10 +2,10 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { ActivityCancellationDetails } from '@temporalio/common';
 import { type ActInput, actOnNode } from '../../../../activities/io/host/act';
-import { actPreamble } from '../../../../activities/io/host/scripts';
 import { type CommandResult, SshConnections } from '../../../../activities/io/ssh/ssh';
 import type { Tools } from '../../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../../domain/facts/cluster';
+import { actOf } from '../../../host/support';
 import { createEnvironment, failureOf } from '../../support';
 import { nodeBehind, startSshd, type TestSshd, waitUntil } from '../ssh/sshd';
 
@@ -37,7 +37,7 @@ const act = (
     actOnNode({ ssh } as unknown as Tools, {
       configuration,
       node,
-      script: `${actPreamble}\n${script}`,
+      script: actOf(script),
       args,
       timeoutMs: 10_000,
       clockOffsetMs: 0,

@@ -6,10 +6,10 @@ import { ActivityCancellationDetails, type ApplicationFailure } from '@temporali
 import type { MockActivityEnvironment } from '@temporalio/testing';
 import { actOnNode } from '../../../../activities/io/host/act';
 import { endJob, type JobEnd, listJobs, removeJobs, runJob } from '../../../../activities/io/host/jobs';
-import { actPreamble } from '../../../../activities/io/host/scripts';
 import { SshConnections } from '../../../../activities/io/ssh/ssh';
 import type { Tools } from '../../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../../domain/facts/cluster';
+import { actOf } from '../../../host/support';
 import { createEnvironment, failureOf, loader } from '../../support';
 import { nodeBehind, startSshd, type TestSshd, waitUntil } from '../ssh/sshd';
 
@@ -81,7 +81,7 @@ async function makeRoom(name: string): Promise<string> {
     actOnNode(toolsOf(ssh), {
       configuration,
       node,
-      script: `${actPreamble}\nmkdir "$1"`,
+      script: actOf('mkdir "$1"'),
       args: [directory],
       timeoutMs: 5000,
       clockOffsetMs: 0,
