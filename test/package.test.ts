@@ -22,8 +22,9 @@ test('the package holds the product, the changelog and the documents, and nothin
       'client/pgpool-runbook.js',
     ]),
   );
-  for (const file of ['client/cli.js', 'worker/main.js', 'workflow-bundle.js']) expect(paths).toContain(`dist/${file}`);
-  const strange = /tsbuildinfo|^dist\/(lab|bench|test)\/|^(lab|bench|test)\/|\.ts$/;
+  const compiled = ['client/cli.js', 'worker/main.js', 'workflow-bundle.js', 'activities/io/host/sh/look.sh'];
+  for (const file of compiled) expect(paths).toContain(`dist/${file}`);
+  const strange = /tsbuildinfo|\/sh\/lib\/|^dist\/(lab|bench|test)\/|^(lab|bench|test)\/|\.ts$/;
   expect(paths.filter((path) => strange.test(path))).toEqual([]);
 });
 

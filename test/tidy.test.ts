@@ -9,6 +9,7 @@ import {
   checkMarks,
   checkName,
   checkOpening,
+  checkShellLiterals,
 } from './tidy/code-rules';
 import { findCircles } from './tidy/circles';
 import { listFiles, readFiles, type ProjectFile } from './tidy/files';
@@ -53,6 +54,9 @@ describe('code', () => {
   });
   test('exports are named', () => {
     expect(breachesOf(checkExports)).toEqual([]);
+  });
+  test('a text of more than three lines in activities/ is SQL, not shell', () => {
+    expect(breachesOf(checkShellLiterals)).toEqual([]);
   });
   test('no test is singled out, and none is skipped without a reason', () => {
     expect(breachesOf(checkMarks)).toEqual([]);

@@ -15,7 +15,7 @@ import {
   readValues,
   runDirectoryJob,
 } from '../io/host/rebuild-acts';
-import { clearScript, finishScript } from '../io/host/remove-scripts';
+import { scripts } from '../io/host/scripts';
 import type { Tools } from '../io/tools';
 
 export interface ClearReplacedDataInput {
@@ -56,7 +56,7 @@ export async function clearReplacedData(tools: Tools, input: ClearReplacedDataIn
     configuration,
     node,
     name: `clear-${rebuild.rebuildId.toLowerCase()}`,
-    script: clearScript,
+    script: scripts.clearReplacedData,
     args: [
       ...[configuration.postgres.bin, rebuild.rebuildId],
       configuration.policy.replacedData === 'remove' ? 'no' : 'yes',
@@ -68,7 +68,7 @@ export async function clearReplacedData(tools: Tools, input: ClearReplacedDataIn
   await actOnDirectories(tools, {
     configuration,
     node,
-    script: finishScript,
+    script: scripts.finishRebuild,
     args: [rebuild.rebuildId, linksFile(configuration, node), ...directoryArguments(rebuild)],
     what: 'remove the mark of the rebuild',
   });

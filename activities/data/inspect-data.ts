@@ -3,7 +3,7 @@
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import type { DataFacts, LinkedDirectory, PlaceFacts, SourceTablespace } from '../../domain/facts/data-directory';
 import { runOnNode, savedDirectory } from '../io/host/act';
-import { identifyScript, inspectScript } from '../io/host/data-scripts';
+import { scripts } from '../io/host/scripts';
 import { failure, messageOf } from '../io/failures';
 import { parseHostFacts } from '../io/host/host-facts';
 import { readNodeFacts } from '../io/sql/node-facts';
@@ -37,12 +37,12 @@ export async function inspectData(tools: Tools, input: InspectDataInput): Promis
   const source = await readSource(tools, configuration, primary);
   const locations = source.tablespaces.map((tablespace) => tablespace.location);
   const [output, identity] = await Promise.all([
-    look(tools, configuration, node, inspectScript, [
+    look(tools, configuration, node, scripts.inspectData, [
       ...[node.dataDirectory, configuration.postgres.bin, savedDirectory(configuration, node)],
       ...[linksFile(configuration, node), source.version],
       ...source.tablespaces.flatMap(({ oid, location }) => [oid, location]),
     ]),
-    look(tools, configuration, primary, identifyScript, [primary.dataDirectory, ...locations]),
+    look(tools, configuration, primary, scripts.identify, [primary.dataDirectory, ...locations]),
   ]);
   const facts = { ...parseOutput(output, identity), source };
   return { changed: false, line: describe(node, facts), facts };

@@ -3,7 +3,7 @@
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import type { RebuildPlan } from '../../domain/facts/data-directory';
 import { actOnDirectories, directoryArguments, linksFile, readValues } from '../io/host/rebuild-acts';
-import { placeScript } from '../io/host/replace-scripts';
+import { scripts } from '../io/host/scripts';
 import type { Tools } from '../io/tools';
 
 export interface PlaceDataInput {
@@ -27,7 +27,7 @@ export async function placeData(tools: Tools, input: PlaceDataInput): Promise<Pl
   const output = await actOnDirectories(tools, {
     configuration,
     node,
-    script: placeScript,
+    script: scripts.place,
     args: [
       configuration.postgres.bin,
       rebuild.rebuildId,

@@ -5,7 +5,7 @@ import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import type { RebuildPlan } from '../../domain/facts/data-directory';
 import { autoConfHeader, replicationSettings, withoutSettings, withSetting } from '../../domain/texts/settings-file';
 import { actOnFiles, encodeText, readFiles, type FileText } from '../io/host/configuration-files';
-import { restoreScript } from '../io/host/configuration-scripts';
+import { scripts } from '../io/host/scripts';
 import { failure } from '../io/failures';
 import { readValues } from '../io/host/rebuild-acts';
 import type { Tools } from '../io/tools';
@@ -49,7 +49,7 @@ export async function restoreConfiguration(
   const output = await actOnFiles(tools, {
     configuration,
     node,
-    script: restoreScript,
+    script: scripts.restoreConfiguration,
     args: [directory, rebuild.rebuildId, files.lastSet ?? '', encodeText({ ...auto, text })],
     what: `restore its configuration into ${directory}`,
   });

@@ -9,7 +9,7 @@ import { failure } from '../io/failures';
 import { finishJob } from '../io/host/jobs';
 import { findRecord, formatRanges, lookAtWal, type WalLook, type WalReport } from '../io/host/own-wal';
 import type { Tools } from '../io/tools';
-import { saveWalScript } from '../io/host/wal-scripts';
+import { scripts } from '../io/host/scripts';
 
 export interface SaveDivergedWalInput {
   readonly configuration: ClusterConfiguration;
@@ -105,7 +105,13 @@ async function save(
   node: NodeConfiguration,
   args: readonly string[],
 ): Promise<void> {
-  const job = { configuration, node, name: `save-wal-${rebuildId.toLowerCase()}`, script: saveWalScript, args };
+  const job = {
+    configuration,
+    node,
+    name: `save-wal-${rebuildId.toLowerCase()}`,
+    script: scripts.saveDivergedWal,
+    args,
+  };
   await finishJob(tools, job, 'its diverged WAL could not be saved to paths.savedConfiguration');
 }
 

@@ -7,7 +7,7 @@ import { failure } from '../io/failures';
 import { finishJob } from '../io/host/jobs';
 import { readValues } from '../io/host/rebuild-acts';
 import type { Tools } from '../io/tools';
-import { lookAtUnarchivedScript, saveUnarchivedScript } from '../io/host/unarchived-wal-scripts';
+import { scripts } from '../io/host/scripts';
 
 export interface SaveUnarchivedWalInput {
   readonly configuration: ClusterConfiguration;
@@ -34,7 +34,7 @@ export async function saveUnarchivedWal(tools: Tools, input: SaveUnarchivedWalIn
   const args = [node.dataDirectory, `${savedDirectory(configuration, node)}/unarchived-wal`];
   const before = await look(tools, configuration, node, args);
   if (before.missing.length === 0) return describe(node, before, false);
-  const job = { configuration, node, name: 'save-unarchived-wal', script: saveUnarchivedScript, args };
+  const job = { configuration, node, name: 'save-unarchived-wal', script: scripts.saveUnarchived, args };
   // One that an earlier attempt has left may have ended before these files came.
   let now = before;
   for (let jobs = 1; jobs <= 2 && now.missing.length > 0; jobs += 1) {
@@ -59,7 +59,7 @@ async function look(
   node: NodeConfiguration,
   args: readonly string[],
 ): Promise<Look> {
-  const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, lookAtUnarchivedScript, {
+  const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, scripts.lookAtUnarchived, {
     args: [...args],
     timeoutMs: lookMs,
   });

@@ -9,7 +9,7 @@ import {
   linksFile,
   readValues,
 } from '../io/host/rebuild-acts';
-import { setAsideScript } from '../io/host/replace-scripts';
+import { scripts } from '../io/host/scripts';
 import type { Tools } from '../io/tools';
 
 export interface SetDataAsideInput {
@@ -38,7 +38,7 @@ export async function setDataAside(tools: Tools, input: SetDataAsideInput): Prom
   const output = await actOnDirectories(tools, {
     configuration,
     node,
-    script: setAsideScript,
+    script: scripts.setAside,
     args: [
       configuration.postgres.bin,
       rebuild.rebuildId,

@@ -5,7 +5,7 @@ import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { rebuildMarkName, type RebuildPlan } from '../../domain/facts/data-directory';
 import { failure } from '../io/failures';
 import { concludeCopy, verifyJobName } from '../io/host/fresh-copy';
-import { verifyBackupScript } from '../io/host/fresh-copy-scripts';
+import { scripts } from '../io/host/scripts';
 import { runJob } from '../io/host/jobs';
 import type { Tools } from '../io/tools';
 
@@ -44,7 +44,7 @@ export async function verifyBackup(tools: Tools, input: VerifyBackupInput): Prom
     configuration,
     node,
     name: verifyJobName(rebuild),
-    script: verifyBackupScript,
+    script: scripts.verifyBackup,
     args: [bin, fresh, rebuild.rebuildId],
   };
   const end = await runJob(tools, job, () => details);

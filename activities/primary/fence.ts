@@ -10,7 +10,7 @@ import { messageOf } from '../io/failures';
 import { parseHostFacts, parseKeyValues } from '../io/host/host-facts';
 import { readNodeFacts, silentNode } from '../io/sql/node-facts';
 import { PcpFailure } from '../io/pcp/pcp';
-import { fenceScript } from '../io/host/scripts';
+import { scripts } from '../io/host/scripts';
 import type { Tools } from '../io/tools';
 
 export interface FenceInput {
@@ -81,7 +81,7 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
     const result = await actOnNode(tools, {
       configuration,
       node,
-      script: fenceScript,
+      script: scripts.fence,
       // A service manager may start a dead node again at any moment; pg_ctl never does.
       args: [
         node.dataDirectory,

@@ -7,7 +7,7 @@ import { actOnNode, runOnNode, savedDirectory } from '../io/host/act';
 import { failure, messageOf } from '../io/failures';
 import { readHostFacts } from '../io/host/host-facts';
 import { readNodeFacts } from '../io/sql/node-facts';
-import { logScript, startScript } from '../io/host/service-scripts';
+import { scripts } from '../io/host/scripts';
 import { explainProgress, hasMoved, readProgress, type RecoveryProgress } from '../io/host/standstill';
 import type { Tools } from '../io/tools';
 
@@ -62,7 +62,7 @@ async function begin(tools: Tools, configuration: ClusterConfiguration, node: No
   const { exitCode, stdout, stderr } = await actOnNode(tools, {
     configuration,
     node,
-    script: startScript,
+    script: scripts.start,
     args: [
       node.dataDirectory,
       postgres.bin,
@@ -134,7 +134,7 @@ async function readLog(
   node: NodeConfiguration,
   begun: Begun,
 ): Promise<string> {
-  const said = await runOnNode(tools, configuration, node, logScript, {
+  const said = await runOnNode(tools, configuration, node, scripts.readLog, {
     args: [begun.log, begun.sizeBytes],
     timeoutMs: readMs,
   }).then(

@@ -5,7 +5,7 @@ import { serviceCommands } from '../../domain/texts/service';
 import { actOnNode } from '../io/host/act';
 import { failure } from '../io/failures';
 import { readNodeFacts } from '../io/sql/node-facts';
-import { stopScript } from '../io/host/service-scripts';
+import { scripts } from '../io/host/scripts';
 import type { Tools } from '../io/tools';
 
 export interface StopInput {
@@ -38,7 +38,7 @@ export async function stop(tools: Tools, input: StopInput): Promise<StopResult> 
   const { exitCode, stdout, stderr } = await actOnNode(tools, {
     configuration,
     node,
-    script: stopScript,
+    script: scripts.stop,
     args: [
       node.dataDirectory,
       configuration.postgres.bin,

@@ -1,4 +1,4 @@
-// TypeScript → dist/, only when a source, the configuration or the compiler has changed since the last good build.
+// TypeScript and shell → dist/, only when a source, the configuration or the compiler has changed since the last good build.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');
@@ -15,7 +15,7 @@ function listSources(root, folder = '') {
     const name = path.join(folder, entry.name);
     if (entry.isDirectory()) {
       if (!entry.name.startsWith('.') && !excluded.has(entry.name)) sources.push(...listSources(root, name));
-    } else if (entry.name.endsWith('.ts')) {
+    } else if (/\.(ts|sh)$/.test(entry.name)) {
       sources.push(name);
     }
   }
@@ -49,7 +49,7 @@ async function build(root, now) {
   const compiler = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const { code, output } = await run(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root });
   if (code !== 0) throw new SetupError(`the sources do not compile; tsc said:\n${tail(output, 40)}`, 1);
-  // A stale bundle would make the worker run old workflows.
+  // A stale bundle would make the worker run old workflows, and old scripts on the nodes.
   const bundle = await run(process.execPath, [path.join('dist', 'worker', 'bundle.js')], { cwd: root });
   if (bundle.code !== 0) throw new SetupError(`the workflows cannot be bundled:\n${tail(bundle.output, 40)}`, 1);
   fs.writeFileSync(path.join(root, stamp), now.join('\n'));

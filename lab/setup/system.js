@@ -85,6 +85,18 @@ const testPrograms = [
   { name: 'bash', package: 'bash' },
   { name: 'dash', package: 'dash' },
 ];
+const checkPrograms = [{ name: 'shellcheck', package: 'shellcheck' }];
+
+const describeProgram = ({ name, package: from }) => ({
+  what: name,
+  seen: 'not in PATH or /usr/sbin',
+  packages: [from],
+});
+
+/** What `npm run check` lacks besides npm packages, as inspectSystem's `missing`. */
+function inspectForCheck(directories) {
+  return checkPrograms.filter(({ name }) => !findProgram(name, directories)).map(describeProgram);
+}
 
 /**
  * Looks for everything. `found` holds paths and versions; `missing` one { what, seen, packages } per need that is not met,
@@ -108,14 +120,10 @@ function inspectSystem({ directories, isRoot, withTests = false, folders = relea
   } else {
     missing.push({ what: `pgpool-II >= ${minimum.pgpool}`, seen: pgpool.problem, packages: ['pgpool2'] });
   }
-  for (const { name, key, package: from } of [
-    ...plainPrograms,
-    ...(isRoot ? rootPrograms : []),
-    ...(withTests ? testPrograms : []),
-  ]) {
-    const file = findProgram(name, directories);
-    if (!file) missing.push({ what: name, seen: 'not in PATH or /usr/sbin', packages: [from] });
-    else if (key) found[key] = file;
+  for (const program of [...plainPrograms, ...(isRoot ? rootPrograms : []), ...(withTests ? testPrograms : [])]) {
+    const file = findProgram(program.name, directories);
+    if (!file) missing.push(describeProgram(program));
+    else if (program.key) found[program.key] = file;
   }
   if (isRoot && !hasUser('postgres')) {
     const seen = 'PostgreSQL refuses to run as root, so the lab runs it as this user';
@@ -124,4 +132,4 @@ function inspectSystem({ directories, isRoot, withTests = false, folders = relea
   return { found, missing };
 }
 
-module.exports = { inspectSystem, findPostgres, findPgpool };
+module.exports = { inspectSystem, inspectForCheck, findPostgres, findPgpool };

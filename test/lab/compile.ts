@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { transformFileSync } from '@swc/core';
+import { writeScripts } from '../../activities/io/host/join-scripts';
 
 const root = path.join(__dirname, '..', '..');
 
@@ -21,6 +22,8 @@ export function compileLab(directory: string): string {
       writeFileSync(path.join(target, name.replace(/\.ts$/, '.js')), code);
     }
   }
+  const scripts = path.join('activities', 'io', 'host', 'sh');
+  writeScripts(path.join(root, scripts), path.join(directory, 'dist', scripts));
   for (const name of ['node_modules', 'package.json', 'package-lock.json', 'client', 'lab']) {
     symlinkSync(path.join(root, name), path.join(directory, name));
   }

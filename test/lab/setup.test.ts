@@ -4,7 +4,7 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCloneRoot, findTools } from '../../lab/tools';
-import { clone, load, runProgram, useFolder, type Ended } from './setup/modules';
+import { clone, load, runProgram, useFolder, writeProgram, type Ended } from './setup/modules';
 
 const { findStalePackages } = load('packages.js');
 const folder = useFolder();
@@ -36,6 +36,12 @@ function makeClone(): void {
 }
 
 const setUp = (...args: string[]): Promise<Ended> => runProgram(process.execPath, [inClone('lab/setup.js'), ...args]);
+/** Where shellcheck is there. */
+const setUpCheck = (): Promise<Ended> => {
+  writeProgram(inClone('bin'), 'shellcheck', '');
+  const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:${inClone('bin')}` };
+  return runProgram(process.execPath, [inClone('lab/setup.js'), '--check'], { env });
+};
 
 describe('Node', () => {
   it('that is too old is named, with how to get another, before anything is done', async () => {
@@ -92,13 +98,13 @@ describe('npm packages', () => {
     const link = { resolved: 'one', link: true };
     const packages = { '': top, 'node_modules/one': link, one: { version: '1.0.0' } };
     writeJson('package-lock.json', { name: 'x', version: '1.0.0', lockfileVersion: 3, requires: true, packages });
-    const first = await setUp('--packages');
+    const first = await setUpCheck();
     expect(first).toEqual({
       code: 0,
       output: expect.stringMatching(/^set-up: npm ci \(node_modules is missing/) as string,
     });
     expect(existsSync(inClone('node_modules/one/package.json'))).toBe(true);
-    expect(await setUp('--packages')).toEqual({ code: 0, output: '' });
+    expect(await setUpCheck()).toEqual({ code: 0, output: '' });
   });
 
   it('that npm cannot install end with what npm said, and exit code 2', async () => {
@@ -111,7 +117,7 @@ describe('npm packages', () => {
       lockfileVersion: 3,
       packages: { '': { name: 'x' } },
     });
-    const { code, output } = await setUp('--packages');
+    const { code, output } = await setUpCheck();
     expect(code).toBe(2);
     expect(output).toMatch(/npm ci failed in .* \(exit 1\); npm said:\n[\s\S]*in sync/);
   });
@@ -141,6 +147,17 @@ describe('a second run', () => {
     expect((await setUp()).code).toBe(0);
     expect(existsSync(inClone('dist/workflow-bundle.js'))).toBe(true);
     expect(readFileSync(inClone('dist/domain/one.js'), 'utf8')).toContain('one = 3');
+  });
+
+  it('compiles again after a change of a script', async () => {
+    makeClone();
+    const script = inClone('activities/io/host/sh/look.sh');
+    mkdirSync(join(script, '..'), { recursive: true });
+    writeFileSync(script, 'echo one\n');
+    await setUp();
+    expect((await setUp()).output).toBe('');
+    writeFileSync(script, 'echo three\n');
+    expect((await setUp()).output).toBe('set-up: compiling\n');
   });
 
   it('removes the output of a source that is gone', async () => {

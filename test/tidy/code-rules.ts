@@ -5,7 +5,7 @@ import ts from 'typescript';
 import { explainImport } from './fences';
 import { isCode, isShell, isTest, isTypeScript, lineOf, parse, walk, type ProjectFile } from './files';
 
-export const budgets = { source: 300, test: 400, function: 50 } as const;
+export const budgets = { source: 300, test: 400, function: 50, literal: 3 } as const;
 
 const countLines = (text: string): number => text.trimEnd().split('\n').length;
 
@@ -58,6 +58,24 @@ export function checkOpening(file: ProjectFile): string[] {
   const end = lines.findIndex((line) => !line.startsWith(mark));
   if (end === 0) return [`${file.path}: opens without a comment that says what it is`];
   return end > 3 ? [`${file.path}: opens with ${end} comment lines, at most three`] : [];
+}
+
+const sql = /^\s*(select|with|insert|update|delete)\b/i;
+
+/** Scripts for other hosts are files below activities/io/host/sh/, where shellcheck reads them; SQL may stay. */
+export function checkShellLiterals(file: ProjectFile): string[] {
+  if (!isTypeScript(file) || !file.path.startsWith('activities/')) return [];
+  const source = parse(file);
+  const problems: string[] = [];
+  walk(source, (node) => {
+    const isText = ts.isStringLiteralLike(node) || ts.isTemplateExpression(node);
+    if (!isText) return;
+    const text = ts.isStringLiteralLike(node) ? node.text : node.getText().slice(1, -1);
+    const lines = countLines(text.trim());
+    if (lines <= budgets.literal || sql.test(text)) return;
+    problems.push(`${file.path}:${lineOf(source, node.getStart())}: a text of ${lines} lines belongs into a file`);
+  });
+  return problems;
 }
 
 export interface Import {

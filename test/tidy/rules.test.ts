@@ -8,6 +8,7 @@ import {
   checkMarks,
   checkName,
   checkOpening,
+  checkShellLiterals,
 } from './code-rules';
 import { findCircles } from './circles';
 import { checkActivityTests } from './layout-rules';
@@ -24,6 +25,7 @@ import type { ProjectFile } from './files';
 
 const file = (path: string, text: string): ProjectFile => ({ path, text });
 const lines = (count: number): string => 'x();\n'.repeat(count);
+const script = (word: string, count: number): string => `const x = \`\n${`${word}\n`.repeat(count)}\`;`;
 const functionOf = (count: number): string => `function f() {\n${lines(count - 2)}}\n`;
 
 type Rule = (file: ProjectFile) => string[];
@@ -50,6 +52,10 @@ const rows: readonly Row[] = [
     '// a\n// b\n// c\n\n// d\nx();',
   ],
   ['a script without an opening', checkOpening, 'client/a.sh', '#!/bin/sh\nx', '#!/bin/sh\n# What.\nx'],
+  ['a script of 4 lines', checkShellLiterals, 'activities/a.ts', script('one', 4), script('one', 3)],
+  ['a script with values in it', checkShellLiterals, 'activities/a.ts', script('${one}', 4), script('${one}', 3)],
+  ['a script in quotes', checkShellLiterals, 'activities/a.ts', "x('a\\nb\\nc\\nd');", "x('a\\nb\\nc\\n');"],
+  ['a script beside a query', checkShellLiterals, 'activities/a.ts', script('cat', 9), script('select', 9)],
   ['node: in domain', checkImports, 'domain/a.ts', "import 'node:fs';", "import './b';"],
   ['a package in domain', checkImports, 'domain/a.ts', "import { x } from 'pg';", "import { x } from './wal.js';"],
   [

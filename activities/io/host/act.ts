@@ -9,7 +9,7 @@ import { sshTarget, type Tools } from '../tools';
 export interface ActInput {
   readonly configuration: ClusterConfiguration;
   readonly node: NodeConfiguration;
-  /** A script that opens with actPreamble. */
+  /** A script that opens with lib/act.sh. */
   readonly script: string;
   readonly args: readonly string[];
   readonly timeoutMs: number;
@@ -76,14 +76,14 @@ export async function runOnNode(
   }
 }
 
-/** What actPreamble's own exit statuses mean. @throws Configuration or Unreachable */
+/** What lib/act.sh's own exit statuses mean. @throws Configuration or Unreachable */
 export function refuseUnlocked(
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
   result: CommandResult,
 ): void {
   const name = `node ${node.id} (${node.host})`;
-  if (result.exitCode === 74)
+  if (result.exitCode === lockFailed)
     throw failure(
       'configuration',
       `${name}: cannot create paths.jobs (${configuration.paths.jobs}): ${result.stderr.trim()}`,
@@ -93,12 +93,14 @@ export function refuseUnlocked(
       'unreachable',
       `${name}: ${lockFile(configuration, node)} is held by ${result.stderr.trim() || 'another act'}; it is retried`,
     );
-  if (result.exitCode === 76)
+  if (result.exitCode === deadlinePassed)
     throw failure('unreachable', `${name}: the act arrived after its deadline and was refused`);
 }
 
-/** actPreamble's exit status while another act holds the node. */
+// lib/act.sh's exit statuses: LOCK_FAILED, LOCK_HELD while another act holds the node, DEADLINE_PASSED.
+export const lockFailed = 74;
 export const lockIsHeld = 75;
+export const deadlinePassed = 76;
 
 /** One lock for every act on the node, on the node. */
 export function lockFile(configuration: ClusterConfiguration, node: NodeConfiguration): string {

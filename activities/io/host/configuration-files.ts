@@ -1,10 +1,9 @@
-// The configuration files of a node as an activity sees them: read and changed by configuration-scripts.ts, under the node's lock.
+// The configuration files of a node as an activity sees them: read and changed by scripts that include lib/config-sets.sh, under the node's lock.
 // What is read may hold a password in primary_conninfo: it stays in memory, and never enters a result, a failure or a heartbeat.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import { actOnNode, savedDirectory } from './act';
-import { misconfiguredStatus, readFilesScript } from './configuration-scripts';
-import { refusedStatus } from './data-scripts';
+import { misconfiguredStatus, refusedStatus, scripts } from './scripts';
 import { failure } from '../failures';
 import { readValues } from './rebuild-acts';
 import type { Tools } from '../tools';
@@ -15,7 +14,7 @@ const actMs = 30_000;
 export interface FileAct {
   readonly configuration: ClusterConfiguration;
   readonly node: NodeConfiguration;
-  /** A script of configuration-scripts.ts. */
+  /** A script that includes lib/config-sets.sh. */
   readonly script: string;
   readonly args: readonly string[];
   /** For the message of a failure: "save its configuration". */
@@ -72,7 +71,7 @@ export async function readFiles(
 ): Promise<NodeFiles> {
   const what = 'read its configuration files';
   const args = [directory, savedDirectory(configuration, node), configuration.postgres.bin];
-  const output = await actOnFiles(tools, { configuration, node, script: readFilesScript, args, what });
+  const output = await actOnFiles(tools, { configuration, node, script: scripts.readConfiguration, args, what });
   const find = (key: string): string | undefined => readValues(output, key)[0];
   const decode = (value: string | undefined): FileText | null => (value === undefined ? null : decodeText(value));
   if (find('end') !== 'yes') {

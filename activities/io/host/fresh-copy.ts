@@ -4,7 +4,7 @@ import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/fa
 import type { RebuildPlan } from '../../../domain/facts/data-directory';
 import { actOnNode, jobsDirectory } from './act';
 import { failure } from '../failures';
-import { freshCopyScript } from './fresh-copy-scripts';
+import { scripts } from './scripts';
 import type { Tools } from '../tools';
 
 /**
@@ -47,7 +47,7 @@ export async function concludeCopy(tools: Tools, input: CopyInput): Promise<Copy
   const { exitCode, stdout, stderr } = await actOnNode(tools, {
     configuration,
     node,
-    script: freshCopyScript,
+    script: scripts.lookAfterCopy,
     args: [
       ...[action, jobsDirectory(configuration, node), baseBackupJobName(rebuild), verifyJobName(rebuild)],
       ...[rebuildId, mode, input.hasWritten === true ? 'yes' : 'no', directories[0]!.current],

@@ -3,7 +3,7 @@
 import { type ClusterConfiguration, type NodeConfiguration } from '../../../domain/facts/cluster';
 import type { FenceMark, HostFacts, ProbeFacts } from '../../../domain/facts/facts';
 import { messageOf } from '../failures';
-import { lookScript, probeScript } from './scripts';
+import { scripts } from './scripts';
 import { SshFailure } from '../ssh/ssh';
 import { sshTarget, type WorkerTools } from '../tools';
 
@@ -27,7 +27,7 @@ export async function readHostFacts(
   } as const;
   try {
     const startedAt = Date.now();
-    const result = await tools.ssh.run(sshTarget(configuration, node), lookScript, {
+    const result = await tools.ssh.run(sshTarget(configuration, node), scripts.look, {
       args: [node.dataDirectory, configuration.postgres.bin],
       timeoutMs,
     });
@@ -83,7 +83,7 @@ export async function probeFrom(
   const { bin, user, database, passFile, sslMode, sslRootCertificate } = configuration.postgres;
   try {
     const seconds = Math.max(0.2, timeoutMs / 1000 - 0.2).toFixed(1);
-    const result = await tools.ssh.run(sshTarget(configuration, from), probeScript, {
+    const result = await tools.ssh.run(sshTarget(configuration, from), scripts.probe, {
       args: [bin, about.host, String(about.port), user, database, passFile, seconds, sslMode, sslRootCertificate ?? ''],
       timeoutMs,
     });

@@ -5,7 +5,7 @@ import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/fa
 import { type ActInput, actOnNode, jobsDirectory, runOnNode } from './act';
 import { Cancelled, throwIfCancelled } from '../attempt';
 import { failure, messageOf } from '../failures';
-import { endJobScript, listJobsScript, pollJobScript, removeJobsScript, startJobScript } from './job-scripts';
+import { scripts } from './scripts';
 import type { Tools } from '../tools';
 
 export interface JobInput {
@@ -79,7 +79,7 @@ export async function endJob(
 ): Promise<void> {
   await act(tools, configuration, node, {
     what: `end job ${name}`,
-    script: endJobScript,
+    script: scripts.endJob,
     args: [name],
     timeoutMs: endMs,
     isCleanup,
@@ -94,7 +94,7 @@ export async function removeJobs(
 ): Promise<void> {
   await act(tools, configuration, node, {
     what: 'remove the ended jobs',
-    script: removeJobsScript,
+    script: scripts.removeJobs,
     args: [],
     timeoutMs: endMs,
   });
@@ -106,7 +106,7 @@ export async function listJobs(
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
 ): Promise<string[]> {
-  const result = await runOnNode(tools, configuration, node, listJobsScript, {
+  const result = await runOnNode(tools, configuration, node, scripts.listJobs, {
     args: [jobsDirectory(configuration, node)],
     timeoutMs: pollTimeoutMs,
   });
@@ -169,8 +169,8 @@ async function followJob(tools: Tools, input: JobInput, describe: (log: string) 
 async function startJob(tools: Tools, { configuration, node, name, script, args, lookedAt }: JobInput): Promise<void> {
   await act(tools, configuration, node, {
     what: `start job ${name}`,
-    script: startJobScript.script,
-    args: [name, startJobScript.supervisor, script, ...args],
+    script: scripts.startJob,
+    args: [name, scripts.superviseJob, script, ...args],
     timeoutMs: startMs,
     lookedAt,
   });
@@ -190,7 +190,7 @@ async function pollJob(
 ): Promise<Poll> {
   const { signal } = tools.attempt;
   try {
-    const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, pollJobScript, {
+    const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, scripts.pollJob, {
       args: [jobsDirectory(configuration, node), name, String(offset + 1), String(keptBytes), String(waitMs / 1000)],
       timeoutMs: pollTimeoutMs,
       signal,

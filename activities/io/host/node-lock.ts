@@ -4,7 +4,7 @@
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import { lockFile, lockIsHeld, refuseUnlocked, runOnNode } from './act';
 import { failure } from '../failures';
-import { actPreamble } from './scripts';
+import { scripts } from './scripts';
 import type { CommandResult } from '../ssh/ssh';
 import type { Tools } from '../tools';
 
@@ -30,20 +30,6 @@ export interface NodeLock {
 const reachMs = 700;
 /** For the connection, and for the holder to end by itself. */
 const marginMs = 5000;
-
-/**
- * Arguments: LOCK WAIT_MS ACTOR HOLD_MS. Prints here, then held. Its times count from its own start: a holder that comes late
- * is harmless, because nobody acts before it has said "held".
- */
-export const holdScript = `
-echo here
-HOLD=$4; set -- "$1" "$(( $(date +%s%3N) + $2 ))" "$3"
-${actPreamble}
-echo held
-UNTIL=$(( $(date +%s%3N) + HOLD ))
-# When its worker is gone nobody reads this: the echo fails, and the lock is free.
-while [ "$(date +%s%3N)" -lt "$UNTIL" ]; do sleep 0.5 9>&-; echo still || exit 0; done
-`;
 
 /**
  * Runs `body` while the node's lock is held, then lets it go without waiting for that.
@@ -101,7 +87,7 @@ function startHolder(tools: Tools, input: NodeLockInput, signal: AbortSignal): H
       resolve('held');
     };
   });
-  const running = runOnNode(tools, configuration, node, holdScript, {
+  const running = runOnNode(tools, configuration, node, scripts.holdLock, {
     args: [lockFile(configuration, node), String(waitMs), tools.attempt.actor, String(timeoutMs)],
     timeoutMs: waitMs + timeoutMs + marginMs,
     signal,

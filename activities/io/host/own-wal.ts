@@ -8,7 +8,7 @@ import { runOnNode, savedDirectory } from './act';
 import { failure } from '../failures';
 import { parseFenceMark, parseKeyValues } from './host-facts';
 import type { Tools } from '../tools';
-import { findRecordScript, lookAtWalScript } from './wal-scripts';
+import { scripts } from './scripts';
 
 export interface WalLook {
   /** Where the set of this rebuild is, or will be. */
@@ -51,7 +51,7 @@ export async function lookAtWal(
 ): Promise<WalLook> {
   const set = `${savedDirectory(configuration, node)}/diverged-wal-${rebuildId}`;
   const args = [node.dataDirectory, configuration.postgres.bin, set, rebuildMarkName];
-  const stdout = await read(tools, configuration, node, lookAtWalScript, args);
+  const stdout = await read(tools, configuration, node, scripts.lookAtWal, args);
   const values = parseKeyValues(stdout);
   const history = [...stdout.matchAll(/^history=(.*)$/gm)].map((match) => match[1]).join('\n');
   const directory = values.get('wal');
@@ -83,7 +83,7 @@ export async function findRecord(
   ranges: readonly TimelineRange[],
 ): Promise<boolean> {
   const args = [directory, configuration.postgres.bin, formatRanges(ranges)];
-  return /^record=yes$/m.test(await read(tools, configuration, node, findRecordScript, args));
+  return /^record=yes$/m.test(await read(tools, configuration, node, scripts.findRecord, args));
 }
 
 async function read(

@@ -3,11 +3,10 @@
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import type { RebuildPlan } from '../../../domain/facts/data-directory';
 import { actOnNode, jobsDirectory, runOnNode } from './act';
-import { refusedStatus } from './data-scripts';
+import { refusedStatus, scripts } from './scripts';
 import { failure } from '../failures';
 import { endJob, runJob } from './jobs';
 import { readNodeFacts } from '../sql/node-facts';
-import { readMarkScript } from './remove-scripts';
 import type { Tools } from '../tools';
 
 export interface RebuildAct {
@@ -83,7 +82,7 @@ export async function readMark(
   { directories }: RebuildPlan,
 ): Promise<{ readonly mark: string | null; readonly isEmpty: boolean }> {
   const { current } = directories[0]!;
-  const result = await runOnNode(tools, configuration, node, readMarkScript, { args: [current], timeoutMs: lookMs });
+  const result = await runOnNode(tools, configuration, node, scripts.readMark, { args: [current], timeoutMs: lookMs });
   if (result.exitCode !== 0)
     throw failure('unproven', `node ${node.id}: cannot look at ${current}: ${result.stderr.trim()}`);
   const [mark] = readValues(result.stdout, 'mark');

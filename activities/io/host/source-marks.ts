@@ -4,9 +4,8 @@
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import { rebuildMarkName } from '../../../domain/facts/data-directory';
 import { actOnNode } from './act';
-import { restoredMarkName } from './data-scripts';
+import { restoredMarkName, scripts } from './scripts';
 import { failure, messageOf } from '../failures';
-import { removeLeftoverMarksScript } from './fresh-copy-scripts';
 import { sqlTarget, type Tools } from '../tools';
 
 const names = [rebuildMarkName, restoredMarkName].flatMap((name) => [name, `${name}.new`]);
@@ -27,7 +26,7 @@ export async function clearSourceMarks(
   const { stderr } = await actOnNode(tools, {
     configuration,
     node: primary,
-    script: removeLeftoverMarksScript,
+    script: scripts.removeLeftoverMarks,
     args: [primary.dataDirectory, ...found],
     timeoutMs: actMs,
     clockOffsetMs: 'measure',

@@ -4,7 +4,7 @@ import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/fa
 import { parseLsn } from '../../../domain/facts/wal';
 import { runOnNode } from './act';
 import { parseKeyValues } from './host-facts';
-import { processFunctions } from './scripts';
+import { scripts } from './scripts';
 import type { Tools } from '../tools';
 
 export interface RecoveryProgress {
@@ -18,25 +18,6 @@ export interface RecoveryProgress {
   readonly isCaughtUp: boolean;
 }
 
-/** Arguments: DATA. Prints KEY=value lines; nothing without a startup process. */
-const progressScript = `
-DATA=$1
-${processFunctions}
-export LC_ALL=C
-REAL=$(cd "$DATA" && pwd -P) || exit 1
-for PID in $(postgres_processes "$REAL"); do
-  TITLE=$(tr '\\0' ' ' <"/proc/$PID/cmdline" 2>/dev/null)
-  case $TITLE in
-    *" startup"*) echo "startup=startup\${TITLE#* startup}"
-      awk '{ printf "ticks=%d\\n", $14 + $15 }' "/proc/$PID/stat"
-      awk '/^(read|write)_bytes/ { sum += $2 } END { printf "disk=%d\\n", sum / 1048576 }' "/proc/$PID/io"
-      SEGMENT=$(expr "$TITLE" : '.*recovering \\([0-9A-F]*\\)') && stat -c 'size=%s' "$REAL/pg_wal/$SEGMENT" 2>/dev/null;;
-    *" walreceiver"*) echo "receiver=walreceiver\${TITLE#* walreceiver}";;
-  esac
-done
-echo "hertz=$(getconf CLK_TCK)"
-`;
-
 const lookMs = 5000;
 
 /** Null when that cannot be told. */
@@ -46,7 +27,7 @@ export async function readProgress(
   node: NodeConfiguration,
 ): Promise<RecoveryProgress | null> {
   const options = { args: [node.dataDirectory], timeoutMs: lookMs };
-  const output = await runOnNode(tools, configuration, node, progressScript, options).then(
+  const output = await runOnNode(tools, configuration, node, scripts.readProgress, options).then(
     ({ stdout }) => stdout,
     () => '',
   );

@@ -3,11 +3,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, chmodSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { recordEndFunctions } from '../../../activities/io/host/wal-scripts';
 import type { SaveDivergedWalInput, SaveDivergedWalResult } from '../../../activities/data/save-diverged-wal';
 import { parseTimelineHistory } from '../../../domain/facts/wal';
 import { writeFor } from '../../../lab/files';
 import { runOrFail } from '../../../lab/processes';
+import { including } from '../../host/support';
 import { type Bed, createTools, dieDuring, failureOf, perform, startBed, waitFor } from '../support';
 
 let bed: Bed;
@@ -371,7 +371,7 @@ it('knows where each record ends: there the next one begins', async () => {
   expect(records.filter(({ isSwitch }) => isSwitch)).toHaveLength(1);
   const lines = records.map(({ lsn, bytes, isSwitch }) => `${lsn} ${bytes} ${isSwitch ? 'yes' : 'no'}\n`).join('');
   const loop = 'SIZE=16777216; while read -r lsn bytes switch; do end_of "$lsn" "$bytes" "$switch"; echo "$END"; done';
-  const ends = execFileSync('sh', ['-c', `${recordEndFunctions}\n${loop}`], { input: lines, encoding: 'utf8' });
+  const ends = execFileSync('sh', ['-c', including('record-end', loop)], { input: lines, encoding: 'utf8' });
   const skipHeader = (byte: number): number => byte + (byte % 8192 ? 0 : byte % 2 ** 24 ? 24 : 40);
   const begins = records.slice(1).map(({ lsn }) => parseInt(lsn.split('/')[1]!, 16));
   expect(ends.trim().split('\n').map(Number).map(skipHeader).slice(0, -1)).toEqual(begins);

@@ -59,7 +59,6 @@ export class IncidentWorld {
   /** Follows that run, by node: by what the world does, not by what the page believes. */
   private readonly follows = new Map<number, number[]>();
   private readonly sent: { readonly id: string; readonly kind: ClusterEvent['kind'] }[] = [];
-  private attachNotBefore = 0;
   private isDraining = false;
 
   constructor(
@@ -117,35 +116,24 @@ export class IncidentWorld {
   }
 
   private endingOf({ move, isCancelled }: Running, way: number): Ending {
-    switch (move.do) {
-      case 'decide':
-        return this.decisionOf(move, isCancelled, way);
-      case 'follow': {
-        const left = (this.follows.get(move.node) ?? []).filter((number) => number !== move.number);
-        this.follows.set(move.node, left);
-        const [outcome, reason] = followReasons[this.isDraining ? 0 : way % followReasons.length]!;
-        const report = { node: move.node, rung: 'none' as const, outcome, reason, line: '', ms: 0 };
-        return {
-          on: 'followed',
-          node: move.node,
-          number: move.number,
-          report: isCancelled && way % 2 === 0 ? null : report,
-        };
-      }
-      default:
-        return {
-          on: 'done',
-          id: (move as { id: number }).id,
-          isDone: isCancelled ? null : this.isDraining || way % 3 !== 0,
-        };
+    if (move.do === 'decide') return this.decisionOf(move, isCancelled, way);
+    if (move.do === 'follow') {
+      const left = (this.follows.get(move.node) ?? []).filter((number) => number !== move.number);
+      this.follows.set(move.node, left);
+      const [outcome, reason] = followReasons[this.isDraining ? 0 : way % followReasons.length]!;
+      const report = { node: move.node, rung: 'none' as const, outcome, reason, line: '', ms: 0 };
+      return {
+        on: 'followed',
+        node: move.node,
+        number: move.number,
+        report: isCancelled && way % 2 === 0 ? null : report,
+      };
     }
+    const { id } = move as { readonly id: number };
+    return { on: 'done', id, isDone: isCancelled ? null : this.isDraining || way % 3 !== 0 };
   }
 
-  private decisionOf(
-    { id, memory, events }: Extract<Move, { do: 'decide' }>,
-    isCancelled: boolean,
-    way: number,
-  ): Ending {
+  private decisionOf({ id, memory }: Extract<Move, { do: 'decide' }>, isCancelled: boolean, way: number): Ending {
     const kind = isCancelled ? 'preempted' : way % 7 === 6 && !this.isDraining ? 'step-failed' : null;
     if (kind) return { on: 'undecided', id, memory, verdict: { outcome: 'refused', reason: kind, line: '' } };
     const primary = way % 5 === 4 && !this.isDraining ? null : way % nodes.length;
@@ -156,7 +144,6 @@ export class IncidentWorld {
         : { outcome: 'completed', reason: reasons[way % reasons.length]!, line: '' };
     const isPromoted = verdict.reason === 'promoted';
     const former = isPromoted ? (primary! + 1) % nodes.length : null;
-    if (isPromoted) this.attachNotBefore = this.now;
     const fencedOnReturn = way % 11 === 10 ? [(way + 2) % nodes.length] : [];
     const settlement: Settlement = {
       ...{
@@ -168,13 +155,12 @@ export class IncidentWorld {
       },
       ...{ silent: primary === null ? [way % nodes.length] : [], conclusion: null },
     };
-    void events;
     return { on: 'decided', id, memory: { ...memory, fencedOnReturn }, settlement };
   }
 
   private say(message: Ending): void {
     const before = this.state;
-    const step = this.turn(before, { ...message, now: this.now } as Message, this.timing);
+    const step = this.turn(before, { ...message, now: this.now }, this.timing);
     this.state = step.state;
     for (const { row } of step.told) this.rows.add(row);
     for (const move of step.moves) this.perform(move);
@@ -237,6 +223,5 @@ export class IncidentWorld {
     const { verdicts } = close(this.state, this.now, this.timing);
     for (const { id, kind } of this.sent)
       if (!(id in verdicts)) this.problems.push(`answered: ${kind} ${id} has no answer`);
-    void this.attachNotBefore;
   }
 }

@@ -36,6 +36,7 @@ interface Modules {
   'system.js': {
     findPostgres: (directories: string[], folders: unknown) => { bin?: string; version?: string; problem?: string };
     findPgpool: (directories: string[]) => Found;
+    inspectForCheck: (directories: string[]) => Need[];
     inspectSystem: (options: object) => { found: Record<string, unknown>; missing: Need[] };
   };
   'tools.js': { describeMissing: (missing: readonly Need[], isDebian: boolean) => string };
@@ -52,6 +53,14 @@ interface Modules {
     ensureTemporalServer: (environment: Environment, voice: Voice) => Promise<void>;
   };
   'locks.js': { checkLocks: (options: object) => Promise<string[]> };
+  'shellcheck.js': {
+    checkScripts: (options: {
+      root: string;
+      names: readonly string[];
+      directories: readonly string[];
+    }) => Promise<string>;
+    listScripts: (root: string) => string[];
+  };
   'apt.js': { installPackages: (packages: string[], options: object) => Promise<void> };
   'lock.js': {
     withLock: <T>(directory: string, work: () => T | Promise<T>, onWait?: (pid: string) => void) => Promise<T>;

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { load, useFolder, writeProgram } from './modules';
 
-const { findPostgres, findPgpool, inspectSystem } = load('system.js');
+const { findPostgres, findPgpool, inspectForCheck, inspectSystem } = load('system.js');
 const { describeMissing } = load('tools.js');
 const { isAtLeast } = load('versions.js');
 const folder = useFolder();
@@ -108,6 +108,15 @@ describe('what is missing', () => {
     expect(inspect({ isRoot: false })).toEqual(always);
     expect(inspect({ isRoot: false, withTests: true })).toEqual([...always, 'bash', 'dash']);
     expect(inspect({ isRoot: true })).toEqual(expect.arrayContaining(['runuser', 'iptables']));
+  });
+
+  it('is only shellcheck for npm run check, and one sentence says how to get it', () => {
+    const missing = inspectForCheck([folder()]);
+    expect(describeMissing(missing, true)).toMatch(
+      /- shellcheck \(not in PATH[\s\S]*install --no-install-recommends shellcheck$/,
+    );
+    writeProgram(folder(), 'shellcheck', '');
+    expect(inspectForCheck([folder()])).toEqual([]);
   });
 
   it('is nothing when all is there, and the paths are told', () => {

@@ -2,11 +2,11 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { ActivityCancellationDetails } from '@temporalio/common';
 import { type ActInput, actOnNode } from '../../../../activities/io/host/act';
-import { actPreamble } from '../../../../activities/io/host/scripts';
 import { type CommandResult, SshConnections } from '../../../../activities/io/ssh/ssh';
 import type { WorkerTools } from '../../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../../domain/facts/cluster';
 import { createEnvironment, failureOf, inAttempt } from '../../support';
+import { actOf } from '../../../host/support';
 import { nodeBehind, startSshd, type TestSshd, waitUntil } from '../ssh/sshd';
 
 let sshd: TestSshd;
@@ -39,7 +39,7 @@ const act = (
       actOnNode(tools, {
         configuration,
         node,
-        script: `${actPreamble}\n${script}`,
+        script: actOf(script),
         args,
         timeoutMs: 10_000,
         clockOffsetMs: 0,

@@ -6,11 +6,11 @@ import { ActivityCancellationDetails, type ApplicationFailure } from '@temporali
 import type { MockActivityEnvironment } from '@temporalio/testing';
 import { actOnNode } from '../../../../activities/io/host/act';
 import { endJob, type JobEnd, listJobs, removeJobs, runJob } from '../../../../activities/io/host/jobs';
-import { actPreamble } from '../../../../activities/io/host/scripts';
 import { SshConnections } from '../../../../activities/io/ssh/ssh';
 import type { WorkerTools } from '../../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../../domain/facts/cluster';
 import { createEnvironment, failureOf, inAttempt, loader } from '../../support';
+import { actOf } from '../../../host/support';
 import { nodeBehind, startSshd, type TestSshd, waitUntil } from '../ssh/sshd';
 
 let sshd: TestSshd;
@@ -82,7 +82,7 @@ async function makeRoom(name: string): Promise<string> {
     actOnNode(tools, {
       configuration,
       node,
-      script: `${actPreamble}\nmkdir "$1"`,
+      script: actOf('mkdir "$1"'),
       args: [directory],
       timeoutMs: 5000,
       clockOffsetMs: 0,

@@ -5,12 +5,13 @@ import { appendFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { actOnNode } from '../../../../activities/io/host/act';
-import { holdScript, type NodeLock, withNodeLock } from '../../../../activities/io/host/node-lock';
-import { actPreamble } from '../../../../activities/io/host/scripts';
+import { type NodeLock, withNodeLock } from '../../../../activities/io/host/node-lock';
+import { scripts } from '../../../../activities/io/host/scripts';
 import { type CommandResult, SshConnections } from '../../../../activities/io/ssh/ssh';
 import type { WorkerTools } from '../../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../../domain/facts/cluster';
 import { failureOf, inAttempt } from '../../support';
+import { actOf } from '../../../host/support';
 import { holdLock } from './other-act';
 import { nodeBehind, startSshd, type TestSshd, waitUntil } from '../ssh/sshd';
 
@@ -38,7 +39,7 @@ const act = (script: string, ...args: string[]): Promise<CommandResult> =>
     actOnNode(given, {
       configuration,
       node,
-      script: `${actPreamble}\n${script}`,
+      script: actOf(script),
       args,
       timeoutMs: 10_000,
       clockOffsetMs: 0,
@@ -178,7 +179,7 @@ it('takes the lock as soon as the other act lets go', async () => {
 
 it('is held no longer than its deadline by a worker that neither dies nor goes on', async () => {
   let output = '';
-  const holding = ssh.run(sshd.target, holdScript, {
+  const holding = ssh.run(sshd.target, scripts.holdLock, {
     args: [lockFile(), '5000', 'somebody', '1200'],
     timeoutMs: 60_000,
     onOutput: (text) => (output += text),

@@ -5,8 +5,7 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseHostFacts } from '../../../../activities/io/host/host-facts';
-import { fenceScript, lookScript } from '../../../../activities/io/host/scripts';
-import { startScript, stopScript } from '../../../../activities/io/host/service-scripts';
+import { scripts } from '../../../../activities/io/host/scripts';
 import { findTestUser, waitUntil } from '../ssh/sshd';
 
 const isRoot = process.getuid?.() === 0;
@@ -44,15 +43,15 @@ const user = ['setpriv', '--reuid', String(uid), '--regid', String(gid), '--clea
 const capable = [...user, '--inh-caps', '+net_bind_service', '--ambient-caps', '+net_bind_service'];
 const asUser = (script: string, args: readonly string[]) =>
   spawnSync(user[0]!, [...user.slice(1), 'sh', '-s', ...args], { input: script, encoding: 'utf8' });
-const seen = () => parseHostFacts(asUser(lookScript, [data, bin]).stdout, Date.now());
+const seen = () => parseHostFacts(asUser(scripts.look, [data, bin]).stdout, Date.now());
 const locked = () => [`/tmp/${directory.split('/').at(-1)!}.lock`, String(Date.now() + 20_000), 'a test'];
 afterAll(() => {
   rmSync(directory, { recursive: true });
   // The lock, and the start's log beside it.
   for (const ending of ['.lock', '.log']) rmSync(locked()[0]!.replace(/[.]lock$/, ending), { force: true });
 });
-const fence = () => asUser(fenceScript, [...locked(), data, bin, 'true', 'no', 'before-promotion']);
-const stop = () => asUser(stopScript, [...locked(), data, bin, 'true', 'no', 'no']);
+const fence = () => asUser(scripts.fence, [...locked(), data, bin, 'true', 'no', 'before-promotion']);
+const stop = () => asUser(scripts.stop, [...locked(), data, bin, 'true', 'no', 'no']);
 
 itRoot('one that was started through a bind mount is seen, and stopped', async () => {
   const other = join(directory, 'other');
@@ -73,7 +72,7 @@ itRoot(
   async () => {
     await serve(data, capable);
     expect(seen()).toMatchObject({ processes: 'unknown', seen: expect.stringContaining('unknown') as string });
-    for (const { status, stdout } of [fence(), stop(), asUser(startScript, [...locked(), data, bin, 'true', 'no'])]) {
+    for (const { status, stdout } of [fence(), stop(), asUser(scripts.start, [...locked(), data, bin, 'true', 'no'])]) {
       expect({ status, stdout }).toEqual({
         status: 3,
         stdout: expect.stringContaining('may not be looked into') as string,

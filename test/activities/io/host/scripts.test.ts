@@ -5,9 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseHostFacts } from '../../../../activities/io/host/host-facts';
-import { fenceScript, lookScript } from '../../../../activities/io/host/scripts';
-import { saveScript } from '../../../../activities/io/host/configuration-scripts';
-import { startScript, stopScript } from '../../../../activities/io/host/service-scripts';
+import { scripts } from '../../../../activities/io/host/scripts';
 
 const programs = [
   'date',
@@ -48,7 +46,7 @@ function run(script: string, args: readonly string[], names: readonly string[]) 
   const ran = spawnSync('/bin/sh', ['-s', ...args], { input: script, encoding: 'utf8', env: { PATH: path } });
   return { exitCode: ran.status, output: ran.stdout };
 }
-const look = (names: readonly string[]) => parseHostFacts(run(lookScript, [data, '/none'], names).output, Date.now());
+const look = (names: readonly string[]) => parseHostFacts(run(scripts.look, [data, '/none'], names).output, Date.now());
 const acting = () => [join(directory, 'lock'), String(Date.now() + 20_000), 'a test'];
 
 test('with grep, a directory in which nothing works has no processes', () => {
@@ -64,7 +62,7 @@ test('without grep it is unknown what runs there', () => {
 
 test('without grep nothing is fenced', () => {
   const { exitCode, output } = run(
-    fenceScript,
+    scripts.fence,
     [...acting(), data, '/none', 'true', 'no', 'before-promotion'],
     programs,
   );
@@ -73,20 +71,20 @@ test('without grep nothing is fenced', () => {
 });
 
 test('without grep nothing counts as stopped', () => {
-  const { exitCode, output } = run(stopScript, [...acting(), data, '/none', 'true', 'no', 'no'], programs);
+  const { exitCode, output } = run(scripts.stop, [...acting(), data, '/none', 'true', 'no', 'no'], programs);
   expect(exitCode).toBe(3);
   expect(output).not.toContain('how=');
 });
 
 test('without grep nothing is started', () => {
-  const { exitCode, output } = run(startScript, [...acting(), data, '/none', 'true', 'no'], programs);
+  const { exitCode, output } = run(scripts.start, [...acting(), data, '/none', 'true', 'no'], programs);
   expect({ exitCode, output }).toEqual({ exitCode: 3, output: expect.stringContaining('grep is missing') as string });
 });
 
 test('without du there is no set of configuration files, and with it there is one', () => {
   const needed = ['head', 'ls', 'grep', 'sort', 'tail', 'stat', 'sha256sum', 'cp', 'mv', 'rm', 'chmod', 'wc', 'cut'];
   const save = (names: readonly string[]) =>
-    run(saveScript, [...acting(), data, join(directory, 'saved'), join(directory, 'jobs')], names);
+    run(scripts.saveConfiguration, [...acting(), data, join(directory, 'saved')], names);
   const without = save([...programs, ...needed]);
   expect(without.exitCode).toBe(1);
   expect(without.output).not.toMatch(/^(set|saved)=/m);

@@ -1,0 +1,79 @@
+#!/bin/sh
+# Makes a node unable to accept writes. Arguments: LOCK DEADLINE ACTOR DATA BIN STOP(shell text)
+# ALWAYS(yes|no: run STOP although nothing runs) MARK. Prints KEY=value lines, how= among them: how its processes were ended.
+# Exit 3 = not fenced, seen= says why.
+
+. lib/act.sh
+. lib/processes.sh
+. lib/data-facts.sh
+. lib/standby-facts.sh
+. lib/ending.sh
+
+DATA=$1 BIN=$2 STOP=$3 ALWAYS=$4 NEW_MARK=$5
+give_up() {
+  echo "$1"
+  exit 3
+}
+stop_service() {
+  export BIN DATA
+  quietly 3 sh -c "$STOP"
+}
+REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || give_up "seen=no data directory at $DATA"
+if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then give_up "seen=$DATA belongs to another user than $(id -un)"; fi
+# What takes a while and needs nothing else runs in the background, without the lock. Each such part prints whole lines at once.
+names 2 9>&- &
+read_processes "$REAL"
+HOW=already-stopped
+if [ "$PIDS" = unreadable ]; then
+  [ "$ALWAYS" = no ] || {
+    stop_service
+    HOW=stop
+    read_processes "$REAL"
+  }
+  [ "$PIDS" != unreadable ] || give_up "$UNREADABLE"
+fi
+if postmaster_runs; then
+  HOW=stop
+  stop_service
+  await_none 1 || {
+    HOW=immediate
+    quietly 3 "$BIN/pg_ctl" -D "$REAL" -m immediate -t 2 stop
+  }
+  await_none 1 || {
+    HOW=killed
+    end
+  }
+elif [ -n "$PIDS" ]; then
+  HOW=orphans-killed
+  end
+elif [ "$ALWAYS" = yes ]; then
+  stop_service
+fi
+# If anything starts this node again, it must come up read-only. The signal is written before the last look: what starts in
+# between has either read it or is seen. A node that was once up beside its successor stays marked so.
+read_mark "$REAL"
+[ "$MARK" = after-return ] || MARK=$NEW_MARK
+echo "$MARK" >"$REAL/standby.signal" || give_up "seen=cannot write standby.signal"
+[ -O "$REAL" ] || chown --reference="$REAL" "$REAL/standby.signal"
+# The names may have changed until the server was stopped; the last line counts.
+[ "$HOW" = already-stopped ] || {
+  wait
+  names 2 9>&- &
+}
+[ -z "$(postgres_processes "$REAL")" ] || {
+  HOW=killed
+  end
+} || {
+  say_left "processes survive SIGKILL"
+  exit 3
+}
+{ sync "$REAL/standby.signal" || echo "unsynced=yes"; } 9>&- &
+control_file
+wait
+wal_timeline
+echo "how=$HOW"
+echo "processes=none"
+echo "standby_signal=yes"
+echo "fence_mark=$MARK"
+data_directory "$REAL"
+exit 0

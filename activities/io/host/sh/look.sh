@@ -1,0 +1,7 @@
+#!/bin/sh
+# Looks at a node's processes and files. Arguments: DATA BIN.
+# Prints KEY=value lines; host-facts.ts reads them. Changes nothing.
+
+. lib/look.sh
+
+look "$1" "$2"
