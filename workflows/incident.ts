@@ -46,12 +46,12 @@ export async function incident(
     queue.push({ ...said, now: Date.now() });
   };
   const read = (): IncidentState => state;
-  listen(tell, read, queue);
-  upsertSearchAttributes(searchAttributes({ cluster, operation: 'incident' }));
   const steps = new Steps(`Incident of cluster ${cluster}`);
   const parking = new Parking(steps, parked);
-  parking.listen();
   const mover = new Mover({ cluster, ground: openGround(steps, parking), parking, tell, read });
+  listen(tell, read, queue, mover);
+  parking.listen();
+  upsertSearchAttributes(searchAttributes({ cluster, operation: 'incident' }));
   if (carried) mover.adopt(carried);
   // A run that was opened by a signal that is no event has nothing to do.
   if (queue.length === 0) tell({ on: 'alarm' });
@@ -80,7 +80,7 @@ export async function incident(
 }
 
 /** Must run before the workflow's first await: signals and updates may come in the very first task. */
-function listen(tell: (said: Said) => void, read: () => IncidentState, queue: readonly Message[]): void {
+function listen(tell: (said: Said) => void, read: () => IncidentState, queue: readonly Message[], mover: Mover): void {
   const isKnown = (eventId: string): boolean =>
     read().seen.includes(eventId) ||
     queue.some((message) => message.on === 'event' && message.event.eventId === eventId);
@@ -112,9 +112,9 @@ function listen(tell: (said: Said) => void, read: () => IncidentState, queue: re
   setHandler(
     followedSignal,
     (node, number, report) => {
-      tell({ on: 'followed', node, number, report });
+      if (!mover.isOwn(number)) tell({ on: 'followed', node, number, report });
     },
-    { description: 'From a follow: it has ended.' },
+    { description: 'From a follow that an earlier run has started: it has ended.' },
   );
   setHandler(
     streamsSignal,

@@ -27,6 +27,8 @@ export interface MoverParts {
 export class Mover {
   /** Of the decision, and of the work in the background, by number. */
   private readonly scopes = new Map<number, CancellationScope>();
+  /** Follows of this run, by number. */
+  private readonly ownFollows = new Set<number>();
 
   constructor(private readonly parts: MoverParts) {}
 
@@ -36,6 +38,11 @@ export class Mover {
     for (const node of state.nodes)
       if (node.follow !== 'none') this.unwaited(() => watchCarried(cluster, node, parking, tell));
     if (state.look) this.ask(state.look.id, state.refusal);
+  }
+
+  /** A follow of this run is closed when its result comes; its own word comes earlier, while its id is still taken. */
+  isOwn(number: number): boolean {
+    return this.ownFollows.has(number);
   }
 
   async cancelFollows({ nodes }: IncidentState): Promise<void> {
@@ -64,6 +71,7 @@ export class Mover {
         this.ask(move.id, move.problem);
         return;
       case 'follow':
+        this.ownFollows.add(move.number);
         this.unwaited(() => runFollow({ ...move, cluster }, parking, tell));
         return;
       case 'cancel-follow':
@@ -115,7 +123,7 @@ export class Mover {
       const end = await scope.run(() => failover(ground, hintsOf(cluster, events, memory)));
       this.scopes.delete(id);
       if ('result' in end) {
-        tell({ on: 'decided', id, memory: end.memory, settlement: settle(end.result, end.memory) });
+        tell({ on: 'decided', id, memory: end.memory, settlement: toSettlement(end.result, end.memory) });
         return;
       }
       const isPreempted = isCancellation(end.error) && scope.consideredCancelled;
@@ -193,7 +201,7 @@ function hintsOf(cluster: string, events: readonly ReceivedEvent[], memory: Fail
 }
 
 /** What the incident needs of a decision: not the facts themselves, which are many. */
-function settle(
+function toSettlement(
   { verdict, observation, primary, formerPrimary: former, isFenceConfirmed }: FailoverResult,
   memory: FailoverMemory,
 ): Settlement {

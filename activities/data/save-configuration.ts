@@ -2,7 +2,7 @@
 // Each set is complete and never changed; the newest is the last good set, and outlives the data directory.
 
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
-import { savedDirectory } from '../io/host/act';
+import { jobsDirectory, savedDirectory } from '../io/host/act';
 import { actOnFiles } from '../io/host/configuration-files';
 import { scripts } from '../io/host/scripts';
 import { readValues } from '../io/host/rebuild-acts';
@@ -32,7 +32,7 @@ export interface SaveConfigurationResult {
 export async function saveConfiguration(tools: Tools, input: SaveConfigurationInput): Promise<SaveConfigurationResult> {
   const { configuration } = input;
   const node = getNode(configuration, input.node);
-  const args = [node.dataDirectory, savedDirectory(configuration, node)];
+  const args = [node.dataDirectory, savedDirectory(configuration, node), jobsDirectory(configuration, node)];
   const what = 'save its configuration';
   const output = await actOnFiles(tools, { configuration, node, script: scripts.saveConfiguration, args, what });
   const [set, skipped, saved, mark] = ['set', 'skipped', 'saved', 'mark'].map((key) => readValues(output, key)[0]);

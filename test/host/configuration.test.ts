@@ -1,6 +1,6 @@
 // Scripts about the configuration files of a stopped node: saved in sets, read, put back into a copy, adapted.
 
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
 import { rebuildMarkName } from '../../domain/facts/data-directory';
 import { shells, useHost } from './support';
 
@@ -10,7 +10,7 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64');
 describe.each(shells)('%s', (_name, shell) => {
   const host = useHost(shell);
   const saved = (): string => host().path('saved');
-  const save = () => host().act('saveConfiguration', host().path('data'), saved());
+  const save = () => host().act('saveConfiguration', host().path('data'), saved(), host().path('jobs'));
   const sets = (): string[] => readdirSync(saved()).filter((name) => /^[0-9]/.test(name));
 
   describe('save-configuration', () => {
@@ -71,6 +71,16 @@ describe.each(shells)('%s', (_name, shell) => {
       expect(save().output).toMatch(/^skipped=.* has no PG_VERSION$/m);
       rmSync(host().path('data'), { recursive: true });
       expect(save().output).toMatch(/^skipped=there is no data directory/m);
+    });
+
+    it('skips a copy that was started before it was verified', () => {
+      utimesSync(host().write('jobs/base-backup-a/script'), 1000, 1000);
+      utimesSync(host().write('data/backup_label.old'), 999, 999);
+      expect(save().output).toMatch(/^saved=/m);
+      utimesSync(host().path('data/backup_label.old'), 1001, 1001);
+      expect(save().output).toMatch(
+        /^skipped=a rebuild that has not ended may have written into .*\(base-backup-a\)$/m,
+      );
     });
 
     it('refuses to save inside the data directory', () => {

@@ -82,6 +82,13 @@ describe.each(shells)('%s', (_name, shell) => {
       expect(status).toBe(0);
     });
 
+    it('shows a name with a line break on one line, with a quote', () => {
+      makeData();
+      mkdirSync(host().path('line\nbreak'));
+      symlinkSync(host().path('line\nbreak'), host().path('data/pg_tblspc/2'));
+      expect(inspect().output).toMatch(/^place linked 2 yes .*\/line"break$/m);
+    });
+
     it('tells a copy, an unfinished one, and links that are known from a file', () => {
       host().write(`data/${rebuildMarkName}`, `${id}\n`);
       host().write('data/backup_label');
@@ -318,7 +325,10 @@ describe.each(shells)('%s', (_name, shell) => {
 
     it('leaves data that a server uses', async () => {
       await host().serve(host().path('data'));
-      expect(remove().status).toBe(3);
+      expect(remove()).toMatchObject({
+        status: 3,
+        output: `refused=PostgreSQL processes work in ${host().path('data')}\n`,
+      });
       expect(exists('data/PG_VERSION')).toBe(true);
     });
   });

@@ -14,7 +14,7 @@ shift 5
 
 SAVED=$(home_path "$SAVED") LINKS=$(home_path "$LINKS")
 # A quote is refused later: no name can end its line early.
-one_line() { printf '%s' "$1" | tr '[:cntrl:]' "'"; }
+one_line() { printf '%s' "$1" | tr '[:cntrl:]' '"'; }
 END=$(($(date +%s) + 40))
 taken() {
   LEFT=$((END - $(date +%s)))

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Saves the configuration files of a data directory as a set, and keeps the five newest.
-# Arguments: LOCK DEADLINE ACTOR DATA SAVED. Prints set= (a path, or nothing), saved= or skipped=, left=.
+# Arguments: LOCK DEADLINE ACTOR DATA SAVED JOBS. Prints set= (a path, or nothing), saved= or skipped=, left=.
 
 . lib/act.sh
 . lib/config-sets.sh
 
-DATA=$1 KEPT_SETS=5
+DATA=$1 JOBS=$(home_path "$3") KEPT_SETS=5
 umask 077
 find_sets "$2"
 keep_last() {
@@ -20,6 +20,11 @@ echo "mark=$(mark_of "$REAL")"
 # are those of another node. A directory whose removal was begun lacks anything.
 ! exists "$REAL/backup_label" || keep_last "$DATA is a copy that was never started (backup_label)"
 for name in PG_VERSION global/pg_control postmaster.opts; do exists "$REAL/$name" || keep_last "$DATA has no $name"; done
+# Once it is started, which renames backup_label, a copy that was not verified looks like the node's own data.
+for job in "$JOBS"/base-backup-*; do
+  [ -z "$(find "$REAL/backup_label.old" -newer "$job/script" 2>/dev/null)" ] ||
+    keep_last "a rebuild that has not ended may have written into $DATA (${job##*/})"
+done
 [ -z "$LAST" ] || for name in postgresql.conf pg_hba.conf; do
   ! exists "$LAST/$name" || exists "$REAL/$name" || keep_last "$DATA has lost its $name"
 done

@@ -84,7 +84,7 @@ test('without grep nothing is started', () => {
 test('without du there is no set of configuration files, and with it there is one', () => {
   const needed = ['head', 'ls', 'grep', 'sort', 'tail', 'stat', 'sha256sum', 'cp', 'mv', 'rm', 'chmod', 'wc', 'cut'];
   const save = (names: readonly string[]) =>
-    run(scripts.saveConfiguration, [...acting(), data, join(directory, 'saved')], names);
+    run(scripts.saveConfiguration, [...acting(), data, join(directory, 'saved'), join(directory, 'jobs')], names);
   const without = save([...programs, ...needed]);
   expect(without.exitCode).toBe(1);
   expect(without.output).not.toMatch(/^(set|saved)=/m);
