@@ -4,6 +4,7 @@
 import { type Client, defaultPayloadConverter } from '@temporalio/client';
 import { Worker, type ReplayWorkerOptions, type WorkerOptions } from '@temporalio/worker';
 import { messageOf } from '../activities/io/failures';
+import { ensureCluster } from './record';
 import type { ClusterConfiguration } from '../domain/facts/cluster';
 import { type ClusterEvent, parseEvent } from '../domain/facts/event';
 import { eventSignalName, incidentStart, searchAttributeNames, workflowTypes } from '../domain/facts/names';
@@ -63,6 +64,11 @@ async function replace(client: Client, configuration: ClusterConfiguration, run:
   try {
     if (run.type === workflowTypes.incident) return await sendAgain(client, configuration, run);
     if (run.type === workflowTypes.await) return await lookNow(client, configuration, run);
+    if (run.type === workflowTypes.cluster) {
+      await client.workflow.getHandle(run.workflowId, run.runId).terminate('this version cannot go on with it');
+      await ensureCluster(client, configuration);
+      return 'it is started again with what it knew';
+    }
     return 'its incident reports it as failed; to have its node follow now, call rejoin';
   } catch (error) {
     return `what it was about could not be told to a new run: ${messageOf(error)}`;

@@ -31,6 +31,8 @@ export interface Conclusion {
   readonly at: string;
   /** `<workflow id>/<run id>` of the incident, or the person who said so. */
   readonly by: string;
+  /** `at` of a record that the facts have shown to be void, as after a restore; null = none was. */
+  readonly voids: string | null;
   /** Where each node is, by the cluster file. */
   readonly nodes: readonly RecordedNode[];
 }

@@ -4,9 +4,10 @@ import type { ClusterConfiguration } from '../facts/cluster';
 import { type Facts, factsOf, type NodeFacts, writableNodes } from '../facts/facts';
 import { type ClusterRecord, type Conclusion, recordedNodes } from '../facts/record';
 
-/** The record after a conclusion. One that is older than the record (timeline, then time) is ignored. */
+/** The record after a conclusion. One that is older than the record (timeline, then time) is ignored, unless the facts have shown the record to be void. */
 export function conclude(record: ClusterRecord | null, conclusion: Conclusion): ClusterRecord {
-  if (record?.systemIdentifier !== conclusion.systemIdentifier) return { ...conclusion, since: conclusion.at };
+  const isVoid = record?.systemIdentifier !== conclusion.systemIdentifier || conclusion.voids === record.at;
+  if (isVoid) return { ...conclusion, since: conclusion.at };
   const isOlder =
     conclusion.timeline < record.timeline ||
     (conclusion.timeline === record.timeline && Date.parse(conclusion.at) < Date.parse(record.at));
@@ -46,7 +47,9 @@ export function concludeFacts(
   if (!own?.position || own.systemIdentifier === null) return null;
   const { systemIdentifier, position } = own;
   const away = facts.nodes.filter(({ sql }) => sql !== 'answered').map(({ node }) => node);
-  const where = { nodes: recordedNodes(configuration), at: facts.takenAt };
+  const { record, takenAt } = facts;
+  const voids = record && explainVoid(configuration, facts, record) !== null ? record.at : null;
+  const where = { nodes: recordedNodes(configuration), at: takenAt, voids };
   return { systemIdentifier, primary, timeline: position.timeline, away, ...where, ...more };
 }
 

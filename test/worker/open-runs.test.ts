@@ -27,7 +27,7 @@ beforeAll(async () => {
   writeFileSync(old.workflowBundle.codePath, code);
 }, 30_000);
 afterAll(async () => {
-  await bench.close();
+  await bench.close({ isReplayed: false });
   rmSync(directory, { recursive: true });
 });
 beforeEach(() => {

@@ -82,11 +82,12 @@ export class Bench {
     return bench;
   }
 
-  async close(): Promise<void> {
+  /** @param isReplayed false where the runs are of another version, on purpose */
+  async close({ isReplayed = true } = {}): Promise<void> {
     this.worker.shutdown();
     await this.running;
     try {
-      await this.replayAll();
+      if (isReplayed) await this.replayAll();
     } finally {
       await this.environment.teardown();
     }

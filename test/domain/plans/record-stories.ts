@@ -27,6 +27,7 @@ export function makeRecord(more: Partial<ClusterRecord> = {}, count = 3): Cluste
     at: '2025-12-31T12:00:00.000Z',
     since: '2025-12-31T12:00:00.000Z',
     by: 'pgpool-shop/run',
+    voids: null,
     nodes: recordedNodes(makeConfiguration({}, count)),
     ...more,
   };

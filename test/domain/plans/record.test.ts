@@ -22,6 +22,12 @@ describe('a conclusion', () => {
     const record = makeRecord();
     expect(conclude(record, { ...conclusion, ...older })).toBe(record);
   });
+  test('that found the record void replaces it: a restored cluster is on an older timeline', () => {
+    const record = makeRecord();
+    const restored = { ...conclusion, timeline: 1, primary: 0, at: later, voids: record.at };
+    expect(conclude(record, restored)).toEqual({ ...restored, since: later });
+    expect(conclude({ ...record, at: later }, restored)).toMatchObject({ timeline: 2 });
+  });
   test('of a newer timeline replaces it', () => {
     const newer = { ...conclusion, primary: 2, timeline: 3, at: later, former: null };
     expect(conclude(makeRecord(), newer)).toEqual({ ...newer, since: later });
@@ -54,6 +60,14 @@ describe('a record is void', () => {
     expect(why({}, makeFacts())).toBe('no node that is reached knows timeline 2');
     expect(why({}, makeFacts({ nodes: { 0: stopped, 1: stopped, 2: stopped } }))).toBeNull();
   });
+});
+
+test('a conclusion from facts tells of a record that they show to be void', () => {
+  const more = { openedBy: 'others' as const, former: null, by: 'pgpool-shop/run' };
+  const configuration = makeConfiguration();
+  const of = (facts: Parameters<typeof makeFacts>[0]) => concludeFacts(configuration, makeFacts(facts), 0, more);
+  expect(of({ record: makeRecord() })).toMatchObject({ timeline: 1, voids: makeRecord().at });
+  expect(of({ record: makeRecord({ primary: 0, timeline: 1 }) })).toMatchObject({ voids: null });
 });
 
 test('a conclusion from facts names the primary, its timeline, and who is away', () => {
