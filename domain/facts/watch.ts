@@ -11,7 +11,7 @@ export interface NodeWords {
   readonly synchronousStandbyNames: string;
   /** Of a standby: under which name the primary lists it. */
   readonly applicationName: string | null;
-  /** Of a primary: names, in small letters, of those who stream from it and have confirmed anything of late. */
+  /** Of a primary: names, in small letters, of those that stream from it. */
   readonly followers: readonly string[];
   /** Whom a standby streams from, in the cluster file's words, and on which timeline; null = it does not stream. */
   readonly receiver: { readonly host: string; readonly port: number; readonly timeline: number } | null;

@@ -241,7 +241,7 @@ export function concludeSamples(
   const said = nodes.find(({ node }) => node === primary)?.said;
   if (!said?.position) return null;
   const away = nodes.filter(({ misses }) => misses > 0).map(({ node }) => node);
-  const found = { openedBy: 'others', former: null, by: 'watch' } as const;
+  const found = { openedBy: 'others', former: null, by: 'watch', voids: null } as const;
   const where = { nodes: recordedNodes(configuration), at };
   return {
     systemIdentifier: said.systemIdentifier,

@@ -2,7 +2,8 @@
 
 import type { ClusterConfiguration } from '../facts/cluster';
 import type { ClusterEvent } from '../facts/event';
-import type { ClusterRecord } from '../facts/record';
+import { inForce } from '../facts/maintenance';
+import type { ClusterRecord, Recorded } from '../facts/record';
 import type { Difference, Look, NodeSample, Standing, Told, WatchSamples, WatchState } from '../facts/watch';
 import { type Condition, findConditions } from './differences';
 
@@ -13,6 +14,9 @@ const silentMisses = 2;
 
 /** What an open incident must hear at once; the rest it sees by its own looks. */
 const urgent: readonly Difference['kind'][] = ['second-writable', 'answers', 'lost'];
+
+/** What nobody is told of a node that a person has in hand. */
+const leftAlone: readonly Difference['kind'][] = ['answers', 'lost', 'not-streaming', 'detached'];
 
 export interface Observed {
   readonly state: WatchState;
@@ -26,11 +30,14 @@ export interface Observed {
 export function observeSample(
   before: WatchState | null,
   look: Look,
-  record: ClusterRecord | null,
+  { record, maintenance }: Recorded,
   configuration: ClusterConfiguration,
 ): Observed {
   const samples = takeSamples(before?.samples ?? null, look, record, configuration);
-  const conditions = findConditions(configuration, samples, record);
+  const inHand = inForce(maintenance, look.at).map(({ node }) => node);
+  const conditions = findConditions(configuration, samples, record).filter(
+    ({ kind, node }) => node === null || !inHand.includes(node) || !leftAlone.includes(kind),
+  );
   const standing = conditions.map(({ key, seenAt }) => ({
     key,
     since: before?.standing.find((entry) => entry.key === key)?.since ?? seenAt,

@@ -1,6 +1,7 @@
-// A world for the watch to look at, second by second, as its activity does: SQL each second, pgpool every five and after each change.
+// A world for the watch to look at, second by second, as its activity does: SQL each second, pgpool every ten and after each change.
 
 import type { ClusterConfiguration } from '../../../domain/facts/cluster';
+import type { Maintenance } from '../../../domain/facts/maintenance';
 import type { ClusterRecord } from '../../../domain/facts/record';
 import type { Difference, NodeWords, PgpoolSample, ShownNode, WatchState } from '../../../domain/facts/watch';
 import { observeSample, tellDue } from '../../../domain/plans/watch';
@@ -67,11 +68,12 @@ export interface Terms {
   readonly record?: ClusterRecord | null;
   readonly configuration?: ClusterConfiguration;
   readonly isIncidentOpen?: boolean;
+  readonly maintenance?: readonly Maintenance[];
 }
 
 /** Looks at `worldAt(second)` for so many seconds. */
 export function watchFor(seconds: number, worldAt: (second: number) => World, terms: Terms = {}): Watched {
-  const { record = recordOf0, configuration = makeConfiguration(), isIncidentOpen = false } = terms;
+  const { record = recordOf0, configuration = makeConfiguration(), isIncidentOpen = false, maintenance = [] } = terms;
   const told: Sight[] = [];
   const changes: number[] = [];
   let state: WatchState | null = null;
@@ -80,13 +82,13 @@ export function watchFor(seconds: number, worldAt: (second: number) => World, te
   for (let second = 0; second < seconds; second += 1) {
     const world = worldAt(second);
     const at = new Date(startedAt + second * 1000).toISOString();
-    if (isStale || second % 5 === 0) pgpools = samplesOf(world, at);
+    if (isStale || second % 10 === 0) pgpools = samplesOf(world, at);
     const nodes = Object.entries(world.nodes).map(([id, said]) => ({
       node: Number(id),
       said,
       seen: said ? 'answers' : 'silent',
     }));
-    const seen = observeSample(state, { at, nodes, pgpools }, record, configuration);
+    const seen = observeSample(state, { at, nodes, pgpools }, { record, maintenance }, configuration);
     const answer = tellDue(seen.state, seen.due, isIncidentOpen);
     told.push(...answer.told.map((difference) => ({ ...difference, second })));
     state = deepFreeze(JSON.parse(JSON.stringify(answer.state)) as WatchState);

@@ -38,7 +38,7 @@ interface Line {
   readonly terms?: Terms;
 }
 
-/** Between two looks at pgpool, of which the next is at 25 s unless SQL shows the change, too. */
+/** Between two looks at pgpool, of which the next is at 30 s unless SQL shows the change, too. */
 const changeAt = 21;
 
 const lines: readonly Line[] = [
@@ -56,14 +56,14 @@ const lines: readonly Line[] = [
     world: wellBut({}, { pgpool0: shows(1) }),
     kind: 'not-shown',
     node: 0,
-    seconds: 5,
+    seconds: 10,
   },
   {
     title: 'a pgpool that has detached the living primary',
     world: wellBut({}, { pgpool0: shows(0, 0) }),
     kind: 'not-shown',
     node: 0,
-    seconds: 5,
+    seconds: 10,
   },
   {
     title: 'no node accepts writes, and pgpool has given the primary up',
@@ -108,7 +108,7 @@ const lines: readonly Line[] = [
     world: wellBut({}, { pgpool0: shows(0, 2) }),
     kind: 'detached',
     node: 2,
-    seconds: 64,
+    seconds: 69,
   },
   {
     title: 'a detached standby, by a shorter policy.reattachMs',
@@ -116,7 +116,7 @@ const lines: readonly Line[] = [
     terms: { configuration: makeConfiguration({ policy: { reattachMs: 10_000 } }) },
     kind: 'detached',
     node: 2,
-    seconds: 14,
+    seconds: 19,
   },
   {
     title: 'the last synchronous standby that is gone while commits wait for it',
@@ -215,6 +215,15 @@ describe('a node that answers after a silence', () => {
     expect(told.at(-1)!.second).toBeGreaterThan(595 - 60);
     expect(new Set(told.map(({ eventId }) => eventId)).size).toBe(told.length);
   });
+});
+
+test('of a node that a person has in hand only that it accepts writes is told, until it is given back', () => {
+  const until = new Date(startedAt + 100_000).toISOString();
+  const since = new Date(startedAt).toISOString();
+  const maintenance = [{ node: 2, operator: 'ann@db', reason: 'kernel', since, until }];
+  const lost = wellBut({ 2: standbySays(2, alone) });
+  expect(watchFor(140, () => lost, { maintenance }).told).toMatchObject([{ kind: 'not-streaming', second: 130 }]);
+  expect(watchFor(20, () => wellBut({ 2: stray }), { maintenance }).told).toMatchObject([{ kind: 'second-writable' }]);
 });
 
 test('what stands is told again after 1, 2, 4, 8 and then every 15 minutes, as the same event', () => {
