@@ -65,7 +65,7 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
     shutdownGraceTime: '2s',
     shutdownForceTime: '10s',
   });
-  const watcher = await createWatcher({ connection: nativeConnection, namespace, taskQueue }, tools, files.length, say);
+  const watcher = await createWatcher({ connection: nativeConnection, namespace, taskQueue }, tools, files.length);
   const stopWarming = keepWarm(tools, files, say);
   const ending = new AbortController();
   const { signal } = ending;
@@ -90,14 +90,12 @@ async function createWatcher(
   place: { readonly connection: NativeConnection; readonly namespace: string; readonly taskQueue: string },
   tools: WorkerTools,
   clusters: number,
-  say: Say,
 ): Promise<Worker> {
   const { watch } = createActivities(tools, runUnbeaten);
   return await Worker.create({
     ...place,
     taskQueue: watchTaskQueue(place.taskQueue),
     activities: { watch },
-    interceptors: { activity: [narrate(say)] },
     maxConcurrentActivityTaskExecutions: watchSlots(clusters),
     maxConcurrentActivityTaskPolls: 2,
     maxHeartbeatThrottleInterval: '500ms',

@@ -1,8 +1,8 @@
-// The worker's log tells what changed a cluster: one line for each fence, promotion, replaced data and attached node, and for what the watch has told.
+// The worker's log tells what changed a cluster: one line for each fence, promotion, replaced data and attached node.
 
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 
-const told = ['fence', 'promote', 'placeData', 'attach', 'setSynchronousStandbys', 'watch'];
+const told = ['fence', 'promote', 'placeData', 'attach', 'setSynchronousStandbys'];
 
 /** For WorkerOptions.interceptors.activity. */
 export function narrate(say: (line: string) => void): ActivityInterceptorsFactory {
@@ -17,16 +17,10 @@ export function narrate(say: (line: string) => void): ActivityInterceptorsFactor
   });
 }
 
-interface Told {
-  readonly configuration?: { readonly cluster?: string };
-  readonly cluster?: string;
-  readonly node?: number;
-}
-
 function tell(say: (line: string) => void, verb: string, input: unknown, result: unknown): void {
-  const { configuration, cluster, node } = (input ?? {}) as Told;
+  const { configuration, node } = (input ?? {}) as { configuration?: { cluster?: string }; node?: number };
   const { changed, line, outcome, seen } = (result ?? {}) as Record<string, unknown>;
   if (changed === false) return;
   const what = typeof line === 'string' ? line : `node ${String(node)} ${String(outcome)}: ${String(seen)}`;
-  say(`${configuration?.cluster ?? cluster ?? '?'}: ${verb}: ${what}`.replaceAll(/\s*\n\s*/g, ' | '));
+  say(`${configuration?.cluster ?? '?'}: ${verb}: ${what}`.replaceAll(/\s*\n\s*/g, ' | '));
 }

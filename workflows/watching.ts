@@ -68,10 +68,11 @@ export class Watching {
   private async tell(difference: Difference): Promise<void> {
     const event = eventOf(difference, difference.since);
     if (event) {
+      log.info(`watch: ${difference.line}`);
       const { node, eventId, kind, oldPrimary } = event;
       const more = { kind, oldPrimary, seen: difference.line };
       await perform('signalIncident', { cluster: this.cluster, node, eventId, opened: [], more }, difference.line);
-    } else if (difference.kind === 'primary-silent') log.warn(difference.line);
+    } else if (difference.kind === 'primary-silent') log.warn(`watch: ${difference.line}`);
   }
 }
 

@@ -25,10 +25,6 @@ it('tells of a promotion, a fence and replaced data', async () => {
   expect(await run('placeData', { changed: true, line: 'in place' })).toEqual(['shop: placeData: in place']);
 });
 
-it('tells what the watch has told', async () => {
-  expect(await run('watch', { told: [], line: 'node 2 answers again' })).toEqual(['shop: watch: node 2 answers again']);
-});
-
 it('is silent about what changed nothing, and about looks', async () => {
   expect(await run('placeData', { changed: false, line: 'in place' })).toEqual([]);
   expect(await run('observe', { facts: {} })).toEqual([]);
