@@ -3,6 +3,7 @@
 import { observe } from './look/observe';
 import { awaitRecovery } from './look/await-recovery';
 import { readReturn } from './look/read-return';
+import { watch } from './look/watch';
 import { findOwnWal } from './look/find-own-wal';
 import { fence } from './primary/fence';
 import { promote } from './primary/promote';
@@ -35,6 +36,7 @@ const verbs = {
   observe,
   awaitRecovery,
   readReturn,
+  watch,
   findOwnWal,
   fence,
   promote,

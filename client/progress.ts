@@ -2,7 +2,7 @@
 
 import { type Client, defaultPayloadConverter, type WorkflowExecutionDescription } from '@temporalio/client';
 import type { ParkedStep } from '../domain/facts/decision';
-import { parkedQueryName } from '../domain/facts/names';
+import { parkedQueryName, watchActivityName } from '../domain/facts/names';
 
 export interface ProgressLine {
   /** Two lines with equal keys say the same, though a counter in them may have moved. */
@@ -22,11 +22,12 @@ export function findNodeOf(workflowId: string): number | null {
   return node === undefined ? null : Number(node);
 }
 
-/** One line for each activity that runs, or waits for its next attempt. */
+/** One line for each activity that runs, or waits for its next attempt; a watch is always there, and is nobody's work. */
 export function describePending({ workflowId, raw }: WorkflowExecutionDescription): ProgressLine[] {
   const node = findNodeOf(workflowId);
   const who = node === null ? 'incident' : `node ${node}`;
-  return (raw.pendingActivities ?? []).map((pending) => describeActivity(who, pending));
+  const isWork = ({ activityType }: PendingActivity): boolean => activityType?.name !== watchActivityName;
+  return (raw.pendingActivities ?? []).filter(isWork).map((pending) => describeActivity(who, pending));
 }
 
 /** @throws what Client.workflow's query does, when no worker answers */

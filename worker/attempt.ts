@@ -1,4 +1,4 @@
-// An activity's attempt on Temporal: beats for it twice a second, hands in what it may know of itself, and turns its failure into Temporal's.
+// An activity's attempt on Temporal: beats for it, hands in what it may know of itself, and turns its failure into Temporal's.
 
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
@@ -7,16 +7,35 @@ import { Failure } from '../activities/io/failures';
 
 const beatMs = 500;
 
+/** What an attempt told last; one before it included. */
+interface Progress {
+  last: unknown;
+}
+
 /**
- * Runs one attempt in Temporal's context. Beats tell what was told last, an attempt before this one included: a beat without details would erase it.
+ * Runs one attempt in Temporal's context, beating twice a second. Beats tell what was told last: a beat without details would erase it.
  * @throws ApplicationFailure of the failure's type; CancelledFailure
  */
 export async function runAttempt<T>(body: (attempt: Attempt) => Promise<T>): Promise<T> {
+  return await runWith(body, (context, progress) =>
+    setInterval(() => {
+      context.heartbeat(progress.last);
+    }, beatMs),
+  );
+}
+
+/** The same for one that beats by itself, and must be noticed when it no longer does. */
+export async function runUnbeaten<T>(body: (attempt: Attempt) => Promise<T>): Promise<T> {
+  return await runWith(body, () => undefined);
+}
+
+async function runWith<T>(
+  body: (attempt: Attempt) => Promise<T>,
+  beat: (context: Context, progress: Progress) => NodeJS.Timeout | undefined,
+): Promise<T> {
   const context = Context.current();
   const progress = { last: context.info.heartbeatDetails as unknown };
-  const timer = setInterval(() => {
-    context.heartbeat(progress.last);
-  }, beatMs);
+  const timer = beat(context, progress);
   try {
     return await body(makeAttempt(context, progress));
   } catch (error) {
@@ -27,7 +46,7 @@ export async function runAttempt<T>(body: (attempt: Attempt) => Promise<T>): Pro
   }
 }
 
-function makeAttempt(context: Context, progress: { last: unknown }): Attempt {
+function makeAttempt(context: Context, progress: Progress): Attempt {
   const { attempt, activityType, workflowExecution, ...info } = context.info;
   const { runId = '', workflowId = '?' } = workflowExecution ?? {};
   return {

@@ -1,6 +1,9 @@
-// Keeps one connection of each kind open to every node, and says when a way to a node stops working, and when it works again.
+// Keeps one connection of each kind open to every node, looks at the other ways that a failover needs from time to time, and says when a way stops working, and when it
+// works again.
 
 import { messageOf } from '../activities/io/failures';
+import { probeFrom } from '../activities/io/host/host-facts';
+import { PcpFailure } from '../activities/io/pcp/pcp';
 import { SqlFailure } from '../activities/io/sql/postgres';
 import { SshFailure } from '../activities/io/ssh/ssh';
 import { sqlTarget, sshTarget, type WorkerTools } from '../activities/io/tools';
@@ -9,6 +12,9 @@ import type { ClusterFile } from './tools';
 
 const warmEveryMs = 2000;
 const warmTimeoutMs = 2000;
+/** Ways that cost more than a round trip: a psql on a standby's host, and lines in pgpool's log. */
+const seldomMs = 300_000;
+const probeMs = 5000;
 /** After a refused key or password; then each time the longer one. fail2ban locks out whoever fails five times in ten minutes. */
 const [refusalPauseMs, longestPauseMs] = [30_000, 300_000];
 
@@ -32,7 +38,12 @@ class Way {
     private readonly name: string,
     private readonly open: () => Promise<unknown>,
     private readonly say: (line: string) => void,
+    private readonly everyMs = 0,
   ) {}
+
+  get isWell(): boolean {
+    return this.kind === null;
+  }
 
   async tryNow(): Promise<void> {
     if (this.isBusy || Date.now() < this.nextAt) return;
@@ -55,7 +66,8 @@ class Way {
 
   private note(trouble: Trouble | null): void {
     this.refusals = trouble?.isRefusal ? this.refusals + 1 : 0;
-    this.nextAt = trouble?.isRefusal ? Date.now() + (this.refusals > 1 ? longestPauseMs : refusalPauseMs) : 0;
+    const pauseMs = trouble?.isRefusal ? (this.refusals > 1 ? longestPauseMs : refusalPauseMs) : 0;
+    this.nextAt = Date.now() + Math.max(pauseMs, this.everyMs);
     if (trouble?.isPassing) return;
     const kind = trouble?.kind ?? null;
     // The first look at every way, at the worker's start, is told by first-look.ts.
@@ -66,8 +78,22 @@ class Way {
   }
 }
 
+/** A way that depends on another one, or that nobody's own failure describes. */
+class Broken extends Error {
+  constructor(
+    readonly kind: string,
+    message: string,
+    readonly isPassing = false,
+  ) {
+    super(message);
+  }
+}
+
 function describe(error: unknown): Trouble {
   const message = messageOf(error);
+  if (error instanceof Broken) return { kind: error.kind, message, isRefusal: false, isPassing: error.isPassing };
+  if (error instanceof PcpFailure)
+    return { kind: error.kind, message, isRefusal: !error.isRetryable, isPassing: error.kind === 'lost' };
   if (error instanceof SqlFailure)
     return { kind: error.kind, message, isRefusal: error.kind === 'rejected', isPassing: error.kind === 'lost' };
   if (error instanceof SshFailure) {
@@ -79,9 +105,13 @@ function describe(error: unknown): Trouble {
 
 /** Returns a function that stops it. No line holds a secret: the messages are those of the failures. */
 export function keepWarm(tools: WorkerTools, files: readonly ClusterFile[], say: (line: string) => void): () => void {
-  const ways = files.flatMap(({ configuration }) =>
-    configuration.nodes.flatMap((node) => waysTo(tools, configuration, node, say)),
-  );
+  const ways = files.flatMap(({ configuration }) => [
+    ...configuration.nodes.flatMap((node) => waysTo(tools, configuration, node, say)),
+    ...configuration.pgpool.map((pgpool) => {
+      const ask = () => tools.pcp.readNodeInfo(pgpool, configuration.nodes[0]!.id, { timeoutMs: probeMs });
+      return new Way(`${configuration.cluster}, pgpool ${pgpool.name}, PCP`, ask, say, seldomMs);
+    }),
+  ]);
   const warm = (): void => {
     for (const way of ways) void way.tryNow();
   };
@@ -100,8 +130,42 @@ function waysTo(
 ): Way[] {
   const name = `${configuration.cluster}, node ${node.id}`;
   const sql = sqlTarget(configuration, node);
+  const ssh = new Way(`${name}, ssh`, () => tools.ssh.open(sshTarget(configuration, node)), say);
+  const probe = (): Promise<void> => probePrimary(tools, configuration, node, ssh.isWell);
   return [
     new Way(`${name}, SQL`, () => tools.sql.query(sql, 'select 1', { timeoutMs: warmTimeoutMs }), say),
-    new Way(`${name}, ssh`, () => tools.ssh.open(sshTarget(configuration, node)), say),
+    ssh,
+    new Way(`${name}, psql from its host`, probe, say, seldomMs),
   ];
+}
+
+/** A failover asks the primary from each standby's host, with that host's own password file. @throws Broken */
+async function probePrimary(
+  tools: WorkerTools,
+  configuration: ClusterConfiguration,
+  from: NodeConfiguration,
+  isReachable: boolean,
+): Promise<void> {
+  const others = configuration.nodes.filter((node) => node !== from);
+  const primary = (await Promise.all(others.map((node) => findWritable(tools, configuration, node)))).find(Boolean);
+  // A key that was refused is not offered again for this.
+  if (!primary || !isReachable) throw new Broken('other', 'there is nobody to ask, or no way to its host', true);
+  const { answer, seen } = await probeFrom(tools, configuration, from, primary, probeMs);
+  if (answer === 'answered') return;
+  const advice = `check ${configuration.postgres.passFile} there and pg_hba.conf of node ${primary.id}`;
+  throw new Broken(answer, `to node ${primary.id}, the primary: ${seen || answer}; ${advice}`);
+}
+
+async function findWritable(
+  tools: WorkerTools,
+  configuration: ClusterConfiguration,
+  node: NodeConfiguration,
+): Promise<NodeConfiguration | null> {
+  const text = 'select not pg_is_in_recovery() as is_writable';
+  const target = sqlTarget(configuration, node);
+  const asking = tools.sql.query<{ is_writable: boolean }>(target, text, { timeoutMs: warmTimeoutMs });
+  return await asking.then(
+    ([row]) => (row?.is_writable ? node : null),
+    () => null,
+  );
 }

@@ -9,7 +9,8 @@ import { createActivities } from '../activities/index';
 import { messageOf } from '../activities/io/failures';
 import type { WorkerTools } from '../activities/io/tools';
 import { loadClusterFile } from '../configuration/load';
-import { runAttempt } from './attempt';
+import { watchTaskQueue } from '../domain/facts/names';
+import { runAttempt, runUnbeaten } from './attempt';
 import { findUnreachable } from './first-look';
 import { failUnreplayable, lookAfterOpenRuns } from './open-runs';
 import { keepWarm } from './keep-warm';
@@ -64,6 +65,7 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
     shutdownGraceTime: '2s',
     shutdownForceTime: '10s',
   });
+  const watcher = await createWatcher({ connection: nativeConnection, namespace, taskQueue }, tools, files.length);
   const stopWarming = keepWarm(tools, files, say);
   const ending = new AbortController();
   const { signal } = ending;
@@ -71,7 +73,7 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
     connection.withDeadline(Date.now() + pingMs, () => connection.workflowService.getSystemInfo({}));
   const clusters = files.map((file) => file.configuration.cluster);
   try {
-    const running = worker.run().finally(() => {
+    const running = Promise.all([worker.run(), watcher.run()]).finally(() => {
       ending.abort();
     });
     const announced = announce({ client, address, taskQueue, clusters, say, signal }, namespace, tools, files);
@@ -81,6 +83,30 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
     stopWarming();
     await Promise.allSettled([tools.sql.close(), tools.ssh.close(), connection.close(), nativeConnection.close()]);
   }
+}
+
+/** A Worker of the watches alone: they take no slot from a failover. One that was cancelled keeps its slot until its next beat. */
+async function createWatcher(
+  place: { readonly connection: NativeConnection; readonly namespace: string; readonly taskQueue: string },
+  tools: WorkerTools,
+  clusters: number,
+): Promise<Worker> {
+  const { watch } = createActivities(tools, runUnbeaten);
+  return await Worker.create({
+    ...place,
+    taskQueue: watchTaskQueue(place.taskQueue),
+    activities: { watch },
+    maxConcurrentActivityTaskExecutions: watchSlots(clusters),
+    maxConcurrentActivityTaskPolls: 2,
+    maxHeartbeatThrottleInterval: '500ms',
+    shutdownGraceTime: '100ms',
+    shutdownForceTime: '10s',
+  });
+}
+
+/** Also where every cluster's watch is cancelled and started again at once. */
+function watchSlots(clusters: number): number {
+  return 2 * clusters + 1;
 }
 
 /** Ready once a workflow has run; then what a person should know before the worst night. */

@@ -1,42 +1,89 @@
-// The cluster's record as the worker reaches it: read from the memo of the workflow `cluster`, written by an update of it.
+// What is recorded of a cluster and its watch's samples as the worker reaches them: in one description of the workflow `cluster`. Written by an update of it.
 
 import { type Client, WithStartWorkflowOperation, WorkflowNotFoundError } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
+import type { Recalled } from '../activities/io/tools';
 import type { ClusterConfiguration } from '../domain/facts/cluster';
 import {
   clusterStart,
   clusterWorkflowId,
   concludeUpdateName,
+  incidentWorkflowId,
   recordedMemoName,
+  watchActivityName,
   workflowTypes,
 } from '../domain/facts/names';
 import { type Conclusion, nothingRecorded, parseRecorded, type Recorded } from '../domain/facts/record';
+import { newerState, parseWatchState, type WatchState } from '../domain/facts/watch';
 
 /** A look must not cost the failover time; an answer takes some milliseconds. */
 const readMs = 100;
+/** The watch may wait a little longer, and asks again a second later. */
+const openMs = 500;
 
-/** What the memo of the last run holds, whether it runs or not. */
-async function readMemo(client: Client, cluster: string): Promise<{ recorded: Recorded; isRunning: boolean }> {
+type Description = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>;
+
+/** Of the last run, whether it runs or not; null = there was none. */
+async function describe(client: Client, workflowId: string): Promise<Description | null> {
   try {
-    const { memo, status } = await client.workflow.getHandle(clusterWorkflowId(cluster)).describe();
-    return { recorded: parseRecorded(memo?.[recordedMemoName]), isRunning: status.name === 'RUNNING' };
+    return await client.workflow.getHandle(workflowId).describe();
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return { recorded: nothingRecorded, isRunning: false };
+    if (error instanceof WorkflowNotFoundError) return null;
     throw error;
   }
 }
 
+interface Known {
+  readonly recorded: Recorded;
+  readonly watch: WatchState | null;
+  readonly isRunning: boolean;
+}
+
+async function readCluster(client: Client, cluster: string): Promise<Known> {
+  const { memo, status, raw } = (await describe(client, clusterWorkflowId(cluster))) ?? {};
+  const watches = (raw?.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === watchActivityName);
+  // Beside the running one there may be the one before, which has not noticed its cancellation yet.
+  const states = watches.map(({ heartbeatDetails }) => decodeState(heartbeatDetails?.payloads?.[0]));
+  return {
+    recorded: parseRecorded(memo?.[recordedMemoName]),
+    watch: states.reduce(newerState, null),
+    isRunning: status?.name === 'RUNNING',
+  };
+}
+
+type Payload = Parameters<typeof defaultPayloadConverter.fromPayload>[0];
+
+function decodeState(payload: Payload | undefined): WatchState | null {
+  try {
+    return payload ? parseWatchState(defaultPayloadConverter.fromPayload(payload)) : null;
+  } catch {
+    return null;
+  }
+}
+
 /** Never rejects: without an answer in time, decisions rely on the facts alone. */
-export async function readRecord(client: Client, { cluster }: ClusterConfiguration): Promise<Recorded> {
-  const reading = client.connection.withDeadline(Date.now() + readMs, () => readMemo(client, cluster));
+export async function recall(client: Client, { cluster }: ClusterConfiguration): Promise<Recalled> {
+  const reading = client.connection.withDeadline(Date.now() + readMs, () => readCluster(client, cluster));
   return await reading.then(
-    ({ recorded }) => recorded,
-    () => nothingRecorded,
+    ({ recorded, watch }) => ({ ...recorded, watch }),
+    () => ({ ...nothingRecorded, watch: null }),
+  );
+}
+
+/** Null: Temporal does not answer. */
+export async function isIncidentOpen(client: Client, { cluster }: ClusterConfiguration): Promise<boolean | null> {
+  const asking = client.connection.withDeadline(Date.now() + openMs, () =>
+    describe(client, incidentWorkflowId(cluster)),
+  );
+  return await asking.then(
+    (description) => description?.status.name === 'RUNNING',
+    () => null,
   );
 }
 
 /** Starts the workflow `cluster` where it does not run, with what its last run has left. Idempotent. */
 export async function ensureCluster(client: Client, configuration: ClusterConfiguration): Promise<void> {
-  const { recorded, isRunning } = await readMemo(client, configuration.cluster);
+  const { recorded, isRunning } = await readCluster(client, configuration.cluster);
   if (isRunning) return;
   const start = { ...clusterStart(configuration, recorded), workflowIdConflictPolicy: 'USE_EXISTING' as const };
   await client.workflow.start(workflowTypes.cluster, start);
@@ -47,7 +94,7 @@ export async function writeConclusion(
   configuration: ClusterConfiguration,
   conclusion: Conclusion,
 ): Promise<void> {
-  const { recorded } = await readMemo(client, configuration.cluster);
+  const { recorded } = await readCluster(client, configuration.cluster);
   const startWorkflowOperation = new WithStartWorkflowOperation(workflowTypes.cluster, {
     ...clusterStart(configuration, recorded),
     workflowIdConflictPolicy: 'USE_EXISTING',

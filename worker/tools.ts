@@ -6,7 +6,7 @@ import { SqlConnections } from '../activities/io/sql/postgres';
 import { SshConnections } from '../activities/io/ssh/ssh';
 import { pcp } from '../activities/io/pcp/pcp';
 import type { WorkerTools } from '../activities/io/tools';
-import { readRecord, writeConclusion } from './record';
+import { isIncidentOpen, recall, writeConclusion } from './record';
 import { parseClusterFile, readClusterFile } from '../configuration/load';
 import type { ClusterConfiguration } from '../domain/facts/cluster';
 import { incidentStart, workflowTypes } from '../domain/facts/names';
@@ -47,7 +47,8 @@ export function createTools(files: readonly ClusterFile[], client: Client, say: 
       }
       return (lastValid.get(cluster) ?? file).configuration;
     },
-    readRecord: (configuration) => readRecord(client, configuration),
+    recall: (configuration) => recall(client, configuration),
+    isIncidentOpen: (configuration) => isIncidentOpen(client, configuration),
     conclude: (configuration, conclusion) => writeConclusion(client, configuration, conclusion),
     signalIncident: async (configuration, event) => {
       await client.workflow.signalWithStart(workflowTypes.incident, incidentStart(configuration, event));

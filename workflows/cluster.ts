@@ -1,5 +1,5 @@
-// What is known of one cluster, for as long as it exists: the record, and what people have in hand. Never ends; continues as new when its history
-// is long. Its memo holds all of it as well, because looks read it there.
+// What is known of one cluster, for as long as it exists: the record, what people have in hand, and the watch that compares with the world. Never ends;
+// continues as new when its history is long. Its memo holds record and maintenance as well, because looks read them there.
 
 import {
   allHandlersFinished,
@@ -7,6 +7,7 @@ import {
   condition,
   makeContinueAsNewFunc,
   setHandler,
+  sleep,
   upsertMemo,
   upsertSearchAttributes,
   workflowInfo,
@@ -14,6 +15,7 @@ import {
 import { inForce, type Maintenance, startMaintenance, stopMaintenance } from '../domain/facts/maintenance';
 import { recordedMemoName } from '../domain/facts/names';
 import type { Conclusion, Recorded } from '../domain/facts/record';
+import type { WatchState } from '../domain/facts/watch';
 import { accept, conclude } from '../domain/plans/record';
 import { perform } from './ground';
 import {
@@ -25,57 +27,80 @@ import {
   recordedQuery,
 } from './messages';
 import { searchAttributes } from './search-attributes';
+import { Watching } from './watching';
 
-/** @param carried what the run before this one has left */
-export async function cluster(name: string, carried: Recorded): Promise<void> {
-  let recorded = carried;
-  const keep = <Part extends Partial<Recorded>>(changed: Part): Part => {
-    recorded = { ...recorded, ...changed };
-    upsertMemo({ [recordedMemoName]: recorded });
+interface Kept {
+  recorded: Recorded;
+  /** Given back by a person, and not told yet; null = the cluster. */
+  given: (number | null)[];
+}
+
+/** Keeps what has changed, and returns it. */
+type Keep = <Part extends Partial<Recorded>>(changed: Part) => Part;
+
+/** @param carried what the run before this one has left; @param watched what its last watch has seen and told */
+export async function cluster(name: string, carried: Recorded, watched: WatchState | null = null): Promise<void> {
+  const kept: Kept = { recorded: carried, given: [] };
+  const read = (): Recorded => kept.recorded;
+  const watching = new Watching(name, watched, read, (record) => keep({ record }));
+  const keep: Keep = (changed) => {
+    const { record, maintenance } = kept.recorded;
+    kept.recorded = { ...kept.recorded, ...changed };
+    upsertMemo({ [recordedMemoName]: kept.recorded });
+    if (kept.recorded.record !== record || kept.recorded.maintenance !== maintenance) watching.startAgain();
     return changed;
   };
+  listen(name, kept, keep);
+  upsertSearchAttributes(searchAttributes({ cluster: name, operation: 'cluster' }));
+  // A run that was started without a memo shows what it was given.
+  upsertMemo({ [recordedMemoName]: kept.recorded });
+  await Promise.all([watching.goOn(), giveBack(name, kept, keep)]);
+  // An update's answer and the cancelled watch's last word come first: the server refuses updates to a run whose end they have held up.
+  await sleep(settleMs, { summary: 'then it goes on in a new run' });
+  await condition(allHandlersFinished);
+  // The memo does not come along by itself.
+  const next = makeContinueAsNewFunc<typeof cluster>({ memo: { [recordedMemoName]: kept.recorded } });
+  await next(name, kept.recorded, watching.state);
+}
+
+function listen(name: string, kept: Kept, keep: Keep): void {
   setHandler(
     concludeUpdate,
-    (conclusion: Conclusion) => keep({ record: conclude(recorded.record, conclusion) }).record,
-    {
-      description: 'What an incident has left as true. One that is older than the record changes nothing.',
-    },
+    (conclusion: Conclusion) => keep({ record: conclude(kept.recorded.record, conclusion) }).record,
+    { description: 'What an incident has left as true. One that is older than the record changes nothing.' },
   );
   setHandler(
     acceptUpdate,
     async (acceptance: Acceptance) => keep({ record: await lookAndAccept(name, acceptance) }).record,
-    {
-      description: 'A person says who the primary is: {"node": 1, "operator": "you"}.',
-    },
+    { description: 'A person says who the primary is: {"node": 1, "operator": "you"}.' },
   );
-  let given: (number | null)[] = [];
   setHandler(
     maintainUpdate,
     (maintaining: Maintaining) => {
-      if (maintaining.action === 'stop') given.push(maintaining.node);
-      return keep({ maintenance: maintain(recorded.maintenance, maintaining) }).maintenance;
+      if (maintaining.action === 'stop') kept.given.push(maintaining.node);
+      return keep({ maintenance: maintain(kept.recorded.maintenance, maintaining) }).maintenance;
     },
     { description: 'A person takes a node, or the cluster, in hand, or gives it back: pgpool-runbook maintenance.' },
   );
-  setHandler(recordedQuery, () => recorded, { description: 'What is known of the cluster.' });
-  upsertSearchAttributes(searchAttributes({ cluster: name, operation: 'cluster' }));
-  // A run that was started without a memo shows what it was given.
-  upsertMemo({ [recordedMemoName]: recorded });
+  setHandler(recordedQuery, () => kept.recorded, { description: 'What is known of the cluster.' });
+}
+
+/** Ends what has expired, and has an incident look at what was given back. Until the run's history is long. */
+async function giveBack(name: string, kept: Kept, keep: Keep): Promise<void> {
   while (!workflowInfo().continueAsNewSuggested) {
     const left = await untilExpiry(
-      () => recorded.maintenance,
-      () => given.length > 0 || workflowInfo().continueAsNewSuggested,
+      () => kept.recorded.maintenance,
+      () => kept.given.length > 0 || workflowInfo().continueAsNewSuggested,
     );
-    const back = [...given, ...left];
-    given = [];
+    const back = [...kept.given, ...left];
+    kept.given = [];
     if (left.length > 0)
-      keep({ maintenance: left.reduce<readonly Maintenance[]>(stopMaintenance, recorded.maintenance) });
-    for (const node of back) await tellIncident(name, node ?? recorded.record?.primary ?? 0);
+      keep({ maintenance: left.reduce<readonly Maintenance[]>(stopMaintenance, kept.recorded.maintenance) });
+    for (const node of back) await tellIncident(name, node ?? kept.recorded.record?.primary ?? 0);
   }
-  await condition(allHandlersFinished);
-  // The memo does not come along by itself.
-  await makeContinueAsNewFunc<typeof cluster>({ memo: { [recordedMemoName]: recorded } })(name, recorded);
 }
+
+const settleMs = 1000;
 
 function maintain(maintenance: readonly Maintenance[], maintaining: Maintaining): readonly Maintenance[] {
   const { node, operator } = maintaining;

@@ -6,8 +6,10 @@ import {
   isCancellation,
   proxyActivities,
   sleep,
+  workflowInfo,
 } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
+import { watchTaskQueue } from '../domain/facts/names';
 import type { Activities } from '../activities/index';
 import type { Parking } from './parking';
 import { patience } from './patience';
@@ -34,6 +36,7 @@ export async function perform<Name extends VerbName>(
   const options = {
     summary: summaryOf(name, input, why),
     ...(within && { startToCloseTimeout: within(input) }),
+    ...(kind === 'watching' && { taskQueue: watchTaskQueue(workflowInfo().taskQueue) }),
   };
   try {
     return await activity.executeWithOptions(options, [input]);

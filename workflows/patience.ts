@@ -46,6 +46,13 @@ export const patience: Readonly<Record<Patience, ActivityOptions>> = {
     // A dead worker uses up an attempt, too; a refused copy is tried for about half a minute.
     retry: { initialInterval: '1s', backoffCoefficient: 3, maximumInterval: '10s', maximumAttempts: 5 },
   },
+  /** Goes on while nothing differs. It beats every 10 s and at each change, on a task queue of its own; nothing waits for its end. */
+  watching: {
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+    startToCloseTimeout: '365 days',
+    heartbeatTimeout: '25s',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '15s' },
+  },
   /** A node that is away: one pending step with a growing interval, for days if it must. */
   untilBack: {
     startToCloseTimeout: '10s',

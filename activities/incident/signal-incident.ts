@@ -1,17 +1,20 @@
-// Tells the cluster's incident that a node answers again; opens one if none is open.
+// Tells the cluster's incident that a node answers again, or what the watch has seen; opens one if none is open.
 
+import type { ClusterEvent } from '../../domain/facts/event';
 import type { OpenedTimeline } from '../../domain/facts/wal';
 import type { Tools } from '../io/tools';
 
 export interface SignalIncidentInput {
   readonly cluster: string;
-  readonly node: number;
+  readonly node: number | null;
   readonly eventId: string;
   /** See ClusterEvent. */
   readonly opened: readonly OpenedTimeline[];
+  /** Where it is no mere return. */
+  readonly more?: Pick<ClusterEvent, 'kind' | 'oldPrimary' | 'seen'>;
 }
 
-/** The event's id comes from the workflow's run, so a second attempt is the same event. */
+/** The event's id comes from the workflow, so a second attempt is the same event. */
 export async function signalIncident(tools: Tools, input: SignalIncidentInput): Promise<void> {
   const configuration = tools.readConfiguration(input.cluster);
   const at = new Date(tools.attempt.orderedAt).toISOString();
@@ -23,5 +26,6 @@ export async function signalIncident(tools: Tools, input: SignalIncidentInput): 
     oldPrimary: null,
     at,
     opened: input.opened,
+    ...input.more,
   });
 }

@@ -3,10 +3,17 @@
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/facts/cluster';
 import type { Conclusion, Recorded } from '../../domain/facts/record';
 import type { ClusterEvent } from '../../domain/facts/event';
+import type { WatchState } from '../../domain/facts/watch';
 import type { Attempt } from './attempt';
 import type { Pcp } from './pcp/pcp';
 import type { SqlConnections, SqlTarget } from './sql/postgres';
 import type { SshConnections, SshTarget } from './ssh/ssh';
+
+/** What Temporal holds of a cluster between incidents. */
+export interface Recalled extends Recorded {
+  /** What the running watch last told; null = none runs, or it has told nothing. */
+  readonly watch: WatchState | null;
+}
 
 export interface WorkerTools {
   readonly pcp: Pcp;
@@ -15,7 +22,9 @@ export interface WorkerTools {
   /** The cluster file as it is now, or as it last was valid. @throws Configuration failure for a cluster this worker does not serve. */
   readonly readConfiguration: (cluster: string) => ClusterConfiguration;
   /** What is known of the cluster beside what is measured now; nothing where it cannot be read soon enough. Never rejects. */
-  readonly readRecord: (configuration: ClusterConfiguration) => Promise<Recorded>;
+  readonly recall: (configuration: ClusterConfiguration) => Promise<Recalled>;
+  /** Null: Temporal does not answer. Never rejects. */
+  readonly isIncidentOpen: (configuration: ClusterConfiguration) => Promise<boolean | null>;
   /** Makes the conclusion the cluster's record, and starts the workflow that keeps it where it does not run. */
   readonly conclude: (configuration: ClusterConfiguration, conclusion: Conclusion) => Promise<void>;
   /** Tells the cluster's incident, opening one if none is open. */

@@ -43,7 +43,7 @@ const silentMs = 200;
 
 export async function observe(tools: Tools, input: ObserveInput): Promise<Observation> {
   const configuration = tools.readConfiguration(input.cluster);
-  const recording = tools.readRecord(configuration);
+  const recalling = tools.recall(configuration);
   const takenAt = new Date().toISOString();
   const hosts = new Map<number, ReturnType<typeof readHostFacts>>();
   const lookAt = (node: NodeConfiguration): ReturnType<typeof readHostFacts> => {
@@ -73,7 +73,8 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
       return facts.sql === 'answered' && node !== suspect ? facts : { ...facts, host: await lookAt(node) };
     }),
   );
-  const direct: Facts = { takenAt, ...(await recording), nodes, probes: [], pgpools: [] };
+  const { watch, ...recorded } = await recalling;
+  const direct: Facts = { takenAt, ...recorded, watch: watch?.samples ?? null, nodes, probes: [], pgpools: [] };
   const about = findSuspect(configuration, direct, input.suspect);
   // What was asked early is older than an answer that came late: it counts only beside a silence that lasted.
   const isSilent = suspect && factsOf(direct, suspect.id)?.sql === 'silent';

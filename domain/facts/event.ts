@@ -1,4 +1,4 @@
-// What pgpool's hooks, people and await tell an incident. Everything in an event is a hint: facts decide.
+// What pgpool's hooks, people, await and the watch tell an incident. Everything in an event is a hint: facts decide.
 
 import type { OpenedTimeline } from './wal';
 
@@ -18,6 +18,8 @@ export interface ClusterEvent {
   readonly at: string;
   /** Of a node that returned: the promotions of ours that it missed. No hint but our own word, passed on by the one who waited for it. */
   readonly opened?: readonly OpenedTimeline[];
+  /** From the watch: what differs from the record, in words. */
+  readonly seen?: string;
 }
 
 /** A failed parse says what was wrong; nothing is ever thrown. */
@@ -54,8 +56,12 @@ export function parseEvent(value: unknown): ParsedEvent {
   const { opened } = fields;
   if (opened !== undefined && !isOpened(opened))
     return { error: `event.opened must be a list of {node, timeline}, not ${printable(opened)}` };
+  const { seen } = fields;
+  if (seen !== undefined && typeof seen !== 'string')
+    return { error: `event.seen must be text, not ${printable(seen)}` };
+  const words = seen === undefined ? {} : { seen: inOneLine(seen) };
   const numbers = { node: node ?? null, mainNode: mainNode ?? null, oldPrimary: oldPrimary ?? null };
-  return { event: { eventId, kind, ...numbers, at, ...(opened && { opened }) } };
+  return { event: { eventId, kind, ...numbers, at, ...(opened && { opened }), ...words } };
 }
 
 function isOpened(value: unknown): value is OpenedTimeline[] {
@@ -83,9 +89,14 @@ function isNodeId(value: unknown): boolean {
 export function describeEvent(event: ClusterEvent): string {
   const old = event.oldPrimary === null ? 'none' : String(event.oldPrimary);
   const node = event.node === null ? 'none' : String(event.node);
+  if (event.seen !== undefined) return event.seen;
   if (event.kind === 'returned') return `node ${node} answers again`;
   if (event.kind === 'rejoin') return `a person wants node ${node} back`;
   return `pgpool says ${event.kind} (node ${node}, old primary ${old})`;
+}
+
+function inOneLine(text: string): string {
+  return text.replaceAll(/\p{Cc}+|[\u2028\u2029]/gu, ' ').slice(0, 400);
 }
 
 /** Short and on one line: the value came from outside and lands in logs. */

@@ -3,6 +3,7 @@
 import type { Maintenance } from './maintenance';
 import type { ClusterRecord } from './record';
 import type { TimelineEnd, WalPosition } from './wal';
+import type { WatchSamples } from './watch';
 
 /**
  * How a node answered a query. `recovering` = SQLSTATE 57P03 (starting up, shutting down or in crash recovery);
@@ -126,6 +127,8 @@ export interface Facts {
   readonly record: ClusterRecord | null;
   /** What people have in hand, expired ones included. */
   readonly maintenance: readonly Maintenance[];
+  /** What the watch last told of every node and pgpool, with the time of each one's last answer; null = no watch runs, or nothing was told. */
+  readonly watch: WatchSamples | null;
   readonly nodes: readonly NodeFacts[];
   readonly probes: readonly ProbeFacts[];
   readonly pgpools: readonly PgpoolFacts[];

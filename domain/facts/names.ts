@@ -49,6 +49,14 @@ export function incidentWorkflowId(cluster: string): string {
   return `pgpool-${cluster}`;
 }
 
+/** The task queue of the watches: a failover's activity never waits behind one. */
+export function watchTaskQueue(taskQueue: string): string {
+  return `${taskQueue}.watch`;
+}
+
+/** The activity that watches, as Temporal lists it while it is pending. */
+export const watchActivityName = 'watch';
+
 /** The workflow that keeps the cluster's record. */
 export function clusterWorkflowId(cluster: string): string {
   return `pgpool-${cluster}.cluster`;

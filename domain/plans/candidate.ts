@@ -5,6 +5,7 @@ import { type Positioned, sortBranches } from './branches';
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import type { ReasonCode } from '../facts/reasons';
 import { isInMaintenance } from './maintenance';
+import { sampledPosition, sampledSynchronousSet, wasStreaming } from './last-sample';
 import { findInsufficientSettings, hasStreamed, isDelayed } from './readiness';
 import { hasLastCommit } from './synchronous';
 import {
@@ -86,7 +87,9 @@ export function chooseCandidate(
   const conflict = findBranchConflict(formerPrimary, own, best, current);
   if (conflict !== null) return { refusal: 'diverged-branches', line: conflict };
   const lag = measureLag(facts, request, own, best);
-  const tooMuch = findMissingWal(configuration, own, best, lag);
+  const hadStream = (entry: Positioned): boolean =>
+    wasStreaming(facts, entry.node, formerPrimary) ?? hasStreamed(entry);
+  const tooMuch = findMissingWal(configuration, own.some(hadStream), best, lag);
   if (tooMuch) return tooMuch;
   const missing = findMissingCommit(configuration, facts, request, own, best);
   if (missing !== null) return { refusal: 'synchronous-set-unreachable', line: missing };
@@ -100,7 +103,7 @@ export function chooseCandidate(
       .filter((entry) => entry.position.timeline > position.timeline)
       .map((entry) => ({ timeline: entry.position.timeline, history: entry.history })),
     line: [
-      `node ${best.node} has the greatest (timeline, LSN): (${position.timeline}, ${position.lsn}); lag ${lag.bytes === null ? 'unknown' : `${lag.bytes} bytes`}`,
+      `node ${best.node} has the greatest (timeline, LSN): (${position.timeline}, ${position.lsn}); lag ${lag.bytes === null ? 'unknown' : `${lag.bytes} bytes${lag.isAtLastLook ? ' at the last look of the watch' : ''}`}`,
       ...strays.map(({ line }) => line),
     ].join('; '),
   };
@@ -172,9 +175,11 @@ interface Lag {
   readonly bytes: number | null;
   /** Where the primary's WAL ends is known: nobody lost a primary, or it was shut down cleanly. */
   readonly isEndKnown: boolean;
+  /** Nothing is known to be missing of what the watch saw, which is less than what was written after that. */
+  readonly isAtLastLook: boolean;
 }
 
-/** Against other standbys' WAL, failed candidates' and the stopped primary's control file. */
+/** Against other standbys' WAL, failed candidates', the stopped primary's control file and the watch's last look at it. */
 function measureLag(
   facts: Facts,
   { formerPrimary, walOfFailedCandidates }: CandidateRequest,
@@ -186,32 +191,39 @@ function measureLag(
   const seen = control?.checkpoint ?? former?.position;
   // Its last checkpoint may be on an older timeline than its WAL: that says nothing.
   const own = seen && seen.timeline === best.position.timeline ? seen : null;
-  const lags = [...standbys.map((entry) => entry.position), ...walOfFailedCandidates, ...(own ? [own] : [])]
+  const sampled = sampledPosition(facts, formerPrimary);
+  const known = [own, sampled].filter((position) => position !== null);
+  const lags = [...standbys.map((entry) => entry.position), ...walOfFailedCandidates, ...known]
     .filter((position) => position.timeline === best.position.timeline)
     .map((position) => lagBytes(position.lsn, best.position.lsn) ?? 0);
   const most = Math.max(0, ...lags);
   // After a crash the checkpoint is only the least that it wrote: "nothing known to be missing" is not "nothing missing".
   const isWholeKnown = own !== null && (!control || control.state === 'shut down');
-  return { bytes: most > 0 || isWholeKnown ? most : null, isEndKnown: isWholeKnown || formerPrimary === null };
+  const isSampled = sampled?.timeline === best.position.timeline;
+  return {
+    bytes: most > 0 || isWholeKnown || isSampled ? most : null,
+    isEndKnown: isWholeKnown || formerPrimary === null,
+    isAtLastLook: most === 0 && !isWholeKnown && isSampled,
+  };
 }
 
 function findMissingWal(
   { policy: { maximumLagBytes } }: ClusterConfiguration,
-  standbys: readonly Positioned[],
+  hasAnyStreamed: boolean,
   best: Positioned,
   { bytes, isEndKnown }: Lag,
 ): CandidateChoice | null {
   if (bytes !== null && bytes > maximumLagBytes) {
-    const line = `the best candidate, node ${best.node}, lacks ${bytes} bytes of WAL that another node holds, more than policy.maximumLagBytes (${maximumLagBytes})`;
+    const line = `the best candidate, node ${best.node}, lacks ${bytes} bytes of WAL that another node holds or held, more than policy.maximumLagBytes (${maximumLagBytes})`;
     return { refusal: 'lag-exceeded', line };
   }
   // One standby that did stream shows how far the primary came.
-  if (isEndKnown || standbys.some(hasStreamed)) return null;
-  const line = `node ${best.node} has received no WAL by streaming since it was started, so nobody knows how much of the former primary's it lacks: bring the former primary or another standby back`;
+  if (isEndKnown || hasAnyStreamed) return null;
+  const line = `node ${best.node} did not stream when the former primary was lost, or has received nothing since it was started, so nobody knows how much of the former primary's it lacks: bring the former primary or another standby back`;
   return { refusal: 'lag-unknown', line };
 }
 
-/** The set in force is the former primary's own where it could be read; else the strictest of the policy and the standbys' copies, which may be old. */
+/** The set in force is the former primary's own where it could be read; else what the watch last saw there; else the strictest of the policy and the standbys' copies, which may be old. */
 function findMissingCommit(
   configuration: ClusterConfiguration,
   facts: Facts,
@@ -221,7 +233,10 @@ function findMissingCommit(
 ): string | null {
   const former = formerPrimary === null ? undefined : factsOf(facts, formerPrimary);
   const inForce =
-    formerSynchronousStandbyNames ?? former?.synchronousStandbyNames ?? former?.host?.synchronousStandbyNames ?? null;
+    formerSynchronousStandbyNames ??
+    former?.synchronousStandbyNames ??
+    former?.host?.synchronousStandbyNames ??
+    sampledSynchronousSet(facts, formerPrimary);
   const copies = standbys.flatMap(({ node, synchronousStandbyNames }) =>
     synchronousStandbyNames ? [{ node, names: synchronousStandbyNames }] : [],
   );

@@ -10,6 +10,7 @@ import {
   receivesFrom,
   type SqlAnswer,
 } from '../facts/facts';
+import { lastAnswerAgeMs } from './last-sample';
 
 export type WitnessAnswer = 'alive' | 'dead' | 'unknown';
 
@@ -74,9 +75,18 @@ export function judgePrimary(facts: Facts, node: number, address: Address, since
       };
     }),
     ...pgpoolWitnesses(facts, node),
+    ...watchWitness(facts, node, sinceEventMs),
   ];
   const failing = 1 + probes.filter(({ answer }) => answer === 'silent' || answer === 'refused').length;
   return { state: judgeState(own, probes, witnesses, failing), witnesses, failing };
+}
+
+/** Another worker may watch than the one that looks now. */
+function watchWitness(facts: Facts, node: number, sinceEventMs: number): Witness[] {
+  const ageMs = lastAnswerAgeMs(facts, node);
+  if (ageMs === null) return [];
+  const answer = ageMs < Math.min(sinceEventMs, freshMs) ? 'alive' : 'unknown';
+  return [{ from: 'watch', answer, seen: `last answer ${ageMs} ms ago` }];
 }
 
 /** pgpool connects to the node when PCP asks it (pcp_worker.c, inform_node_info); its "down" is why we were called. */

@@ -46,7 +46,8 @@ export function createTools(clusterFile: string): TestTools {
     sql,
     ssh,
     readConfiguration: () => loadClusterFile(clusterFile),
-    readRecord: () => Promise.resolve(nothingRecorded),
+    recall: () => Promise.resolve({ ...nothingRecorded, watch: null }),
+    isIncidentOpen: () => Promise.resolve(false),
     conclude: () => Promise.resolve(),
     signalIncident: (_, event) => {
       events.push(event);

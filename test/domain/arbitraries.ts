@@ -203,6 +203,7 @@ export const situations: fc.Arbitrary<Situation> = configurations
       configuration: fc.constant(configuration),
       facts: fc.record({
         takenAt: fc.constant('2026-01-01T00:00:00.000Z'),
+        watch: fc.constant(null),
         record: fc.constant(null),
         maintenance: fc.constant([]),
         // Shuffled; now and then a node was not asked at all.

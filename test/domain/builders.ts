@@ -4,6 +4,7 @@
 import type { ClusterConfiguration, NodeConfiguration, PolicyConfiguration } from '../../domain/facts/cluster';
 import type { Maintenance } from '../../domain/facts/maintenance';
 import type { ClusterRecord } from '../../domain/facts/record';
+import type { WatchSamples } from '../../domain/facts/watch';
 import type { FailoverRequest } from '../../domain/plans/failover-request';
 import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts, WalReceiverFacts } from '../../domain/facts/facts';
 
@@ -18,6 +19,7 @@ export interface Differences {
   readonly pgpools?: readonly PgpoolFacts[];
   readonly record?: ClusterRecord | null;
   readonly maintenance?: readonly Maintenance[];
+  readonly watch?: WatchSamples | null;
 }
 
 export const systemIdentifier = '7300000000000000001';
@@ -160,6 +162,7 @@ export function makeFacts(differences: Differences = {}, count = 3): Facts {
     takenAt: '2026-01-01T00:00:00.000Z',
     record: differences.record ?? null,
     maintenance: differences.maintenance ?? [],
+    watch: differences.watch ?? null,
     nodes: Array.from({ length: count }, (_, node) => makeNodeFacts(node, differences.nodes?.[node])),
     probes: differences.probes ?? [],
     pgpools: differences.pgpools ?? [pgpoolSees(0, {}, count)],

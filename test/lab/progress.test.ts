@@ -1,5 +1,6 @@
 // What `npm run lab -- status` says of work in progress, read from a real Temporal in which a stand-in incident works.
 
+import { describePending } from '../../client/progress';
 import { readProgress } from '../../lab/progress';
 import { type BenchCluster, run, TemporalBench, waitUntil } from '../client/temporal-bench';
 
@@ -16,6 +17,12 @@ function read({ name, file }: BenchCluster, address = bench.environment.address)
 
 test('is silent when nothing is in progress', async () => {
   expect(await read(bench.newCluster())).toEqual([]);
+});
+
+test('a watch that goes on is no work in progress', () => {
+  const pendingActivities = [{ activityType: { name: 'watch' } }, { activityType: { name: 'observe' } }];
+  const described = { workflowId: 'pgpool-shop.cluster', raw: { pendingActivities } };
+  expect(describePending(described as never).map(({ line }) => line)).toEqual(['incident: observe']);
 });
 
 test('shows the base backup while it runs, then its failure and the attempt that is next', async () => {

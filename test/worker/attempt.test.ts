@@ -3,7 +3,7 @@
 import { ActivityCancellationDetails } from '@temporalio/common';
 import { type Attempt, throwIfCancelled } from '../../activities/io/attempt';
 import { failure, notYet, withDetails } from '../../activities/io/failures';
-import { runAttempt } from '../../worker/attempt';
+import { runAttempt, runUnbeaten } from '../../worker/attempt';
 import { createEnvironment, failureOf } from '../activities/support';
 
 const attemptOf = async (info: Parameters<typeof createEnvironment>[0]): Promise<Attempt> => {
@@ -40,6 +40,19 @@ it('beats with what was told last, and at first with what the attempt before it 
     }),
   );
   expect(beats).toEqual(['half of it', 'all of it', 'all of it']);
+});
+
+it('does not beat for one that beats by itself', async () => {
+  const environment = createEnvironment({ heartbeatDetails: 'half of it' });
+  const beats: unknown[] = [];
+  environment.on('heartbeat', (details) => beats.push(details));
+  await environment.run(() =>
+    runUnbeaten(async (attempt) => {
+      await attempt.sleep(700);
+      attempt.tell(attempt.earlier);
+    }),
+  );
+  expect(beats).toEqual(['half of it']);
 });
 
 it.each([

@@ -1,5 +1,6 @@
 // The ways to the nodes: a change is told once, silence is tried again at once, a refusal ever more rarely.
 
+import { PcpFailure } from '../../activities/io/pcp/pcp';
 import { SqlFailure } from '../../activities/io/sql/postgres';
 import { SshFailure } from '../../activities/io/ssh/ssh';
 import type { WorkerTools } from '../../activities/io/tools';
@@ -23,6 +24,7 @@ beforeEach(() => {
   const tools = {
     sql: { query: () => (tries.sql++, answer(sqlTrouble)) },
     ssh: { open: () => (tries.ssh++, answer(sshTrouble)) },
+    pcp: { readNodeInfo: () => Promise.resolve() },
   } as unknown as WorkerTools;
   stop = keepWarm(tools, [{ path: 'shop.yaml', configuration }], (line) => said.push(line));
 });
@@ -77,3 +79,61 @@ it.each([
     expect(tries[way] - mended).toBe(10);
   },
 );
+
+describe('ways that only a failover uses', () => {
+  let probe: string;
+  let pcpTrouble: Error | null;
+  let asked: { psql: number; pcp: number };
+  let [isPrimaryDown, keyTrouble] = [false, null as Error | null];
+
+  function begin(): void {
+    stop();
+    [said, probe, pcpTrouble, asked] = [[], 'exit=0\n', null, { psql: 0, pcp: 0 }];
+    [isPrimaryDown, keyTrouble] = [false, null];
+    const tools = {
+      sql: {
+        query: ({ host }: { host: string }) =>
+          Promise.resolve([{ is_writable: host === shop.nodes[0]!.host && !isPrimaryDown }]),
+      },
+      ssh: {
+        open: () => (keyTrouble ? Promise.reject(keyTrouble) : Promise.resolve()),
+        run: () => (asked.psql++, Promise.resolve({ exitCode: 0, stderr: '', stdout: probe })),
+      },
+      pcp: {
+        readNodeInfo: () => (asked.pcp++, pcpTrouble ? Promise.reject(pcpTrouble) : Promise.resolve()),
+      },
+    } as unknown as WorkerTools;
+    const two = { ...shop, nodes: shop.nodes.slice(0, 2), pgpool: shop.pgpool.slice(0, 1) };
+    stop = keepWarm(tools, [{ path: 'shop.yaml', configuration: two }], (line) => said.push(line));
+  }
+  beforeEach(begin);
+
+  it('are looked at every five minutes, and a broken one is said once, with what to do', async () => {
+    await pass(10);
+    probe = 'psql: error: fe_sendauth: no password supplied\nexit=2\n';
+    pcpTrouble = new PcpFailure('authentication', 'authentication failed; compare pcp.conf there with ~/.pcppass');
+    await pass(1500);
+    expect(said).toEqual([
+      'warning: shop, pgpool ' +
+        shop.pgpool[0]!.name +
+        ', PCP: authentication failed; compare pcp.conf there with ~/.pcppass',
+      'warning: shop, node 1, psql from its host: to node 0, the primary: psql: error: fe_sendauth: no password supplied; check ~/.pgpass there and pg_hba.conf of node 0',
+    ]);
+    expect(asked).toEqual({ psql: 6, pcp: 6 });
+    probe = 'exit=0\n';
+    await pass(302);
+    expect(said.at(-1)).toBe('shop, node 1, psql from its host: works again');
+  });
+
+  it('say nothing while there is no primary to ask, and offer no key that was refused', async () => {
+    await pass(10);
+    isPrimaryDown = true;
+    await pass(600);
+    expect([said, asked.psql]).toEqual([[], 1]);
+    isPrimaryDown = false;
+    keyTrouble = new SshFailure('authentication', 'the key was refused');
+    await pass(600);
+    expect(said).toEqual([expect.stringContaining('node 0, ssh'), expect.stringContaining('node 1, ssh')]);
+    expect(asked.psql).toBe(1);
+  });
+});

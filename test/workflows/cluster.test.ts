@@ -12,7 +12,7 @@ import {
 import type { Maintenance } from '../../domain/facts/maintenance';
 import { type ClusterRecord, type Conclusion, nothingRecorded, type Recorded } from '../../domain/facts/record';
 import type { Maintaining } from '../../workflows/messages';
-import { ensureCluster, readRecord, writeConclusion } from '../../worker/record';
+import { ensureCluster, isIncidentOpen, recall, writeConclusion } from '../../worker/record';
 import { makeRecord } from '../domain/plans/record-stories';
 import type { FakeCluster } from './fake-cluster';
 import { primaryNode, systemIdentifier } from './fake-nodes';
@@ -35,7 +35,7 @@ const conclusion: Conclusion = { ...makeRecord(), systemIdentifier };
 const client = () => bench.environment.client;
 const handleOf = ({ name }: FakeCluster) => client().workflow.getHandle(clusterWorkflowId(name));
 const read = async (configuration: ClusterConfiguration): Promise<ClusterRecord | null> =>
-  (await readRecord(client(), configuration)).record;
+  (await recall(client(), configuration)).record;
 const ask = (cluster: FakeCluster): Promise<Recorded> => handleOf(cluster).query<Recorded>(recordedQueryName);
 
 it('says nothing while nothing is known, whether the workflow runs or not', async () => {
@@ -106,7 +106,8 @@ it('takes a person’s word for a node that accepts writes, by a look of its own
 it('is not waited for by a look when Temporal does not answer', async () => {
   const { configuration } = newCluster();
   const silent = { connection: { withDeadline: () => Promise.reject(new Error('deadline')) } };
-  expect(await readRecord(silent as never, configuration)).toEqual(nothingRecorded);
+  expect(await recall(silent as never, configuration)).toEqual({ ...nothingRecorded, watch: null });
+  expect(await isIncidentOpen(silent as never, configuration)).toBeNull();
 });
 
 describe('what people have in hand', () => {
@@ -133,7 +134,7 @@ describe('what people have in hand', () => {
     expect(held).toEqual([
       { node: 2, operator: 'ann@db', reason: 'kernel update', since: expect.any(String) as string, until: null },
     ]);
-    expect((await readRecord(client(), configuration)).maintenance).toEqual(held);
+    expect((await recall(client(), configuration)).maintenance).toEqual(held);
     await handleOf(cluster).terminate('somebody cleaned up');
     await ensureCluster(client(), configuration);
     expect((await ask(cluster)).maintenance).toEqual(held);

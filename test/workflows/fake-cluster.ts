@@ -2,13 +2,15 @@
 
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities } from '../../activities/index';
+import type { SignalIncidentInput } from '../../activities/incident/signal-incident';
+import type { WatchInput, WatchReport } from '../../activities/look/watch';
 import type { PromoteFailure } from '../../activities/primary/promote';
 import type { ClusterConfiguration, PolicyConfiguration } from '../../domain/facts/cluster';
 import type { OwnWal } from '../../domain/plans/follow';
 import type { Maintenance } from '../../domain/facts/maintenance';
 import type { ClusterRecord, Conclusion } from '../../domain/facts/record';
+import type { WatchState } from '../../domain/facts/watch';
 import type { DataFacts } from '../../domain/facts/data-directory';
-import type { OpenedTimeline } from '../../domain/facts/wal';
 import type { Facts, NodeFacts, PgpoolFacts, ProbeFacts } from '../../domain/facts/facts';
 import { dataFacts, type FakeWal, nothingDiverged, rebuildFakes } from './fake-rebuild';
 import { deadNode, hostOf, primaryNode, standbyNode } from './fake-nodes';
@@ -30,8 +32,8 @@ interface OpenHold extends Hold {
   readonly isCancellable: boolean;
 }
 
-/** Tells the cluster's incident of a node that returned. */
-type Signal = (node: number, eventId: string, opened: readonly OpenedTimeline[]) => Promise<void>;
+/** Tells the cluster's incident of a node that returned, or what the watch has told. */
+type Signal = (input: SignalIncidentInput) => Promise<void>;
 
 export class FakeCluster {
   /** In the order in which the activities began; `by` is the workflow: incident, follow 2, await 0. */
@@ -45,6 +47,12 @@ export class FakeCluster {
   record: ClusterRecord | null = null;
   maintenance: readonly Maintenance[] = [];
   readonly concluded: Conclusion[] = [];
+  /** What each watch was given. */
+  readonly watches: WatchInput[] = [];
+  /** What the running watch tells in its heartbeats. */
+  samples: WatchState | null = null;
+  /** Ends the last watch. */
+  report: (report: WatchReport) => void = () => undefined;
   /** What a rebuild finds on its node. */
   data: DataFacts = dataFacts();
   wal: FakeWal = nothingDiverged;
@@ -73,6 +81,7 @@ export class FakeCluster {
       takenAt: '2026-01-01T00:00:00.000Z',
       record: this.record,
       maintenance: this.maintenance,
+      watch: null,
       nodes: [...this.nodes.values()],
       probes: this.probes,
       pgpools: this.pgpools,
@@ -203,7 +212,13 @@ function fakesOf(cluster: FakeCluster, signal: Signal): Fakes {
       cluster.concluded.push(conclusion);
       return Promise.resolve({ line: 'recorded' });
     },
-    signalIncident: ({ node, eventId, opened }) => signal(node, eventId, opened),
+    signalIncident: (input) => signal(input),
+    watch: (input) => {
+      cluster.watches.push(input);
+      return new Promise((resolve) => {
+        cluster.report = resolve;
+      });
+    },
     ...rebuildFakes(cluster),
   };
 }

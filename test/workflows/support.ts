@@ -13,6 +13,7 @@ import {
   incidentWorkflowId,
   parkedQueryName,
   settledUpdateName,
+  watchTaskQueue,
 } from '../../domain/facts/names';
 import type { Verdict } from '../../domain/facts/outcome';
 import { findTools } from '../../lab/tools';
@@ -44,13 +45,13 @@ export class Bench {
   /** By run and activity, unless it has failed. */
   private readonly acts = new Map<string, Promise<unknown>>();
   private eventCounter = 0;
-  private running: Promise<void> = Promise.resolve();
-  private worker!: Worker;
+  private running: Promise<unknown> = Promise.resolve();
+  private workers: readonly Worker[] = [];
 
   private constructor(readonly environment: TestWorkflowEnvironment) {}
 
-  /** @param settings of the server, KEY=value */
-  static async open(settings: readonly string[] = []): Promise<Bench> {
+  /** @param settings of the server, KEY=value; @param slots for activities other than watches */
+  static async open(settings: readonly string[] = [], slots = 100): Promise<Bench> {
     // An activity whose workflow a test has terminated is worth a warning elsewhere.
     Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'ERROR' } } });
     const environment = await TestWorkflowEnvironment.createLocal({
@@ -69,22 +70,34 @@ export class Bench {
       },
     });
     const bench = new Bench(environment);
-    bench.worker = await Worker.create({
-      connection: environment.nativeConnection,
+    await bench.start(slots);
+    return bench;
+  }
+
+  private async start(slots: number): Promise<void> {
+    const { watch, ...acts } = this.activities();
+    const common = {
+      connection: this.environment.nativeConnection,
       identity,
-      taskQueue,
-      workflowBundle: { codePath: process.env['WORKFLOW_BUNDLE']! },
-      activities: bench.activities(),
       maxHeartbeatThrottleInterval: '50ms',
       shutdownForceTime: '2s',
-    });
-    bench.running = bench.worker.run();
-    return bench;
+    } as const;
+    this.workers = [
+      await Worker.create({
+        ...common,
+        taskQueue,
+        workflowBundle: { codePath: process.env['WORKFLOW_BUNDLE']! },
+        activities: acts,
+        maxConcurrentActivityTaskExecutions: slots,
+      }),
+      await Worker.create({ ...common, taskQueue: watchTaskQueue(taskQueue), activities: { watch } }),
+    ];
+    this.running = Promise.all(this.workers.map((worker) => worker.run()));
   }
 
   /** @param isReplayed false where the runs are of another version, on purpose */
   async close({ isReplayed = true } = {}): Promise<void> {
-    this.worker.shutdown();
+    for (const worker of this.workers) worker.shutdown();
     await this.running;
     try {
       if (isReplayed) await this.replayAll();
@@ -96,8 +109,8 @@ export class Bench {
   /** Names are short and end in nothing random. */
   newCluster(): FakeCluster {
     const name = `shop-${this.clusters.size + 1}`;
-    const cluster = new FakeCluster(name, async (node, eventId, opened) => {
-      await this.send(cluster, { eventId, kind: 'returned', node, oldPrimary: null, opened });
+    const cluster = new FakeCluster(name, async ({ node, eventId, opened, more }) => {
+      await this.send(cluster, { eventId, kind: 'returned', node, oldPrimary: null, opened, ...more });
     });
     this.clusters.set(name, cluster);
     return cluster;
@@ -215,14 +228,17 @@ export class Bench {
     const context = Context.current();
     const { activityId, workflowExecution } = context.info;
     const key = `${workflowExecution!.runId} ${activityId}`;
+    const { cluster: given } = input as { cluster?: string };
     const timer = setInterval(() => {
-      context.heartbeat();
+      const samples = name === 'watch' ? this.clusters.get(given!)?.samples : null;
+      context.heartbeat(...(samples ? [samples] : []));
     }, 50);
     try {
       // After a heartbeat timeout the first attempt is still at work here: it is one act, also in the record of calls.
       const acting = this.acts.get(key) ?? this.actOnce(name, input, context);
       this.acts.set(key, acting);
-      return await acting;
+      // A watch goes on for ever otherwise.
+      return await (name === 'watch' ? Promise.race([acting, context.cancelled]) : acting);
     } catch (error) {
       this.acts.delete(key);
       throw error;

@@ -3,7 +3,8 @@
 import type { InputOf, ResultOf, VerbName } from './ground';
 
 /** How long a verb may take and how it is retried: workflows/patience.ts says what each buys. */
-export type Patience = 'reading' | 'critical' | 'promotion' | 'background' | 'startup' | 'job' | 'untilBack';
+export type Patience =
+  'reading' | 'critical' | 'promotion' | 'background' | 'startup' | 'job' | 'untilBack' | 'watching';
 
 interface Verb<Name extends VerbName> {
   /** What is done to which node, as a row of the table on Temporal Web's page. */
@@ -45,6 +46,11 @@ export const verbs: Verbs = {
     why: 'it is starting, stopping or in crash recovery',
     patience: 'critical',
     within: ({ configuration }) => configuration.policy.crashRecoveryMs + lookMs,
+  },
+  watch: {
+    title: ({ cluster }) => `Watch ${cluster}`,
+    why: 'until something differs from the record',
+    patience: 'watching',
   },
   readReturn: { title: ofNode('Wait for the return of'), why: 'it is away', patience: 'untilBack' },
   findOwnWal: {
@@ -136,7 +142,7 @@ export const verbs: Verbs = {
     patience: 'untilBack',
   },
   signalIncident: {
-    title: ({ node }) => `Tell the incident of node ${node}`,
+    title: ({ node }) => `Tell the incident of node ${String(node)}`,
     why: 'it is back',
     patience: 'untilBack',
     seen: () => 'told',

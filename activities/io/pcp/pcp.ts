@@ -1,4 +1,4 @@
-// Talks PCP to one pgpool: one TCP connection per call, bounded in total, always closed. Every failure is a PcpFailure.
+// Talks PCP to one pgpool: one TCP connection per call, bounded in total, always closed; or a session. Every failure is a PcpFailure.
 // A request that succeeds is only queued: whether pgpool acted is to be read from readNodeInfo afterwards. About a second after
 // each change of a node pgpool restarts PCP (pgpool_main.c, failover), which may cut a call: `lost`, to be asked again.
 import { connect, type Socket } from 'node:net';
@@ -45,15 +45,17 @@ async function askNodeCount(conversation: Conversation): Promise<number> {
  * An id that pgpool.conf does not list is `rejected`.
  */
 export async function readNodeInfo(target: PcpTarget, node: number, options: PcpOptions): Promise<PcpNodeInfo> {
-  return call(target, options, `node info of node ${node}`, async (conversation) => {
-    conversation.send(encode.nodeInfoRequest(node));
-    const first = await conversation.receive('i');
-    if (isLoneNodeInfo(first)) return decodeNodeInfo(first);
-    expectTexts(first, 'ArraySize', '1');
-    const info = decodeNodeInfo(await conversation.receive('i'));
-    expectTexts(await conversation.receive('i'), 'CommandComplete');
-    return info;
-  });
+  return call(target, options, `node info of node ${node}`, (conversation) => askNodeInfo(conversation, node));
+}
+
+async function askNodeInfo(conversation: Conversation, node: number): Promise<PcpNodeInfo> {
+  conversation.send(encode.nodeInfoRequest(node));
+  const first = await conversation.receive('i');
+  if (isLoneNodeInfo(first)) return decodeNodeInfo(first);
+  expectTexts(first, 'ArraySize', '1');
+  const info = decodeNodeInfo(await conversation.receive('i'));
+  expectTexts(await conversation.receive('i'), 'CommandComplete');
+  return info;
 }
 
 /**
@@ -110,12 +112,60 @@ async function call<Answer>(
     await logIn(conversation, target.pcpUser, password);
     return await converse(conversation);
   } catch (error) {
-    const failure = toFailure(error, target, signal.aborted ? timeoutMs : undefined);
-    const place = `pgpool ${target.name} (PCP at ${target.host}:${target.pcpPort})`;
-    const hint = failure.kind === 'authentication' ? `; compare pcp.conf there with ${target.passFile}` : '';
-    throw new PcpFailure(failure.kind, `${what} at ${place}: ${failure.message}${hint}`, { cause: failure });
+    throw explain(error, target, what, signal.aborted ? timeoutMs : undefined);
   } finally {
     conversation?.close();
+  }
+}
+
+function explain(error: unknown, target: PcpTarget, what: string, elapsedMs?: number): PcpFailure {
+  const failure = toFailure(error, target, elapsedMs);
+  const place = `pgpool ${target.name} (PCP at ${target.host}:${target.pcpPort})`;
+  const hint = failure.kind === 'authentication' ? `; compare pcp.conf there with ${target.passFile}` : '';
+  return new PcpFailure(failure.kind, `${what} at ${place}: ${failure.message}${hint}`, { cause: failure });
+}
+
+/**
+ * One connection for some questions, one at a time: each new connection is three lines in pgpool's log. To be closed at once after them: until it is, pgpool's
+ * main process cannot restart PCP, and stands still in the middle of its failover (measured, pgpool 4.3.5). A question that is not answered in time closes
+ * it, because its answer may still come; the next one opens another.
+ */
+export class PcpSession {
+  private conversation: Conversation | null = null;
+
+  constructor(private readonly target: PcpTarget) {}
+
+  /** As readNodeInfo. */
+  async readNodeInfo(node: number, { timeoutMs }: PcpOptions): Promise<PcpNodeInfo> {
+    const signal = AbortSignal.timeout(Math.ceil(timeoutMs));
+    const giveUp = (): void => {
+      this.close();
+    };
+    signal.addEventListener('abort', giveUp);
+    try {
+      const conversation = this.conversation ?? (await this.open(signal));
+      return await askNodeInfo(conversation, node);
+    } catch (error) {
+      const failure = explain(error, this.target, `node info of node ${node}`, signal.aborted ? timeoutMs : undefined);
+      if (failure.kind !== 'rejected') this.close();
+      throw failure;
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  close(): void {
+    this.conversation?.close();
+    this.conversation = null;
+  }
+
+  private async open(signal: AbortSignal): Promise<Conversation> {
+    const { target } = this;
+    const password = await readPcpPassword(target, signal);
+    const conversation = new Conversation(connect({ host: target.host, port: target.pcpPort }));
+    this.conversation = conversation;
+    await logIn(conversation, target.pcpUser, password);
+    return conversation;
   }
 }
 
@@ -158,7 +208,7 @@ class Conversation {
 
 /** Errors of the socket by what they say about pgpool; anything else is a mistake of ours and thrown as it is. */
 function toFailure(error: unknown, target: PcpTarget, elapsedMs?: number): PcpFailure {
-  if (error instanceof PcpFailure) return error;
+  if (error instanceof PcpFailure && elapsedMs === undefined) return error;
   if (elapsedMs !== undefined) return new PcpFailure('silent', `no complete answer within ${elapsedMs} ms`);
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'ERR_';
   if (code.startsWith('ERR_')) throw error;
@@ -171,6 +221,10 @@ function toFailure(error: unknown, target: PcpTarget, elapsedMs?: number): PcpFa
   return new PcpFailure('silent', `cannot be reached (${code})`);
 }
 
+function openSession(target: PcpTarget): PcpSession {
+  return new PcpSession(target);
+}
+
 /** The questions and requests as one tool. */
-export const pcp = { readNodeCount, readNodeInfo, requestAttach, requestDetach, requestPromote };
+export const pcp = { readNodeCount, readNodeInfo, requestAttach, requestDetach, requestPromote, openSession };
 export type Pcp = typeof pcp;

@@ -144,7 +144,7 @@ function toFacts(node: number, row: Row): NodeFacts {
     upstream: row.is_in_recovery ? upstreamAddress(row.conninfo) : null,
     clients: row.clients,
     followers: row.followers,
-    applicationName: nameOf(row),
+    applicationName: listedNameOf(row),
     walReceiver:
       row.receiver_status === null
         ? null
@@ -160,7 +160,11 @@ function toFacts(node: number, row: Row): NodeFacts {
 }
 
 /** Without application_name a standby is listed by its cluster_name, else as walreceiver (walreceiver.c, WalReceiverMain). */
-function nameOf({ conninfo, cluster_name: clusterName, is_in_recovery: isInRecovery }: Row): string | null {
+export function listedNameOf({
+  conninfo,
+  cluster_name: clusterName,
+  is_in_recovery: isInRecovery,
+}: Pick<Row, 'conninfo' | 'cluster_name' | 'is_in_recovery'>): string | null {
   return readApplicationName(conninfo) ?? (isInRecovery ? clusterName || 'walreceiver' : null);
 }
 

@@ -1,5 +1,5 @@
 // signalIncident makes one event that every incident accepts, and the same one on every attempt.
-import { signalIncident } from '../../../activities/incident/signal-incident';
+import { signalIncident, type SignalIncidentInput } from '../../../activities/incident/signal-incident';
 import type { WorkerTools } from '../../../activities/io/tools';
 import type { ClusterConfiguration } from '../../../domain/facts/cluster';
 import { type ClusterEvent, parseEvent } from '../../../domain/facts/event';
@@ -7,7 +7,10 @@ import { createEnvironment, inAttempt } from '../support';
 
 const configuration = { cluster: 'shop' } as ClusterConfiguration;
 
-async function signal(attempt: number): Promise<{ events: ClusterEvent[]; clusters: string[] }> {
+async function signal(
+  attempt: number,
+  more?: SignalIncidentInput['more'],
+): Promise<{ events: ClusterEvent[]; clusters: string[] }> {
   const events: ClusterEvent[] = [];
   const clusters: string[] = [];
   const tools = {
@@ -21,7 +24,8 @@ async function signal(attempt: number): Promise<{ events: ClusterEvent[]; cluste
     },
   } as unknown as WorkerTools;
   const environment = createEnvironment({ attempt, currentAttemptScheduledTimestampMs: 1_700_000_000_000 });
-  const input = { cluster: 'shop', node: 2, eventId: 'run-1.returned', opened: [{ node: 1, timeline: 2 }] };
+  const opened = [{ node: 1, timeline: 2 }];
+  const input = { cluster: 'shop', node: 2, eventId: 'run-1.returned', opened, ...(more && { more }) };
   await inAttempt(tools, (given) => signalIncident(given, input), environment);
   return { events, clusters };
 }
@@ -40,6 +44,13 @@ it('tells the cluster’s incident once, with an event that parses', async () =>
       opened: [{ node: 1, timeline: 2 }],
     },
   ]);
+  expect(parseEvent(JSON.parse(JSON.stringify(events[0])))).toEqual({ event: events[0] });
+});
+
+it('tells what the watch has seen, in its words', async () => {
+  const more = { kind: 'failover', oldPrimary: 2, seen: 'pgpool has given node 2 up' } as const;
+  const { events } = await signal(1, more);
+  expect(events).toMatchObject([{ ...more, node: 2, mainNode: null }]);
   expect(parseEvent(JSON.parse(JSON.stringify(events[0])))).toEqual({ event: events[0] });
 });
 

@@ -24,9 +24,15 @@ describe('events that are understood', () => {
     ['the largest node id', { node: 127 }],
     ['a time without a fraction', { at: '2026-01-01T00:00:00Z' }],
     ['a time with an offset', { at: '2026-01-01T01:00:00.000+01:00' }],
+    ['what the watch has seen', { kind: 'returned', seen: 'node 2 accepts writes beside node 1' }],
     ['the longest event id', { eventId: 'a'.repeat(128) }],
   ])('%s', (_, differences) => {
     expect(parseEvent({ ...event, ...differences })).toEqual({ event: { ...event, ...differences } });
+  });
+
+  test('what was seen is kept on one short line', () => {
+    const seen = `one\ntwo\u2028${'x'.repeat(500)}`;
+    expect(parseEvent({ ...event, seen })).toEqual({ event: { ...event, seen: `one two ${'x'.repeat(392)}` } });
   });
 
   test('unknown fields are dropped', () => {
@@ -51,6 +57,7 @@ describe('events that are not, and what is said', () => {
     ['a node as text', { node: ' 1' }, `event.node ${ids} " 1"`],
     ['half a node', { mainNode: 0.5 }, `event.mainNode ${ids} 0.5`],
     ['minus zero', { node: -0 }, `event.node ${ids} 0`],
+    ['words that are none', { seen: 3 }, 'event.seen must be text, not 3'],
     ['no node field', { node: undefined }, `event.node ${ids} missing`],
     ['a time that is none', { at: 'yesterday' }, 'event.at must be an ISO time, not "yesterday"'],
     [

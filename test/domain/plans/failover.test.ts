@@ -20,6 +20,7 @@ import {
 } from './failover-stories';
 import { pauseStories } from './pause-stories';
 import { recordStories } from './record-stories';
+import { watchStories } from './watch-stories';
 import { refusalStories, twoPrimariesStories } from './failover-refusal-stories';
 
 interface Told {
@@ -61,6 +62,7 @@ const stories: readonly FailoverStory[] = [
   ...twoPrimariesStories,
   ...cautionStories,
   ...recordStories,
+  ...watchStories,
   ...pauseStories,
 ];
 

@@ -32,7 +32,8 @@ test('after kill -9 no process of the old primary is left, one node is writable 
     sql: new SqlConnections(),
     ssh: new SshConnections(),
     readConfiguration: () => lab.configuration,
-    readRecord: () => Promise.resolve(nothingRecorded),
+    recall: () => Promise.resolve({ ...nothingRecorded, watch: null }),
+    isIncidentOpen: () => Promise.resolve(false),
     conclude: () => Promise.resolve(),
     signalIncident: () => Promise.resolve(),
   };

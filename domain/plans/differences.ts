@@ -1,0 +1,254 @@
+// What differs from the record, as one look shows it: each kind with how long it must last before anybody is told.
+
+import { withRealNames } from '../facts/application-name';
+import type { ClusterConfiguration, NodeConfiguration } from '../facts/cluster';
+import { type ClusterRecord, type Conclusion, recordedNodes } from '../facts/record';
+import type { DifferenceKind, NodeSample, NodeWords, PgpoolSample, ShownNode, WatchSamples } from '../facts/watch';
+import { formatSynchronousStandbyNames, parseSynchronousStandbyNames } from './synchronous';
+
+export interface Condition {
+  readonly kind: DifferenceKind;
+  readonly node: number | null;
+  /** Kind and subject. */
+  readonly key: string;
+  /** ISO time of the look that shows it. */
+  readonly seenAt: string;
+  /** From its first look to the one that proves it; 0 = the first look is enough, 1 = it takes two looks in a row. */
+  readonly lastingMs: number;
+  readonly line: string;
+  /** A person is to act: told again only after it was gone. */
+  readonly isOnce: boolean;
+}
+
+const [atOnce, twoLooks] = [0, 1];
+const synchronousMs = 2000;
+const longMs = 10_000;
+const notStreamingMs = 30_000;
+/** A node that was lost longer ago is no news for an incident that is opened now. */
+const lostMs = 30_000;
+
+interface Answering extends NodeSample {
+  readonly said: NodeWords;
+}
+
+interface World {
+  readonly configuration: ClusterConfiguration;
+  readonly samples: WatchSamples;
+  readonly record: ClusterRecord | null;
+  readonly answering: readonly Answering[];
+  readonly writable: readonly Answering[];
+  /** The record's, else the only one that accepts writes. */
+  readonly primary: number | null;
+}
+
+/** @param record one that rests or is void counts as none */
+export function findConditions(
+  configuration: ClusterConfiguration,
+  samples: WatchSamples,
+  recorded: ClusterRecord | null,
+): Condition[] {
+  const answering = samples.nodes.filter((entry): entry is Answering => entry.misses === 0 && entry.said !== null);
+  const writable = answering.filter(({ said }) => !said.isInRecovery);
+  const record = recorded && !isVoid(configuration, answering, recorded) ? recorded : null;
+  const primary = record?.primary ?? (writable.length === 1 ? writable[0]!.node : null);
+  const world = { configuration, samples, record, answering, writable, primary };
+  const served = writable.length === 1 ? writable.find(({ node }) => node === primary) : undefined;
+  return [
+    ...findStrangers(world),
+    ...(served ? [...findNotShown(world, served), ...findStandbys(world, served), ...findSet(world, served)] : []),
+    ...(writable.length === 0 ? findUnserved(world) : []),
+    ...findChanges(world),
+    ...(record === null ? findSettled(world) : []),
+  ];
+}
+
+/** The system identifier or a node's address differ, or every node answers and none has reached its timeline. */
+function isVoid(
+  { nodes }: ClusterConfiguration,
+  answering: readonly Answering[],
+  { nodes: recorded, systemIdentifier, timeline }: ClusterRecord,
+): boolean {
+  const isMoved = recorded.some(({ id, host, port }) => {
+    const node = nodes.find((entry) => entry.id === id);
+    return node?.host !== host || node.port !== port;
+  });
+  const isOther = answering.some(({ said }) => said.systemIdentifier !== systemIdentifier);
+  const isOlder = answering.every(({ said }) => (said.position?.timeline ?? timeline) < timeline);
+  return isMoved || isOther || (isOlder && answering.length === nodes.length);
+}
+
+function condition(
+  kind: DifferenceKind,
+  node: number | null,
+  more: Pick<Condition, 'seenAt' | 'lastingMs' | 'line'> & { subject?: string; isOnce?: boolean },
+): Condition {
+  const { subject = String(node), isOnce = false, seenAt, lastingMs, line } = more;
+  return { kind, node, key: `${kind}.${subject}`, seenAt, lastingMs, line, isOnce };
+}
+
+/** Nodes that accept writes beside the primary, or in its place. */
+function findStrangers({ writable, record, primary, samples: { takenAt: seenAt } }: World): Condition[] {
+  const timelineOf = ({ said }: Answering): number => said.position?.timeline ?? 0;
+  const [newest] = [...writable].sort((left, right) => timelineOf(right) - timelineOf(left) || left.node - right.node);
+  const first = writable.find(({ node }) => node === primary) ?? newest;
+  if (!first) return [];
+  if (writable.length > 1)
+    return writable
+      .filter((entry) => entry !== first)
+      .map((entry) => {
+        const line = `node ${entry.node} accepts writes on timeline ${timelineOf(entry)}, beside node ${first.node} on timeline ${timelineOf(first)}`;
+        return condition('second-writable', entry.node, { seenAt, lastingMs: atOnce, line });
+      });
+  if (record === null || first.node === record.primary) return [];
+  const line = `node ${first.node} accepts writes, and the record names node ${record.primary}, which does not`;
+  return [condition('other-primary', first.node, { seenAt, lastingMs: longMs, line })];
+}
+
+function shownBy({ nodes }: PgpoolSample, node: number): ShownNode | undefined {
+  return nodes.find((entry) => entry.node === node);
+}
+
+function showsPrimary(sample: PgpoolSample, node: number): boolean {
+  const shown = shownBy(sample, node);
+  return shown?.role === 'primary' && shown.status !== 'down';
+}
+
+function findNotShown({ samples }: World, { node }: Answering): Condition[] {
+  return samples.pgpools.flatMap((sample) => {
+    const shown = shownBy(sample, node);
+    if (!shown || showsPrimary(sample, node)) return [];
+    const line = `pgpool ${sample.pgpool} shows node ${node}, which accepts writes, as ${shown.role}, ${shown.status}`;
+    return [condition('not-shown', node, { subject: sample.pgpool, seenAt: sample.at, lastingMs: twoLooks, line })];
+  });
+}
+
+/** Standbys beside a primary that works: whether they stream, and whether pgpool uses those that do. */
+function findStandbys(world: World, served: Answering): Condition[] {
+  const { answering, samples, configuration } = world;
+  const { reattachMs, rejoin } = configuration.policy;
+  return answering.flatMap((entry): Condition[] => {
+    const { node, said } = entry;
+    if (!said.isInRecovery) return [];
+    if (!isStreaming(world, entry, served)) {
+      const line = `standby node ${node} does not stream from node ${served.node}`;
+      const isOnce = rejoin === 'manual';
+      return [condition('not-streaming', node, { seenAt: samples.takenAt, lastingMs: notStreamingMs, line, isOnce })];
+    }
+    return samples.pgpools.flatMap((sample) => {
+      if (!showsPrimary(sample, served.node) || shownBy(sample, node)?.status !== 'down') return [];
+      const line = `standby node ${node} streams, and pgpool ${sample.pgpool} does not use it`;
+      const more = {
+        subject: `${node}.${sample.pgpool}`,
+        seenAt: sample.at,
+        lastingMs: Math.max(reattachMs, twoLooks),
+      };
+      return [condition('detached', node, { ...more, line })];
+    });
+  });
+}
+
+/** From the primary on its timeline, or from a standby that streams itself. */
+function isStreaming({ configuration, answering }: World, { node, said }: Answering, served: Answering): boolean {
+  const { receiver } = said;
+  if (receiver === null) return false;
+  const isAt = ({ host, port }: NodeConfiguration): boolean => host === receiver.host && port === receiver.port;
+  const upstream = configuration.nodes.find(isAt)?.id;
+  if (upstream === served.node) return receiver.timeline === served.said.position?.timeline;
+  return answering.some((entry) => entry.node === upstream && entry.node !== node && entry.said.receiver !== null);
+}
+
+/** Whose confirmation commits wait for, beside whom policy.synchronous wants. */
+function findSet({ configuration, samples }: World, { node, said }: Answering): Condition[] {
+  const { standbys, whenNone } = configuration.policy.synchronous;
+  if (standbys === 0) return [];
+  const names = samples.nodes.map((entry) => ({
+    node: entry.node,
+    applicationName: entry.said?.applicationName ?? null,
+  }));
+  const named = withRealNames(configuration, names);
+  const chosen = named.nodes.filter(
+    (entry) =>
+      entry.id !== node && (whenNone === 'wait' || said.followers.includes(entry.applicationName?.toLowerCase() ?? '')),
+  );
+  const wanted = formatSynchronousStandbyNames(
+    named,
+    chosen.map(({ id }) => id),
+  );
+  if (isSameSet(wanted, said.synchronousStandbyNames)) return [];
+  const line = `node ${node} has synchronous_standby_names '${said.synchronousStandbyNames}', and policy.synchronous with those who stream makes '${wanted}'`;
+  return [condition('synchronous', node, { seenAt: samples.takenAt, lastingMs: synchronousMs, line })];
+}
+
+function isSameSet(left: string, right: string): boolean {
+  const [one, other] = [parseSynchronousStandbyNames(left), parseSynchronousStandbyNames(right)];
+  if (one?.required !== other?.required) return false;
+  const sorted = (names: readonly string[] = []): string =>
+    JSON.stringify(names.map((name) => name.toLowerCase()).sort());
+  return one?.required === 0 || sorted(one?.names) === sorted(other?.names);
+}
+
+/** No node accepts writes: an event where pgpool has given the primary up, else a warning. */
+function findUnserved({ samples, record }: World): Condition[] {
+  const primary = record?.primary;
+  if (primary === undefined) return [];
+  const { takenAt: seenAt } = samples;
+  const givenUp = samples.pgpools.filter((sample) => shownBy(sample, primary)?.status === 'down');
+  const own = samples.nodes.find(({ node }) => node === primary);
+  const seen = `no node accepts writes; node ${primary}, the primary by the record: ${own?.seen ?? 'not asked'}`;
+  if (givenUp.length > 0) {
+    const line = `${seen}; given up by pgpool ${givenUp.map(({ pgpool }) => pgpool).join(', ')}`;
+    return [condition('given-up', primary, { seenAt, lastingMs: twoLooks, line })];
+  }
+  const line = `${seen}; no pgpool says that it has failed, so nothing is done`;
+  return [condition('primary-silent', primary, { seenAt, lastingMs: longMs, line })];
+}
+
+function findChanges({ samples: { nodes, takenAt: seenAt } }: World): Condition[] {
+  return nodes.flatMap(({ node, misses, isNews, seen, answeredAt }): Condition[] => {
+    if (misses === 0)
+      return isNews
+        ? [condition('answers', node, { seenAt, lastingMs: atOnce, line: `node ${node} answers again: ${seen}` })]
+        : [];
+    const isYoung = answeredAt !== null && Date.parse(seenAt) - Date.parse(answeredAt) < lostMs;
+    if (misses < 2 || !isYoung) return [];
+    return [condition('lost', node, { seenAt, lastingMs: atOnce, line: `node ${node} does not answer: ${seen}` })];
+  });
+}
+
+/** One node accepts writes, every standby that streams follows it, and every pgpool that answers shows it: that is a record. */
+function findSettled({ configuration, samples, answering, writable }: World): Condition[] {
+  const [primary, ...others] = writable;
+  if (!primary?.said.position || others.length > 0) return [];
+  const { host, port } = configuration.nodes.find(({ id }) => id === primary.node) ?? {};
+  const isElsewhere = answering.some(
+    ({ said: { receiver, systemIdentifier } }) =>
+      systemIdentifier !== primary.said.systemIdentifier ||
+      (receiver !== null && (receiver.host !== host || receiver.port !== port)),
+  );
+  const asked = samples.pgpools.filter(({ nodes }) => nodes.length > 0);
+  const isShown = asked.every((sample) => showsPrimary(sample, primary.node));
+  if (isElsewhere || !isShown || (asked.length === 0 && configuration.pgpool.length > 0)) return [];
+  const line = `node ${primary.node} is the primary: followed by every standby that streams, shown by every pgpool that answers`;
+  return [condition('no-record', primary.node, { seenAt: samples.takenAt, lastingMs: longMs, line })];
+}
+
+/** The record that such samples make; null where the primary's own word is missing. */
+export function concludeSamples(
+  configuration: ClusterConfiguration,
+  { nodes, takenAt: at }: WatchSamples,
+  primary: number,
+): Conclusion | null {
+  const said = nodes.find(({ node }) => node === primary)?.said;
+  if (!said?.position) return null;
+  const away = nodes.filter(({ misses }) => misses > 0).map(({ node }) => node);
+  const found = { openedBy: 'others', former: null, by: 'watch', voids: null } as const;
+  const where = { nodes: recordedNodes(configuration), at };
+  return {
+    systemIdentifier: said.systemIdentifier,
+    primary,
+    timeline: said.position.timeline,
+    away,
+    ...found,
+    ...where,
+  };
+}

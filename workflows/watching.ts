@@ -1,0 +1,82 @@
+// The watches of one cluster, one after the other: each goes on until something differs, which an incident is then told.
+
+import { CancellationScope, isCancellation, log, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
+import type { WatchReport } from '../activities/look/watch';
+import type { ClusterRecord, Recorded } from '../domain/facts/record';
+import type { Difference, WatchState } from '../domain/facts/watch';
+import { eventOf } from '../domain/plans/watch';
+import { perform } from './ground';
+import { StepFailed } from './runbooks/ground';
+
+const interruptionMs = 60_000;
+
+export class Watching {
+  /** Of the watch that runs. */
+  private scope: CancellationScope | null = null;
+
+  /** @param state what the last watch has seen and told */
+  constructor(
+    private readonly cluster: string,
+    public state: WatchState | null,
+    private readonly read: () => Recorded,
+    private readonly fill: (record: ClusterRecord) => unknown,
+  ) {}
+
+  /** A watch that compares with an old record, or with an old maintenance, is of no use any more. */
+  startAgain(): void {
+    this.scope?.cancel();
+  }
+
+  /** Until the run's history is long. */
+  async goOn(): Promise<void> {
+    while (!workflowInfo().continueAsNewSuggested) {
+      try {
+        await this.watchAndTell();
+      } catch (error) {
+        if (!(error instanceof StepFailed)) throw error;
+        // The record must not end with its watch.
+        log.warn(`the watch is interrupted: ${error.message}`);
+        await sleep(interruptionMs, { summary: 'then the watch goes on' });
+      }
+    }
+  }
+
+  private async watchAndTell(): Promise<void> {
+    const report = await this.watch();
+    if (!report) return;
+    this.state = report.state;
+    if (report.conclusion) this.fill({ ...report.conclusion, since: report.conclusion.at });
+    showTold(report);
+    for (const difference of report.told) await this.tell(difference);
+  }
+
+  /** Null when it was cancelled, to be started again. */
+  private async watch(): Promise<WatchReport | null> {
+    const scope = new CancellationScope();
+    this.scope = scope;
+    const input = { cluster: this.cluster, ...this.read(), state: this.state };
+    try {
+      return await scope.run(() => perform('watch', input));
+    } catch (error) {
+      if (isCancellation(error) && !CancellationScope.current().consideredCancelled) return null;
+      throw error;
+    } finally {
+      this.scope = null;
+    }
+  }
+
+  private async tell(difference: Difference): Promise<void> {
+    const event = eventOf(difference, difference.since);
+    if (event) {
+      log.info(`watch: ${difference.line}`);
+      const { node, eventId, kind, oldPrimary } = event;
+      const more = { kind, oldPrimary, seen: difference.line };
+      await perform('signalIncident', { cluster: this.cluster, node, eventId, opened: [], more }, difference.line);
+    } else if (difference.kind === 'primary-silent') log.warn(`watch: ${difference.line}`);
+  }
+}
+
+function showTold({ told }: WatchReport): void {
+  const rows = told.map(({ since, line }) => `| ${since} | ${line.replaceAll('|', '\\|')} |`);
+  setCurrentDetails(['### What the watch has told last', '', '| since | what |', '|---|---|', ...rows].join('\n'));
+}
