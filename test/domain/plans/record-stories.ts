@@ -115,6 +115,21 @@ export const recordStories: readonly FailoverStory[] = [
     expected: { action: 'refuse', reason: 'accept-primary' },
   },
   {
+    title: 'the recorded primary was stopped by us, because pgpool serves its successor and nobody used it: that is decided',
+    topology: '0 stopped by us, 1* writable on 2, served; record: 0 on 1',
+    facts: {
+      nodes: {
+        0: { ...stopped, host: { processes: 'none', hasStandbySignal: true, fenceMark: 'after-return' } },
+        1: { ...onTimeline2, isInRecovery: false, walReceiver: null },
+        2: { ...onTimeline2, walReceiver: null },
+      },
+      pgpools: [pgpoolSees(1, { 0: 'down' })],
+      record: makeRecord(onTimeline1),
+    },
+    request: { failedNode: 0, oldPrimary: 0, fenceTried: 0 },
+    expected: { action: 'keep', reason: 'primary-kept', node: 1 },
+  },
+  {
     title: 'E20: files that a rebuild wrote a second ago do not make the last promotion young',
     topology: '0* vanished, 1 2 well with young files; record: 0 since yesterday',
     facts: { ...vanishedPrimary, record: makeRecord(onTimeline1) },
