@@ -9,6 +9,7 @@ import {
   probe,
   receivesNothing,
   stopped,
+  stoppedAt,
   systemIdentifier,
   vanished,
   wellLsn,
@@ -51,14 +52,16 @@ const vanishedPrimary = {
   probes: [probe(1, 'silent'), probe(2, 'silent')],
   pgpools: lost(0),
 };
+/** As pgpool sees them, too. */
+const away = { 0: 'down', 3: 'down', 4: 'down' };
 const onTimeline1 = { primary: 0, timeline: 1, former: null, away: [] };
 
 export const recordStories: readonly FailoverStory[] = [
   {
     title: 'E12, two nodes: a former primary is back while its successor is down: it has been succeeded',
-    topology: '0 writable on 1, unused, 1* stopped; record: 1 on 2, by us',
+    topology: '0 writable on 1, unused, 1* stopped, its files are of 2; record: 1 on 2, by us',
     configuration: two,
-    facts: { nodes: { 0: stale, 1: stopped }, pgpools: lost(0, 1), record: makeRecord({}, 2) },
+    facts: { nodes: { 0: stale, 1: stoppedAt('0/6000000', 2) }, pgpools: lost(0, 1), record: makeRecord({}, 2) },
     request: failedOne,
     expected: { action: 'refuse', reason: 'diverged-branches' },
   },
@@ -127,13 +130,13 @@ export const recordStories: readonly FailoverStory[] = [
       record: makeRecord(onTimeline1),
     },
     request: { failedNode: 0, oldPrimary: 0, fenceTried: 0 },
-    expected: { action: 'keep', reason: 'primary-kept', node: 1 },
+    expected: { action: 'keep', reason: 'already-failed-over', node: 1 },
   },
   {
     title: 'E20: files that a rebuild wrote a second ago do not make the last promotion young',
     topology: '0* vanished, 1 2 well with young files; record: 0 since yesterday',
     facts: { ...vanishedPrimary, record: makeRecord(onTimeline1) },
-    expected: { action: 'promote', state: 'unreachable', formerPrimary: 0 },
+    expected: { action: 'promote', state: 'unreachable', node: 1, formerPrimary: 0 },
   },
   {
     title: 'E20: without a record the files are all that tells',
@@ -159,7 +162,7 @@ export const recordStories: readonly FailoverStory[] = [
       pgpools: lost(),
       record: makeRecord(onTimeline1),
     },
-    expected: { action: 'promote', state: 'dead' },
+    expected: { action: 'promote', state: 'dead', node: 0 },
   },
   {
     title: 'rule 5: hosts that were away before the event do not make the worker the one that is cut off',
@@ -168,10 +171,10 @@ export const recordStories: readonly FailoverStory[] = [
     facts: {
       ...vanishedPrimary,
       nodes: { 0: vanished, 1: receivesNothing, 2: receivesNothing, 3: vanished, 4: vanished },
-      pgpools: [{ ...pgpoolSees(null, {}, 5) }],
+      pgpools: [pgpoolSees(null, away, 5)],
       record: makeRecord({ ...onTimeline1, away: [3, 4] }, 5),
     },
-    expected: { action: 'promote', state: 'unreachable', formerPrimary: 0 },
+    expected: { action: 'promote', state: 'unreachable', node: 1, formerPrimary: 0 },
   },
   {
     title: 'rule 5: without a record the same silence is half of all hosts',
@@ -180,7 +183,7 @@ export const recordStories: readonly FailoverStory[] = [
     facts: {
       ...vanishedPrimary,
       nodes: { 0: vanished, 1: receivesNothing, 2: receivesNothing, 3: vanished, 4: vanished },
-      pgpools: [{ ...pgpoolSees(null, {}, 5) }],
+      pgpools: [pgpoolSees(null, away, 5)],
     },
     expected: { action: 'refuse', reason: 'cut-off' },
   },
