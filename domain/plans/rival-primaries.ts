@@ -4,6 +4,8 @@ import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import { assumeFenced } from './assumed';
 import { chooseCandidate } from './candidate';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
+import { planInsteadOfPromotion } from './lost-primary';
+import { judgePrimary } from './primary-state';
 import type { OpenedTimeline } from '../facts/wal';
 import { answeringStandbys, descendsFrom, type Facts, type NodeFacts, receivesFrom } from '../facts/facts';
 
@@ -133,8 +135,24 @@ function stopSucceeded(
   const without = assumeFenced(facts, living.node);
   const choice = chooseCandidate(configuration, without, { ...request, formerPrimary: successor.node });
   if ('refusal' in choice) return null;
+  const instead = planAfterStop(configuration, without, request, successor.node);
+  if (instead) return instead.action === 'refuse' ? null : instead;
   const line = `node ${living.node} accepts writes on timeline ${String(living.position?.timeline)}, which a promotion of ours has succeeded, and nobody uses it: it is stopped; then ${choice.line}`;
   return { action: 'fence', node: living.node, line };
+}
+
+/** What the successor's own state forbids, or asks for first, once the stale node is stopped; its silence is taken for what other hosts would say, too. */
+function planAfterStop(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+  successor: number,
+): FailoverPlan | null {
+  const { host, port } = getNode(configuration, successor);
+  const judged = judgePrimary(facts, successor, { host, port }, request.sinceEventMs);
+  const isUnheard = judged.state === 'unknown' && judged.witnesses.every(({ answer }) => answer !== 'alive');
+  const judgement = isUnheard ? { ...judged, state: 'unreachable' as const } : judged;
+  return planInsteadOfPromotion(configuration, facts, { ...request, failedNode: successor }, successor, judgement);
 }
 
 /** Nodes of this system whose files tell of a timeline newer than this one's. */

@@ -92,6 +92,25 @@ export const recordStories: readonly FailoverStory[] = [
     expected: { action: 'refuse', reason: 'diverged-branches' },
   },
   {
+    title:
+      'E12, three nodes: our last promotion was ten seconds ago and its node is only silent, so nothing is stopped yet',
+    topology: '0 writable on 1, unused, 1* vanished, 2 on 2; record: 1 on 2, by us, since 10 s',
+    facts: {
+      nodes: { 0: stale, 1: vanished, 2: follows1 },
+      pgpools: lost(0, 1),
+      record: makeRecord({ since: '2025-12-31T23:59:50.000Z' }),
+    },
+    request: failedOne,
+    expected: { action: 'refuse', reason: 'diverged-branches' },
+  },
+  {
+    title: 'E12, three nodes: its node is silent for good',
+    topology: '0 writable on 1, unused, 1* vanished, 2 on 2; record: 1 on 2, by us',
+    facts: { nodes: { 0: stale, 1: vanished, 2: follows1 }, pgpools: lost(0, 1), record: makeRecord() },
+    request: failedOne,
+    expected: { action: 'fence', node: 0 },
+  },
+  {
     title: 'E12, three nodes: the standby on our timeline may not be promoted, so nothing is stopped for it',
     topology: '0 writable on 1, unused, 1* stopped, 2 on 2 with priority 0; record: 1 on 2, by us',
     configuration: makeConfiguration({ nodes: { 2: { priority: 0 } } }),
@@ -118,7 +137,8 @@ export const recordStories: readonly FailoverStory[] = [
     expected: { action: 'refuse', reason: 'accept-primary' },
   },
   {
-    title: 'the recorded primary was stopped by us, because pgpool serves its successor and nobody used it: that is decided',
+    title:
+      'the recorded primary was stopped by us, because pgpool serves its successor and nobody used it: that is decided',
     topology: '0 stopped by us, 1* writable on 2, served; record: 0 on 1',
     facts: {
       nodes: {
