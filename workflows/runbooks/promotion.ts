@@ -5,6 +5,7 @@ import type { Observation } from '../../activities/look/observe';
 import { withRealNames } from '../../domain/facts/application-name';
 import { factsOf } from '../../domain/facts/facts';
 import { planFailover } from '../../domain/plans/failover';
+import { noteStopped } from '../../domain/plans/failover-memory';
 import type { FailoverRequest } from '../../domain/plans/failover-request';
 import { formatSynchronousStandbyNames } from '../../domain/plans/synchronous';
 import { type Attempt, type Decision, fenceNode, promoted, type Promotion, refuse } from './decision';
@@ -24,6 +25,7 @@ export async function attemptPromotion(
     former === null || request.fencedNode === former
       ? null
       : await fenceNode(decision, observation, former, first.line, { isReplaced: !first.needsFence && !isAlive });
+  if (isAlive && fenced?.outcome === 'confirmed') decision.memory = noteStopped(decision.memory, former!);
   const refusal = fenced?.outcome === 'unconfirmed' ? refuseUnfenced(observation, first, fenced, isAlive) : null;
   if (refusal) return refusal;
   const merged = fenced ? mergeNodes(observation, fenced) : observation;
