@@ -6,7 +6,7 @@ import { chooseCandidate } from './candidate';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
 import { planInsteadOfPromotion } from './lost-primary';
 import { judgePrimary } from './primary-state';
-import type { OpenedTimeline } from '../facts/wal';
+import { findFork, type OpenedTimeline } from '../facts/wal';
 import { answeringStandbys, descendsFrom, type Facts, type NodeFacts, receivesFrom } from '../facts/facts';
 
 /**
@@ -27,7 +27,7 @@ export function planWithTwoPrimaries(
     newest !== undefined &&
     former !== undefined &&
     newest.systemIdentifier === former.systemIdentifier &&
-    newest.history.some((end) => end.timeline === former.position?.timeline);
+    isContinued(newest, former);
   const mayStop =
     isHeir &&
     others.length === 0 &&
@@ -40,6 +40,17 @@ export function planWithTwoPrimaries(
   }
   const advice = 'stop the one that must not, on its host';
   return refuse('two-primaries', `${writable.length} nodes accept writes: ${uses.join('; ')}: ${advice}`);
+}
+
+/** Another branch may have the same number: the one that the newest continues must have begun where this one did. */
+function isContinued(newest: NodeFacts, former: NodeFacts): boolean {
+  const [own, before] = [newest.position, former.position];
+  if (!own || !before || own.timeline <= before.timeline) return false;
+  const fork = findFork(
+    { timeline: own.timeline, history: newest.history },
+    { timeline: before.timeline, history: former.history },
+  );
+  return fork?.timeline === before.timeline;
 }
 
 function isOpenedByUs(opened: readonly OpenedTimeline[], newest: NodeFacts, former: NodeFacts): boolean {
