@@ -21,11 +21,12 @@ export async function attemptPromotion(
   const { ground } = decision;
   const former = first.formerPrimary;
   const isAlive = first.state === 'hung' || first.state === 'recovering' || hasOrphans(observation, former);
+  // Before the act: a worker that dies after it leaves the node stopped all the same.
+  if (isAlive && former !== null) decision.memory = noteStopped(decision.memory, former);
   const fenced =
     former === null || request.fencedNode === former
       ? null
       : await fenceNode(decision, observation, former, first.line, { isReplaced: !first.needsFence && !isAlive });
-  if (isAlive && fenced?.outcome === 'confirmed') decision.memory = noteStopped(decision.memory, former!);
   const refusal = fenced?.outcome === 'unconfirmed' ? refuseUnfenced(observation, first, fenced, isAlive) : null;
   if (refusal) return refusal;
   const merged = fenced ? mergeNodes(observation, fenced) : observation;
