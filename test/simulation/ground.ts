@@ -39,9 +39,25 @@ const heartbeatMs = 2000;
 /** Of the script that is on its way: later a node refuses it. */
 const longestDelayMs = 10_000;
 
-export function newActor(name: string, kind: Actor['kind'], node: number | null = null, mayStart = false): Actor {
+export function newActor(
+  { clock }: Simulation,
+  name: string,
+  kind: Actor['kind'],
+  node: number | null = null,
+  mayStart = false,
+): Actor {
   return {
-    ...{ name, kind, node, mayStart, lookedAtVersion: -1, lookedAt: 0, stopped: [], fenced: new Set() },
+    ...{
+      name,
+      kind,
+      node,
+      mayStart,
+      startedAt: clock.now,
+      lookedAtVersion: -1,
+      lookedAt: 0,
+      stopped: [],
+      fenced: new Set(),
+    },
     ...{ failed: new Set(), facts: null, wasSilent: false },
   };
 }
@@ -117,7 +133,7 @@ async function perform(
   let pause = first;
   for (let count = 1; ; count += 1) {
     if (scope?.isCancelled) throw new Cancelled();
-    const run: Run = { sim, actor, scope, isRepeated: count > 1, blind: [] };
+    const run: Run = { sim, actor, scope, isRepeated: count > 1, isLate: false, blind: [] };
     const end = await attempt(run, name, input);
     if ('result' in end) return end.result;
     const { error } = end;
@@ -171,7 +187,9 @@ async function attempt(run: Run, name: VerbName, input: InputOf<VerbName>): Prom
       return await timeOut();
     case 'late':
       noteDoubt(run.sim, name, input);
-      after(run.sim.clock, Math.min(trouble.ms, longestDelayMs), () => void ended(body({ ...run, scope: null })));
+      after(run.sim.clock, Math.min(trouble.ms, longestDelayMs), () => {
+        void ended(body({ ...run, scope: null, isLate: true }));
+      });
       return await timeOut();
     case 'twice': {
       const first = await ended(body(run));

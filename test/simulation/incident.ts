@@ -80,7 +80,7 @@ function setAlarm(incident: Incident): void {
     incident.state = close(state, sim.clock.now, sim.timing);
     const verdict = judge(incident.state);
     tellStory(sim, `the incident is over: ${verdict.outcome} (${verdict.reason}): ${verdict.line}`);
-    for (const { id, report } of state.nodes) if (report && report.outcome !== 'completed') sim.left.add(id);
+    for (const { report } of state.nodes) if (report && report.outcome !== 'completed') noteLeft(sim, report);
     sim.incident = null;
     return;
   }
@@ -160,7 +160,7 @@ async function decide(incident: Incident, { id, events, memory }: Extract<Move, 
   const { sim, scopes } = incident;
   const scope = newScope();
   scopes.set(String(id), scope);
-  const actor = newActor(`decision ${id}`, 'decision');
+  const actor = newActor(sim, `decision ${id}`, 'decision');
   const { cluster } = sim.world.configuration;
   const end = await sim.subject.failover(openGround(sim, scope, actor), hintsOf(cluster, events, memory));
   scopes.delete(String(id));
@@ -189,7 +189,7 @@ async function runFollow(incident: Incident, move: Extract<Move, { do: 'follow' 
   const { node, number, primary, isStartAllowed, attachNotBefore, isDetached } = move;
   const scope = newScope();
   scopes.set(`follow ${node}`, scope);
-  const actor = newActor(`follow ${node}`, 'follow', node, isStartAllowed);
+  const actor = newActor(sim, `follow ${node}`, 'follow', node, isStartAllowed);
   const input = { cluster: sim.world.configuration.cluster, node, number, primary };
   const startedAt = sim.clock.now;
   let report: FollowReport | null = null;
@@ -211,8 +211,13 @@ async function runFollow(incident: Incident, move: Extract<Move, { do: 'follow' 
   }
   if (scopes.get(`follow ${node}`) === scope) scopes.delete(`follow ${node}`);
   if (report?.outcome === 'completed') sim.left.delete(node);
-  else if (report) sim.left.add(node);
+  else if (report) noteLeft(sim, report);
   tell(incident, { on: 'followed', node, number, report });
+}
+
+/** What an earlier report says of a node that is stopped stands. */
+function noteLeft({ left }: Simulation, { node, reason }: FollowReport): void {
+  if (reason !== 'node-unreachable' || !left.has(node)) left.set(node, reason);
 }
 
 type Work = Extract<Move, { do: 'confirm' | 'confirm-attached' | 'set-synchronous' }>;
@@ -245,7 +250,7 @@ function work(
   const scope = newScope();
   scopes.set(String(id), scope);
   unwaited(incident, async () => {
-    const actor = newActor(name, 'work');
+    const actor = newActor(sim, name, 'work');
     const isDone = await body(openGround(sim, scope, actor)).catch((error: unknown) => {
       if (error instanceof Cancelled || error instanceof Aborted || (error as Error).name === 'StepFailed') return null;
       throw error;
@@ -265,7 +270,7 @@ async function startAwait(incident: Incident, move: Extract<Move, { do: 'await' 
   if (sim.awaits.has(node) && move.isRetold) await sleep(sim.clock, endingMs);
   if (sim.awaits.has(node)) return;
   const scope = newScope();
-  const actor: Actor = newActor(`await ${node}`, 'await', node);
+  const actor: Actor = newActor(sim, `await ${node}`, 'await', node);
   sim.awaits.set(node, scope);
   const { cluster } = sim.world.configuration;
   unwaited(incident, async () => {

@@ -29,10 +29,11 @@ async function main(): Promise<void> {
   process.exitCode = 1;
 }
 
-function print({ runs, states, rows, actions, reasons, events, faults }: Searched, ms: number): void {
+function print({ runs, knownRuns, states, rows, actions, reasons, events, faults }: Searched, ms: number): void {
   const listed = [...reasons].sort((left, right) => right[1] - left[1]).map(([reason, count]) => `${reason} ${count}`);
   const lines = [
     `${runs} runs in ${(ms / 1000).toFixed(1)} s; ${states.size} distinct states`,
+    `${knownRuns} runs met a known violation (test/simulation/known.ts)`,
     `rows of the page: ${[...rows].sort((left, right) => left - right).join(', ')}`,
     `verbs: ${[...actions].sort().join(', ')}`,
     `verdicts: ${listed.join(', ')}`,

@@ -7,7 +7,7 @@ import { doDeed } from './deeds';
 import { signal } from './incident';
 import { checkEnd } from './invariants/end';
 import { tick } from './model/pgpool';
-import { newWorld, canReach, type ModelPgpool, systemIdentifier, type World, workerHost } from './model/world';
+import { canReach, follows, newWorld, type ModelPgpool, systemIdentifier, type World, workerHost } from './model/world';
 import { describeTopology, type Plot, type Topology } from './schedule';
 import {
   newSimulation,
@@ -85,16 +85,30 @@ function openWorld({ configuration, hasRecord, isSynchronous, isCascade }: Topol
   if (hasRecord) {
     const at = new Date(startedAt - 3_600_000).toISOString();
     const where = { nodes: recordedNodes(configuration), at, since: at, by: 'bootstrap' };
-    world.record = { systemIdentifier, primary: 0, timeline: 1, openedBy: 'others', former: null, away: [], ...where };
+    world.record = {
+      systemIdentifier,
+      primary: 0,
+      timeline: 1,
+      openedBy: 'others',
+      former: null,
+      away: [],
+      voids: null,
+      ...where,
+    };
   }
   return world;
 }
 
-/** One more look, as the watch will cause it. */
+/** One more look, at the primary and at every standby that does not stream, as the watch will cause it. */
 function nudge(sim: Simulation): void {
   tellStory(sim, '* faults have stopped; the product is made to look once more');
-  const event = { eventId: 'nudge', kind: 'failover', node: null, mainNode: null, oldPrimary: null } as const;
-  signal(sim, { ...event, at: new Date(sim.clock.now).toISOString() });
+  const hints = { mainNode: null, oldPrimary: null, at: new Date(sim.clock.now).toISOString() };
+  signal(sim, { eventId: 'nudge', kind: 'failover', node: null, ...hints });
+  const world = worldNow(sim);
+  const primaries = world.nodes.filter(({ isWritable }) => isWritable);
+  const [newest] = primaries.sort((left, right) => right.branch.timeline - left.branch.timeline);
+  const idle = world.nodes.filter((node) => !node.isWritable && !(newest && follows(world, node, newest)));
+  for (const { id } of idle) signal(sim, { eventId: `nudge-${id}`, kind: 'returned', node: id, ...hints });
 }
 
 /** pgpools check every second, and their hooks reach the incident. */

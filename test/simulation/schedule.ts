@@ -70,16 +70,19 @@ export function drawTopology(random: Random): Topology {
   };
 }
 
-function drawSchedule(random: Random): Entry[] {
-  const count = 8 + random.below(10);
+/** @param deeds drawn in two of three entries; none = all alike */
+export function drawSchedule(
+  random: Random,
+  { deeds = [], count = 8 + random.below(10) }: { readonly deeds?: readonly DeedName[]; readonly count?: number } = {},
+): Entry[] {
   let at = 500 + random.below(2000);
   return Array.from({ length: count }, () => {
     at += random.chance(60) ? random.below(3000) : 2000 + random.below(12_000);
-    return drawEntry(random, at);
+    return drawEntry(random, at, random.pick(deeds.length > 0 && random.chance(67) ? deeds : weights));
   });
 }
 
-export function drawEntry(random: Random, at: number, what: DeedName = random.pick(weights)): Entry {
+export function drawEntry(random: Random, at: number, what: DeedName): Entry {
   const part = random.below(100);
   const who = part < 45 ? 'primary' : part < 70 ? 'standby' : random.below(mostNodes);
   const ms = random.pick([50, 500, 2000, 5000, 20_000, 60_000]);

@@ -1,5 +1,6 @@
 // Many runs, one seed each, and what they have reached together.
 
+import { isKnown } from './known';
 import { play } from './run';
 import { drawPlot, type Plot } from './schedule';
 import { product, type Subject, type Violation } from './simulation';
@@ -12,6 +13,8 @@ export interface Found {
 
 export interface Searched {
   readonly runs: number;
+  /** Runs that have only broken a rule in a way that is known. */
+  readonly knownRuns: number;
   readonly found: readonly Found[];
   readonly states: Set<number>;
   readonly rows: Set<number>;
@@ -38,7 +41,7 @@ export async function search(options: SearchOptions): Promise<Searched> {
   const states = new Set<number>();
   const [rows, actions, reasons] = [new Set<number>(), new Set<string>(), new Map<string, number>()];
   const [events, faults]: [number[], number[]] = [[], []];
-  let runs = 0;
+  let [runs, knownRuns] = [0, 0];
   for (; runs < options.runs && !isOver(); runs += 1) {
     const plot = draw(seed + runs);
     const outcome = await play(plot, subject);
@@ -48,7 +51,9 @@ export async function search(options: SearchOptions): Promise<Searched> {
     for (const reason of outcome.reasons) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     events.push(outcome.events);
     faults.push(outcome.faults);
-    const violation = outcome.violations.find((one) => rule === undefined || one.rule === rule || one.rule === 'error');
+    const wanted = outcome.violations.filter((one) => rule === undefined || one.rule === rule || one.rule === 'error');
+    const violation = wanted.find((one) => !isKnown(one, plot));
+    if (wanted.length > 0 && !violation) knownRuns += 1;
     if (!violation) continue;
     found.push({ seed: seed + runs, plot, violation });
     if (found.length >= most) {
@@ -56,7 +61,7 @@ export async function search(options: SearchOptions): Promise<Searched> {
       break;
     }
   }
-  return { runs, found, states, rows, actions, reasons, events, faults };
+  return { runs, knownRuns, found, states, rows, actions, reasons, events, faults };
 }
 
 export function medianOf(list: readonly number[]): number {

@@ -47,6 +47,7 @@ export interface Actor {
   /** Of a follow: whom, and whether it may start a stopped node. */
   readonly node: number | null;
   readonly mayStart: boolean;
+  readonly startedAt: number;
   /** The version of the world at the last whole look, and what it showed. */
   lookedAtVersion: number;
   lookedAt: number;
@@ -102,7 +103,7 @@ export interface Simulation {
   /** Nodes whose own commits a person has let go. */
   readonly letGo: Set<number>;
   /** Nodes of which a report of an incident says why they do not follow. */
-  readonly left: Set<number>;
+  readonly left: Map<number, string>;
   refusedSince: number | null;
   /** Signal with start; filled in by the run. */
   signal: Signal;
@@ -114,7 +115,7 @@ export function newSimulation(world: World, subject: Subject, timing: IncidentTi
   return {
     ...{ clock: newClock(), world, subject, timing, troubles: [], parked: new Map(), awaits: new Map() },
     ...{ violations: [], story: [], isTold, rows: new Set(), actions: new Set(), states: new Set(), verdicts: [] },
-    ...{ firstClosed: new Map(), detached: new Map(), letGo: new Set(), left: new Set(), refusedSince: null },
+    ...{ firstClosed: new Map(), detached: new Map(), letGo: new Set(), left: new Map(), refusedSince: null },
     ...{ counts: { events: 0, faults: 0 }, incident: null, signal: () => undefined },
   };
 }

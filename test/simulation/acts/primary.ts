@@ -62,6 +62,7 @@ async function fence(run: Run, input: InputOf<'fence'>): Promise<FenceResult> {
   const { sim } = run;
   const node = nodeOf(sim.world, input.node);
   await work(run, 30);
+  const wasAlive = isAlive(node);
   let isStopped = false;
   if (!hasHost(sim.world, node)) await work(run, input.isHostSilent ? 500 : 2000);
   else {
@@ -69,6 +70,8 @@ async function fence(run: Run, input: InputOf<'fence'>): Promise<FenceResult> {
     // The way to it may break while the script runs.
     if (hasHost(sim.world, node)) {
       stopAndMark(run, input, node);
+      // One that dies by itself while it is being stopped is ours all the same.
+      if (wasAlive) node.downBy = 'us';
       isStopped = true;
     }
   }
@@ -88,6 +91,8 @@ async function fence(run: Run, input: InputOf<'fence'>): Promise<FenceResult> {
 function stopAndMark(run: Run, input: InputOf<'fence'>, node: ModelNode): void {
   const world = worldNow(run.sim);
   checkFence(run, input, node);
+  const seen = run.actor.facts?.nodes.find((entry) => entry.node === node.id)?.host;
+  node.wasSeenDead = seen?.processes === 'none' || seen?.ssh !== 'answered';
   if (isAlive(node)) {
     if (isUp(world, node)) shutDown(world, node, 'us');
     else crash(node, 'us');

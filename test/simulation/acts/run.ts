@@ -12,6 +12,8 @@ export interface Run {
   /** Null = nobody can cancel it. */
   readonly scope: Scope | null;
   readonly isRepeated: boolean;
+  /** Its worker has given it up: it was on its way for so long. */
+  readonly isLate: boolean;
   /** Nodes that this look gets no answer from. */
   readonly blind: readonly number[];
 }

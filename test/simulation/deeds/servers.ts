@@ -1,6 +1,6 @@
 // What befalls servers, hosts and links.
 
-import { acknowledge, append, stream } from '../model/physics';
+import { acknowledge, append } from '../model/physics';
 import { restart } from '../model/pgpool';
 import { crash, orphan, start } from '../model/processes';
 import { isUp, type ModelNode, workerHost } from '../model/world';
@@ -18,7 +18,7 @@ function writeTail(sim: Simulation, node: ModelNode, { ms, other, isWide }: Entr
   append(node, ms);
   for (const one of left) one.receiver = null;
   const kept = followers.filter((one) => !left.includes(one));
-  if (kept.length > 0) stream(world);
+  for (const one of kept) Object.assign(one, { flushed: node.flushed, whole: node.flushed, replayed: node.flushed });
   if (isWide) for (const one of left) one.flushed += 40;
   acknowledge(world, node);
   return `, after ${ms} bytes that node ${left.map(({ id }) => id).join(', ') || 'nobody'} lacks`;

@@ -10,16 +10,7 @@ import type { InputOf } from '../../../workflows/runbooks/ground';
 import { isAsSeen, type Run } from '../acts/run';
 import { answerOf, isHeardAsPrimary } from '../look';
 import { leaves } from '../model/wal';
-import {
-  isAlive,
-  isUp,
-  isWriting,
-  type ModelNode,
-  type ModelPgpool,
-  serversOf,
-  type World,
-  workerHost,
-} from '../model/world';
+import { isAlive, isUp, isWriting, type ModelNode, type ModelPgpool, serversOf, workerHost } from '../model/world';
 import { violate } from '../simulation';
 import { checkReach } from './reach';
 import { checkKept, checkShown, checkSynchronous } from './wal';
@@ -47,13 +38,20 @@ export function checkFence(run: Run, input: FenceInput, node: ModelNode): void {
   if (!isAlive(node)) return;
   if (actor.kind === 'decision') actor.stopped.push({ node: node.id, version: actor.lookedAtVersion });
   const isStandby = node.process === 'running' && !node.isWritable;
-  if (isStandby && !wasTold) violate(sim, 'rule-2', `standby node ${node.id}, which was not told, is stopped`);
-  if (isStandby && node.toldAt !== null) checkBelieved(run, node);
+  // A server that carries our own mark may have been the primary when that was written: nobody can tell.
+  if (isStandby && !wasTold && node.mark === 'none')
+    violate(
+      sim,
+      'rule-2',
+      `standby node ${node.id}, which was not told, is stopped${run.isLate ? ' by an act that was late' : ''}`,
+    );
+  if (isStandby && node.toldAt !== null && node.toldBy === 'us') checkBelieved(run, node);
   const isOwnWork = node.isWritable && node.branch.openedBy === 'us' && input.mark === 'before-promotion';
   const isNewest = world.branches.every(({ timeline }) => timeline <= node.branch.timeline);
-  if (isOwnWork && isNewest && isHeardAsPrimary(world, node) && isAsSeen(run))
+  if (isOwnWork && isNewest && isHeardAsPrimary(world, node) && isAsSeen(run) && wasUp(run, node))
     violate(sim, 'rule-3', `node ${node.id}, which was promoted and answers somebody, is stopped`);
-  else if (isWriting(world, node) && node.process === 'running' && isAsSeen(run)) checkServed(run, node);
+  else if (isWriting(world, node) && node.process === 'running' && isAsSeen(run) && wasUp(run, node))
+    checkServed(run, node);
 }
 
 /** Told, not out of recovery: given up only for another one that is ready now and holds no less. */
@@ -73,12 +71,18 @@ function checkBelieved({ sim }: Run, node: ModelNode): void {
   if (isBusy) violate(sim, 'rule-3', `node ${node.id}, which was told and is at work (${kind}), is stopped`);
 }
 
+/** At the last look, too: a recovery may end while a fence is on its way. */
+function wasUp({ actor }: Run, { upAt, closedUntil }: ModelNode): boolean {
+  return upAt <= actor.lookedAt && closedUntil <= actor.lookedAt;
+}
+
 /** It accepts writes and answers. */
 function checkServed({ sim }: Run, node: ModelNode): void {
   const { world } = sim;
   const isReached = answerOf(world, node, workerHost) === 'answered';
   const rivals = world.nodes.filter((other) => other !== node && other.isWritable && isUp(world, other));
-  const [heir] = rivals.filter(({ branch }) => (leaves(branch, node.branch) ?? Infinity) < Infinity);
+  const heirs = rivals.filter(({ branch }) => (leaves(branch, node.branch) ?? Infinity) < Infinity);
+  const [heir] = heirs;
   const isUsed =
     serversOf(world, node).length > 0 ||
     node.clients > 0 ||
@@ -88,8 +92,8 @@ function checkServed({ sim }: Run, node: ModelNode): void {
       if (branch.openedBy === 'us') return true;
     return false;
   };
-  if (heir ? isOurs(heir) : false) return;
-  if (heir && !isUsed && serversOf(world, heir).length > 0) return;
+  if (heirs.some(isOurs)) return;
+  if (!isUsed && heirs.some((one) => serversOf(world, one).length > 0)) return;
   const descends = world.nodes.some(
     (other) => other !== node && (leaves(other.branch, node.branch) ?? Infinity) < Infinity && isOurs(other),
   );
@@ -105,7 +109,7 @@ export function checkPromotion(run: Run, { candidate }: InputOf<'promote'>, node
   checkInHand(run, candidate, 'promoted');
   for (const other of world.nodes) {
     if (other === node) continue;
-    if (other.toldAt !== null && !other.isWritable && isAlive(other))
+    if (other.toldAt !== null && other.toldBy === 'us' && !other.isWritable && isAlive(other))
       violate(sim, 'rule-3', `node ${candidate} is promoted beside node ${other.id}, which was told and not stopped`);
     if (other.isWritable && isUp(world, other) && answerOf(world, other, workerHost) === 'answered' && isAsSeen(run))
       violate(sim, 'rule-4', `node ${candidate} is promoted beside node ${other.id}, which answers as the primary`);
@@ -130,7 +134,8 @@ export function checkStop(run: Run, node: ModelNode): void {
 export function checkStart(run: Run, node: ModelNode): void {
   checkInHand(run, node.id, 'started');
   if (node.downBy === 'us' || node.downBy === null || node.isAsked) return;
-  violate(run.sim, 'rule-8', `node ${node.id} was dead (${node.downBy}), nobody asked for it, and it is started`);
+  const how = run.actor.mayStart ? ' by a follow that took over from another' : '';
+  violate(run.sim, 'rule-8', `node ${node.id} was dead (${node.downBy}), nobody asked for it, and it is started${how}`);
 }
 
 export function checkStandbyAct(run: Run, node: ModelNode, what: string): void {
@@ -153,18 +158,14 @@ export function checkAttach(run: Run, pgpool: ModelPgpool, id: number): void {
   const own = world.nodes[id]!;
   const detached = sim.detached.get(`${pgpool.name} ${id}`);
   if (detached?.version !== world.version || pgpool.detachedAt[id] === null) return;
+  if (detached.at >= run.actor.startedAt) return;
   const { reattachMs } = world.configuration.policy;
-  const isPaused = isPausedSince(world, detached.at);
+  const how = run.actor.kind === 'work' ? ' by the last look at a doubted node' : '';
   const isEarly = sim.clock.now - detached.at < reattachMs;
-  if (own.isWritable ? isPaused : isEarly && !own.isAsked)
+  if (!own.isWritable && isEarly && !own.isAsked)
     violate(
       sim,
       'rule-10',
-      `node ${id} was detached on purpose and is attached after ${sim.clock.now - detached.at} ms`,
+      `node ${id} was detached on purpose and is attached after ${sim.clock.now - detached.at} ms${how}`,
     );
-}
-
-function isPausedSince({ maintenance, now }: World, since: number): boolean {
-  const known = inForce(maintenance, new Date(now).toISOString());
-  return known.some(({ node, since: begun }) => node === null && Date.parse(begun) <= since);
 }

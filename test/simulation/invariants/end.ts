@@ -5,8 +5,8 @@
 import type { ReasonCode } from '../../../domain/facts/reasons';
 import { inForce } from '../../../domain/facts/maintenance';
 import { hasHost } from '../acts/run';
-import { answerOf } from '../look';
-import { canReach, type ModelNode, type ModelPgpool, workerHost } from '../model/world';
+import { answerOf, isHeardAsPrimary } from '../look';
+import { canReach, follows, type ModelNode, type ModelPgpool, serversOf, type World, workerHost } from '../model/world';
 import { type Simulation, violate, worldNow } from '../simulation';
 
 /** Reasons that are wrong while a node accepts writes and answers the worker. */
@@ -26,16 +26,23 @@ export function checkEnd(sim: Simulation): void {
   if (writable.length === 1 && primary) {
     if (isRefused) checkRefusal(sim, primary);
     else checkServed(sim, primary);
-  } else if (!isRefused && sim.parked.size === 0 && !isDeciding(sim)) {
+  } else if (!isRefused && sim.parked.size === 0 && !isDeciding(sim) && !isServedElsewhere(world)) {
     const nodes = writable.map(({ id }) => id).join(', ') || 'no node';
     violate(sim, 'liveness', `${nodes} accepts writes, and nobody says why`);
   }
   for (const node of world.nodes) checkBroughtBack(sim, node, primary ?? null);
 }
 
+/** Only the worker's own way to the primary is broken. */
+function isServedElsewhere(world: World): boolean {
+  return world.nodes.some((node) => isHeardAsPrimary(world, node) && serversOf(world, node).length > 0);
+}
+
 function isDeciding({ incident }: Simulation): boolean {
   const state = incident?.state;
-  return state ? state.decision !== null || state.waiting.length > 0 || state.settling !== null : false;
+  if (!state) return false;
+  const { decision, settling, waiting, open } = state;
+  return decision !== null || settling !== null || waiting.length > 0 || open.length > 0;
 }
 
 function checkRefusal(sim: Simulation, primary: ModelNode): void {
@@ -50,7 +57,7 @@ function checkServed(sim: Simulation, primary: ModelNode): void {
   for (const pgpool of world.pgpools) checkShown(sim, pgpool, primary, known.includes(null));
   for (const node of world.nodes) {
     if (node === primary || known.includes(node.id)) continue;
-    if (answerOf(world, node, workerHost) !== 'answered' || follows(sim, node, primary) || isSpokenOf(sim, node.id))
+    if (answerOf(world, node, workerHost) !== 'answered' || follows(world, node, primary) || isSpokenOf(sim, node.id))
       continue;
     violate(sim, 'liveness', `node ${node.id} answers, does not follow node ${primary.id}, and nobody says why`);
   }
@@ -63,18 +70,6 @@ function checkShown(sim: Simulation, pgpool: ModelPgpool, primary: ModelNode, is
   if (pgpool.primary === primary.id && pgpool.status[primary.id] === 'up') return;
   if ([...sim.parked.keys()].some((stepId) => stepId.includes(pgpool.name)) || isDeciding(sim)) return;
   violate(sim, 'rule-9', `${pgpool.name} does not show node ${primary.id} as its primary`);
-}
-
-/** By itself, or through others. */
-function follows({ world }: Simulation, node: ModelNode, primary: ModelNode): boolean {
-  let own: ModelNode = node;
-  for (let hops = 0; hops < world.nodes.length; hops += 1) {
-    const { receiver } = own;
-    if (!receiver || receiver.lastAt !== world.now || typeof receiver.from !== 'number') return false;
-    own = world.nodes[receiver.from]!;
-    if (own === primary) return true;
-  }
-  return false;
 }
 
 /** A question, a follow that is at work, a report that says why not, or somebody who waits for it. */
@@ -95,7 +90,17 @@ function checkBroughtBack(sim: Simulation, node: ModelNode, primary: ModelNode |
   if ((sim.incident?.state.undecided.length ?? 0) > 0) return;
   const own = sim.incident?.state.nodes.find(({ id }) => id === node.id);
   const isParked = [...sim.parked.keys()].some((stepId) => stepId.startsWith(`node${node.id}.`));
-  if (isParked || own?.follow === 'running' || own?.follow === 'closing' || sim.left.has(node.id) || isDeciding(sim))
+  if (isParked || own?.follow === 'running' || own?.follow === 'closing' || isLeftFor(sim, node.id) || isDeciding(sim))
     return;
-  violate(sim, 'rule-8', `node ${node.id} was alive when it was stopped, and is left so`);
+  violate(
+    sim,
+    'rule-8',
+    `node ${node.id} was alive when it was stopped, and is left so${node.wasSeenDead ? ', which came up while it was being stopped' : ''}`,
+  );
+}
+
+/** A report says why; that it is stopped is no reason. */
+function isLeftFor({ left }: Simulation, id: number): boolean {
+  const reason = left.get(id);
+  return reason !== undefined && reason !== 'node-unreachable';
 }

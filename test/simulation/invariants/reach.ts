@@ -13,10 +13,12 @@ export function checkReach(run: Run, candidate: ModelNode): void {
   const { sim, actor } = run;
   const { world } = sim;
   if (!isAsSeen(run)) return;
-  for (const former of world.nodes) {
-    const isSuspect = former !== candidate && former.isWritable && isAlive(former) && !actor.fenced.has(former.id);
-    if (!isSuspect) continue;
-    const name = `node ${candidate.id} is promoted, and node ${former.id}`;
+  const isSuspect = (node: ModelNode): boolean => node !== candidate && node.isWritable && isAlive(node);
+  // An older one was left behind by an earlier failover.
+  const [former] = world.nodes.filter(isSuspect).sort((left, right) => right.branch.timeline - left.branch.timeline);
+  if (former && former.branch.timeline >= candidate.branch.timeline && !actor.fenced.has(former.id)) {
+    const by = former.branch.openedBy === 'person' ? ', which a person has promoted,' : '';
+    const name = `node ${candidate.id} is promoted, and node ${former.id}${by}`;
     if (isHeardAsPrimary(world, former)) violate(sim, 'rule-5', `${name} answers somebody as the primary`);
     if (former.isHung && hasHost(world, former)) violate(sim, 'rule-5', `${name} has processes and is not stopped`);
     const first = sim.firstClosed.get(former.id);

@@ -16,7 +16,9 @@ export function checkKept(run: Run, candidate: ModelNode): void {
   const { sim } = run;
   const { world } = sim;
   if (!isAsSeen(run)) return;
-  const lost = lostBy(placeOf(candidate), world.branches);
+  // A branch that a person has opened by mistake is decided about when its node is rebuilt.
+  const lines = world.branches.filter(({ openedBy, wasServed }) => openedBy !== 'person' || wasServed);
+  const lost = lostBy(placeOf(candidate), lines);
   if (!lost) return;
   const own = heldOf(placeOf(candidate), lost.branch);
   for (const other of world.nodes) {
@@ -68,14 +70,16 @@ export function checkShown({ sim, actor }: Run, candidate: ModelNode): void {
 
 export function checkReplaced({ sim }: Run, node: ModelNode, primary: ModelNode): void {
   const { world } = sim;
-  if (!node.hasData || node.placed !== null || world.configuration.policy.divergedWrites === 'discard') return;
+  if (!node.hasData || node.placed !== null) return;
   const isVouched = node.hasStandbySignal && node.mark === 'before-promotion';
-  if (isVouched || sim.letGo.has(node.id)) return;
+  const isDiscarded = world.configuration.policy.divergedWrites === 'discard';
+  const isDecided = isDiscarded || isVouched || sim.letGo.has(node.id);
   for (const branch of world.branches) {
     const kept = heldOf(placeOf(primary), branch);
     const only = Math.min(branch.acked, heldOf(placeOf(node), branch)) - kept;
+    if (only > 0 && isDecided) branch.givenUp = Math.min(branch.givenUp, kept);
     // A shutdown's checkpoint is no commit.
-    if (only > 120)
+    else if (only > 120)
       violate(
         sim,
         'rule-6',

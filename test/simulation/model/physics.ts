@@ -14,8 +14,15 @@ export function advance(world: World, now: number): void {
   for (const node of world.nodes) acknowledge(world, node);
 }
 
+/** Clients commit there. */
+function isUsed(world: World, node: ModelNode): boolean {
+  if (serversOf(world, node).length === 0) return node.clients > 0;
+  node.branch.wasServed = true;
+  return true;
+}
+
 function write(world: World, node: ModelNode, ms: number): void {
-  if (!isWriting(world, node) || (node.clients === 0 && serversOf(world, node).length === 0)) return;
+  if (!isWriting(world, node) || !isUsed(world, node)) return;
   append(node, Math.round(ms * world.writeRate));
 }
 
@@ -33,6 +40,9 @@ export function stream(world: World): void {
     for (const node of standbys) receive(world, node);
 }
 
+/** A receiver whose sender's host is silent waits for it so long (wal_receiver_timeout; PostgreSQL's default is a minute). */
+const receiverTimeoutMs = 10_000;
+
 function receive(world: World, node: ModelNode): void {
   if (node.process !== 'running' || node.isHung || node.upAt > world.now || node.isWritable) {
     if (node.process !== 'running') node.receiver = null;
@@ -45,9 +55,8 @@ function receive(world: World, node: ModelNode): void {
   }
   const source = node.upstream === null ? null : nodeOf(world, node.upstream);
   if (!source || !canConnect(world, node, source)) {
-    // A receiver whose sender's host is silent waits for it for a minute.
     const isSilent = source && (source.isHung || !canReach(world, node.host, source.host));
-    if (node.receiver && !(isSilent && world.now - node.receiver.lastAt < 60_000)) node.receiver = null;
+    if (node.receiver && !(isSilent && world.now - node.receiver.lastAt < receiverTimeoutMs)) node.receiver = null;
     return;
   }
   if (!isServable(node, source)) {
@@ -96,7 +105,7 @@ function replay(world: World, node: ModelNode): void {
 
 /** Commits are told safe once the set in force has them. */
 export function acknowledge(world: World, node: ModelNode): void {
-  if (!isWriting(world, node)) return;
+  if (!isWriting(world, node) || !isUsed(world, node)) return;
   const { branch } = node;
   const set = parseSynchronousStandbyNames(node.syncNames) ?? { required: 1, names: ['*'] };
   if (set.required === 0) {

@@ -68,6 +68,7 @@ export function tellToPromote(world: World, node: ModelNode, by: 'us' | 'person'
     return;
   }
   node.toldAt = world.now;
+  node.toldBy = by;
   const { toldAt } = node;
   world.later(node.trouble.ms, () => {
     if (node.toldAt === toldAt && node.process === 'running') waitOrEnd(world, node, by);

@@ -13,6 +13,8 @@ export interface Branch {
   acked: number;
   /** The same, of commits that a synchronous set had confirmed. */
   ackedBySet: number;
+  /** Some pgpool has served it. */
+  wasServed: boolean;
   /** What was acknowledged past here was given up: by a person, or by a failover that weighed it. */
   givenUp: number;
 }
@@ -26,7 +28,16 @@ export const firstLsn = 0x5000000;
 
 export function newBranch(parent: Place | null, timeline: number, openedBy: Branch['openedBy']): Branch {
   const fork = parent?.lsn ?? firstLsn;
-  return { timeline, parent: parent?.branch ?? null, fork, openedBy, acked: fork, ackedBySet: fork, givenUp: Infinity };
+  return {
+    timeline,
+    parent: parent?.branch ?? null,
+    fork,
+    openedBy,
+    acked: fork,
+    ackedBySet: fork,
+    wasServed: false,
+    givenUp: Infinity,
+  };
 }
 
 const texts = new Map<number, string>();

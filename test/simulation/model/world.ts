@@ -67,11 +67,14 @@ export interface ModelNode {
   trouble: PromotionTrouble;
   /** pg_promote was sent, as the model knows it. */
   toldAt: number | null;
+  toldBy: 'us' | 'person';
   /** An attempt to promote it died: nobody can know whether it was told. */
   mayBeTold: boolean;
   clockOffsetMs: number;
   /** Why it does not run. `us` = it was alive when we stopped it. */
   downBy: 'us' | 'crash' | 'person' | null;
+  /** The last look before it was stopped took it for dead. */
+  wasSeenDead: boolean;
   /** A person has asked for it since it went down. */
   isAsked: boolean;
 }
@@ -134,8 +137,8 @@ export function newNode(id: number, host: string, branch: Branch, upstream: numb
     ...{ mark: 'none', upstream, syncNames: '', oldestWal: 0, reserved: [], copy: null, placed: null, isUnfit: false },
     ...{ historyAt: -Infinity, process: 'running', isHung: false, isRejecting: false, isWritable: isPrimary },
     ...{ upAt: 0, closedUntil: 0, isReplayPaused: false, delayMs: 0, hasStreamed: !isPrimary, receiver: null },
-    ...{ clients: 0, trouble: { kind: null, ms: 60 }, toldAt: null, mayBeTold: false, clockOffsetMs: 0 },
-    ...{ downBy: null, isAsked: false },
+    ...{ clients: 0, trouble: { kind: null, ms: 60 }, toldAt: null, toldBy: 'us', mayBeTold: false, clockOffsetMs: 0 },
+    ...{ downBy: null, wasSeenDead: false, isAsked: false },
   };
 }
 
@@ -193,4 +196,16 @@ export function serversOf(world: World, node: ModelNode): ModelPgpool[] {
       pgpool.status[node.id] === 'up' &&
       canReach(world, pgpool.host, node.host),
   );
+}
+
+/** By itself, or through others. */
+export function follows(world: World, node: ModelNode, primary: ModelNode): boolean {
+  let own: ModelNode = node;
+  for (let hops = 0; hops < world.nodes.length; hops += 1) {
+    const { receiver } = own;
+    if (!receiver || receiver.lastAt !== world.now || typeof receiver.from !== 'number') return false;
+    own = world.nodes[receiver.from]!;
+    if (own === primary) return true;
+  }
+  return false;
 }
