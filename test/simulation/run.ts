@@ -38,7 +38,7 @@ const nudgeMs = 15_000;
 const idleMs = 25_000;
 
 export async function play(plot: Plot, subject: Subject = product, isTold = false): Promise<Outcome> {
-  const { topology, schedule } = plot;
+  const { topology, schedule, isShort = false } = plot;
   const sim = newSimulation(openWorld(topology), subject, defaultTiming, isTold);
   sim.signal = (event) => {
     signal(sim, event);
@@ -56,8 +56,8 @@ export async function play(plot: Plot, subject: Subject = product, isTold = fals
     nudge(sim);
   });
   const isOver = endOf(sim, calmAt + nudgeMs);
-  await runClock(sim.clock, calmAt + nudgeMs + calmMs, isOver);
-  if (sim.violations.length === 0) checkEnd(sim);
+  await runClock(sim.clock, isShort ? calmAt : calmAt + nudgeMs + calmMs, isOver);
+  if (sim.violations.length === 0 && !isShort) checkEnd(sim);
   const { violations, story, rows, actions, states, verdicts, counts } = sim;
   return { violations, story, rows, actions, states, reasons: verdicts.map(({ reason }) => reason), ...counts };
 }

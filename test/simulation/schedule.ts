@@ -27,6 +27,8 @@ export interface Topology {
 }
 
 export interface Plot {
+  /** Ends with the last entry: only what acts do is judged. */
+  readonly isShort?: boolean;
   readonly topology: Topology;
   readonly schedule: readonly Entry[];
 }

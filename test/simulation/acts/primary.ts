@@ -64,7 +64,9 @@ async function fence(run: Run, input: InputOf<'fence'>): Promise<FenceResult> {
   await work(run, 30);
   const wasAlive = isAlive(node);
   let isStopped = false;
-  if (!hasHost(sim.world, node)) await work(run, input.isHostSilent ? 500 : 2000);
+  // A host that refuses us says so at once.
+  if (sim.world.sshBroken.has(node.host)) await work(run, 50);
+  else if (!hasHost(sim.world, node)) await work(run, input.isHostSilent ? 500 : 2000);
   else {
     await work(run, node.isHung ? 4000 : 250);
     // The way to it may break while the script runs.

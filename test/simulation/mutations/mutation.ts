@@ -23,12 +23,18 @@ export function subjectOf({ subject }: Mutation): Subject {
   return { ...product, ...subject };
 }
 
+const judgedAtEnd = ['rule-8', 'rule-9', 'liveness'];
+
 /** Short, and mostly of the mutation's own deeds. */
-export function steer({ deeds, topology = (one) => one }: Mutation): (seed: number) => Plot {
+export function steer({ rule, deeds, topology = (one) => one }: Mutation): (seed: number) => Plot {
   return (seed) => {
     const random = newRandom(seed);
     const drawn = topology(drawTopology(random));
-    return { topology: drawn, schedule: drawSchedule(random, { deeds, count: 3 + random.below(5) }) };
+    return {
+      topology: drawn,
+      isShort: !judgedAtEnd.includes(rule),
+      schedule: drawSchedule(random, { deeds, count: 3 + random.below(5) }),
+    };
   };
 }
 
