@@ -1,18 +1,15 @@
 // Performs the moves of the page without being waited for: each ends as a message to the loop. What it does is Temporal's: scopes, children, signals.
 
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
-import { answeringStandbys } from '../domain/facts/facts';
+import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { ClusterConfiguration } from '../domain/facts/cluster';
 import type { FailoverMemory } from '../domain/plans/failover-memory';
-import type { IncidentState, Message, Move, ReceivedEvent, Settlement } from '../domain/plans/incident-state';
-import { concludeFacts } from '../domain/plans/record';
+import type { IncidentState, Message, Move, ReceivedEvent } from '../domain/plans/incident-state';
 import { awaitNode, cancelFollow, runFollow, stopAwait, watchCarried } from './children';
 import type { Parking } from './parking';
 import { Aborted, untilDone } from './runbooks/asking';
-import type { FailoverResult } from './runbooks/decision';
-import { failover, type FailoverInput } from './runbooks/failover';
+import { failover } from './runbooks/failover';
 import { type Ground, sentenceOf } from './runbooks/ground';
-import { workflowInfo } from '@temporalio/workflow';
+import { hintsOf, toSettlement } from './runbooks/settlement';
 
 type Said = Message extends infer One ? (One extends Message ? Omit<One, 'now'> : never) : never;
 
@@ -123,7 +120,9 @@ export class Mover {
       const end = await scope.run(() => failover(ground, hintsOf(cluster, events, memory)));
       this.scopes.delete(id);
       if ('result' in end) {
-        tell({ on: 'decided', id, memory: end.memory, settlement: toSettlement(end.result, end.memory) });
+        const { workflowId, runId } = workflowInfo();
+        const settlement = toSettlement(end.result, end.memory, `${workflowId}/${runId}`);
+        tell({ on: 'decided', id, memory: end.memory, settlement });
         return;
       }
       const isPreempted = isCancellation(end.error) && scope.consideredCancelled;
@@ -184,41 +183,4 @@ async function act(ground: Ground, configuration: ClusterConfiguration, move: Wo
       `it shows node ${primary} as its primary`,
     );
   return await ground.act.attach({ configuration, pgpool, node: move.node, primary }, 'pgpool still uses it');
-}
-
-/** One look answers them all: the failed node that a pgpool took for the primary matters most. */
-function hintsOf(cluster: string, events: readonly ReceivedEvent[], memory: FailoverMemory): FailoverInput {
-  const main = events.find((event) => event.node === event.oldPrimary) ?? events[0]!;
-  return {
-    cluster,
-    failedNode: main.kind === 'failover' ? main.node : null,
-    // An event that names nobody is about the primary that we made.
-    oldPrimary: main.oldPrimary ?? memory.opened.at(-1)?.node ?? null,
-    rejoin: main.kind === 'rejoin' ? main.node : null,
-    receivedAt: Math.min(...events.map((event) => event.receivedAt)),
-    memory,
-  };
-}
-
-/** What the incident needs of a decision: not the facts themselves, which are many. */
-function toSettlement(
-  { verdict, observation, primary, formerPrimary: former, isFenceConfirmed }: FailoverResult,
-  memory: FailoverMemory,
-): Settlement {
-  const { configuration, facts } = observation;
-  const isStandby = answeringStandbys(facts).some(({ node }) => node === former);
-  const silent = facts.nodes.filter(({ sql }) => sql !== 'answered').map(({ node }) => node);
-  const { workflowId, runId } = workflowInfo();
-  const isPromoted = verdict.reason === 'promoted';
-  const more = {
-    openedBy: isPromoted ? ('us' as const) : ('others' as const),
-    former: former === null ? null : { node: former, isFenceConfirmed },
-    by: `${workflowId}/${runId}`,
-  };
-  const found = primary === null ? null : concludeFacts(configuration, facts, primary, more);
-  // The facts are of before the promotion.
-  const opened = memory.opened.findLast(({ node }) => node === primary)?.timeline;
-  const conclusion = found && isPromoted && opened !== undefined ? { ...found, timeline: opened } : found;
-  const isFormerAway = former !== null && !isStandby;
-  return { verdict, configuration, primary, former, isFormerAway, silent, conclusion };
 }

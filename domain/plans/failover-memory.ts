@@ -13,7 +13,7 @@ export interface FailoverMemory {
   readonly told: readonly Told[];
   /** WAL of candidates that do not answer any more: it still counts against the next candidate. */
   readonly walOfFailedCandidates: readonly WalPosition[];
-  /** Former primaries that this incident fenced on their return, and must start again as standbys. */
+  /** Nodes that this incident has stopped while they were alive, and must start again as standbys. */
   readonly fencedOnReturn: readonly number[];
   /** Timelines that promotions of ours have opened. */
   readonly opened: readonly OpenedTimeline[];
@@ -31,6 +31,11 @@ export const emptyMemory: FailoverMemory = {
 
 export function noteTold(memory: FailoverMemory, told: Told): FailoverMemory {
   return { ...memory, told: [...memory.told.filter(({ node }) => node !== told.node), told] };
+}
+
+/** The node was alive when we stopped it: it is ours to bring back. */
+export function noteStopped(memory: FailoverMemory, node: number): FailoverMemory {
+  return { ...memory, fencedOnReturn: [...new Set([...memory.fencedOnReturn, node])] };
 }
 
 /** It is the primary by now, or proven to be stopped. */

@@ -25,7 +25,7 @@ export type NodeMessage =
       readonly events: readonly ReceivedEvent[];
       /** Every configured node is concerned: the primary has changed, or is served again. */
       readonly isNews: boolean;
-      /** A former primary that this incident fenced on its return. */
+      /** This incident has stopped it while it was alive. */
       readonly isFenced: boolean;
     }
   /** A decision has found that nobody accepts writes, and nobody can be promoted. */
@@ -95,7 +95,7 @@ export const rows: readonly Row[] = [
     4,
     'primary',
     [
-      'a person asks for it, or we fenced it on its return and policy.rejoin is automatic',
+      'a person asks for it, or we stopped it while it was alive and policy.rejoin is automatic',
       'follow; a stopped node may be started',
     ],
     (_, m) => isAskedFor(m),

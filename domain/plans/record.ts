@@ -84,9 +84,13 @@ export function findRecord(configuration: ClusterConfiguration, facts: Facts): C
   return record && explainVoid(configuration, facts, record) === null ? record : null;
 }
 
-/** The recorded primary is away and pgpool serves another writable node: only a person can say which of them is right. Null when that is not so. */
+/**
+ * The recorded primary is away and pgpool serves another writable node: only a person can say which of them is right. Null when that is not so, or when the recorded one
+ * was stopped by a fence of ours, for that other node: then it is decided already.
+ */
 export function findRivalOfRecord(facts: Facts, record: ClusterRecord): NodeFacts | null {
-  if (factsOf(facts, record.primary)?.sql === 'answered') return null;
+  const own = factsOf(facts, record.primary);
+  if (own?.sql === 'answered' || own?.host?.fenceMark === 'after-return') return null;
   const isServed = ({ node }: NodeFacts): boolean =>
     facts.pgpools.some((pgpool) =>
       pgpool.nodes.some((entry) => entry.node === node && entry.role === 'primary' && entry.status !== 'down'),

@@ -4,7 +4,9 @@ import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import { assumeFenced } from './assumed';
 import { chooseCandidate } from './candidate';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
-import type { OpenedTimeline } from '../facts/wal';
+import { planInsteadOfPromotion } from './lost-primary';
+import { judgePrimary } from './primary-state';
+import { findFork, type OpenedTimeline } from '../facts/wal';
 import { answeringStandbys, descendsFrom, type Facts, type NodeFacts, receivesFrom } from '../facts/facts';
 
 /**
@@ -25,7 +27,7 @@ export function planWithTwoPrimaries(
     newest !== undefined &&
     former !== undefined &&
     newest.systemIdentifier === former.systemIdentifier &&
-    newest.history.some((end) => end.timeline === former.position?.timeline);
+    isContinued(newest, former);
   const mayStop =
     isHeir &&
     others.length === 0 &&
@@ -38,6 +40,17 @@ export function planWithTwoPrimaries(
   }
   const advice = 'stop the one that must not, on its host';
   return refuse('two-primaries', `${writable.length} nodes accept writes: ${uses.join('; ')}: ${advice}`);
+}
+
+/** Another branch may have the same number: the one that the newest continues must have begun where this one did. */
+function isContinued(newest: NodeFacts, former: NodeFacts): boolean {
+  const [own, before] = [newest.position, former.position];
+  if (!own || !before || own.timeline <= before.timeline) return false;
+  const fork = findFork(
+    { timeline: own.timeline, history: newest.history },
+    { timeline: before.timeline, history: former.history },
+  );
+  return fork?.timeline === before.timeline;
 }
 
 function isOpenedByUs(opened: readonly OpenedTimeline[], newest: NodeFacts, former: NodeFacts): boolean {
@@ -133,8 +146,24 @@ function stopSucceeded(
   const without = assumeFenced(facts, living.node);
   const choice = chooseCandidate(configuration, without, { ...request, formerPrimary: successor.node });
   if ('refusal' in choice) return null;
+  const instead = planAfterStop(configuration, without, request, successor.node);
+  if (instead) return instead.action === 'refuse' ? null : instead;
   const line = `node ${living.node} accepts writes on timeline ${String(living.position?.timeline)}, which a promotion of ours has succeeded, and nobody uses it: it is stopped; then ${choice.line}`;
   return { action: 'fence', node: living.node, line };
+}
+
+/** What the successor's own state forbids, or asks for first, once the stale node is stopped; its silence is taken for what other hosts would say, too. */
+function planAfterStop(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+  successor: number,
+): FailoverPlan | null {
+  const { host, port } = getNode(configuration, successor);
+  const judged = judgePrimary(facts, successor, { host, port }, request.sinceEventMs);
+  const isUnheard = judged.state === 'unknown' && judged.witnesses.every(({ answer }) => answer !== 'alive');
+  const judgement = isUnheard ? { ...judged, state: 'unreachable' as const } : judged;
+  return planInsteadOfPromotion(configuration, facts, { ...request, failedNode: successor }, successor, judgement);
 }
 
 /** Nodes of this system whose files tell of a timeline newer than this one's. */

@@ -59,10 +59,20 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
     ...(findAbroad(configuration, facts) ? [] : bySilence),
   ].filter((node): node is number => node !== null && !isStandby(node) && findNode(configuration, node) !== undefined);
   const hostOf = (node: number): HostFacts | null => factsOf(facts, node)?.host ?? null;
-  // A standby that is only stopped was no primary; one that we have fenced, or that pgpool knew as the primary, may have been.
-  const mayHaveBeen = (node: number): boolean =>
-    node === request.oldPrimary || (hostOf(node)?.fenceMark ?? 'none') !== 'none';
+  // A standby that is only stopped was no primary; one that we have fenced, or that pgpool knew as the primary, may have been, unless its own files say otherwise.
+  const mayHaveBeen = (node: number): boolean => {
+    const host = hostOf(node);
+    return (host?.fenceMark ?? 'none') !== 'none' || (node === request.oldPrimary && !isStandbyByFiles(host));
+  };
   return hints.find((node) => hostOf(node)?.hasStandbySignal !== true) ?? hints.find(mayHaveBeen) ?? null;
+}
+
+/** A server that runs beside its standby.signal, or whose control file was last written in recovery: pgpool's numbers may be of long ago. */
+function isStandbyByFiles(host: HostFacts | null): boolean {
+  return (
+    host?.hasStandbySignal === true &&
+    (host.processes === 'running' || host.controlFile?.state.includes('recovery') === true)
+  );
 }
 
 /** A standby's timeline descends from the newest of its WAL: it has been replaced before. */

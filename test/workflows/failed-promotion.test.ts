@@ -26,7 +26,9 @@ it('a candidate that does not promote is fenced and the next one promoted', asyn
     ...['observe', 'fence 0', 'promote 1', 'promote 1', 'observe', 'fence 1'],
     ...['observe', 'promote 2', 'confirmPrimary 2'],
   ]);
-  await bench.stopAwaiting(cluster, 0, 1);
+  // Rule 8: it was alive when it was stopped.
+  expect(cluster.callsOf('follow 1')).toContain('start 1');
+  await bench.stopAwaiting(cluster, 0);
 });
 
 it('a promotion whose proof came too late is a promotion: the new primary is not stopped', async () => {
@@ -225,7 +227,8 @@ describe('at the next look at a candidate that was told', () => {
     const calls = cluster.callsOf('incident');
     expect(calls.indexOf('fence 1')).toBeGreaterThan(0);
     expect(calls.indexOf('promote 2')).toBeGreaterThan(calls.indexOf('fence 1'));
-    await bench.stopAwaiting(cluster, 0, 1);
+    expect(cluster.callsOf('follow 1')).toContain('start 1');
+    await bench.stopAwaiting(cluster, 0);
   });
 });
 

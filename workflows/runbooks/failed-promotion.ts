@@ -7,7 +7,7 @@ import { chooseCandidate } from '../../domain/plans/candidate';
 import type { FailoverRequest } from '../../domain/plans/failover-request';
 import { comparePosition, type WalPosition } from '../../domain/facts/wal';
 import { factsOf, writableNodes } from '../../domain/facts/facts';
-import { forgetTold, noteTold } from '../../domain/plans/failover-memory';
+import { forgetTold, noteStopped, noteTold } from '../../domain/plans/failover-memory';
 import {
   type Attempt,
   type Decision,
@@ -71,6 +71,7 @@ export async function clearUp(
   const why = rival === null ? 'it has ended' : `node ${rival} is ready and holds as much WAL`;
   const result = await fenceNode(decision, look, candidate, `it failed to promote (${error.message}); ${why}`);
   if (result.outcome === 'unconfirmed') return refuse(look, 'fence-unconfirmed', doubtfulLine(candidate, result));
+  if (!isDead) decision.memory = noteStopped(decision.memory, candidate);
   const walOfFailedCandidates = [...decision.memory.walOfFailedCandidates, before];
   decision.memory = { ...forgetTold(decision.memory, candidate), walOfFailedCandidates };
   const told = decision.memory.told.map(({ node }) => node);
@@ -176,7 +177,8 @@ export async function clearDoubts(
       `it was told to promote, and node ${candidate} takes its place`,
     );
     if (result.outcome === 'unconfirmed') return refuse(look, 'fence-unconfirmed', doubtfulLine(node, result));
-    decision.memory = forgetTold(decision.memory, node);
+    const isAlive = own?.host?.processes !== 'none';
+    decision.memory = forgetTold(isAlive ? noteStopped(decision.memory, node) : decision.memory, node);
   }
   return null;
 }

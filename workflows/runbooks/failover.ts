@@ -2,7 +2,7 @@
 // or excludes one candidate.
 
 import type { Observation } from '../../activities/look/observe';
-import { type FailoverMemory, forgetTold } from '../../domain/plans/failover-memory';
+import { type FailoverMemory, forgetTold, noteStopped } from '../../domain/plans/failover-memory';
 import { planFailover } from '../../domain/plans/failover';
 import type { FailoverPlan, FailoverRequest } from '../../domain/plans/failover-request';
 import { laterMs } from '../../domain/plans/lost-primary';
@@ -87,8 +87,7 @@ async function follow(
       if (plan.afterMs > 0) await lookLater(decision, plan);
       return { suspect: plan.node, hasLookedAgain: request.hasLookedAgain || plan.afterMs === 0 };
     case 'fence': {
-      const { fencedOnReturn } = decision.memory;
-      decision.memory = { ...decision.memory, fencedOnReturn: [...new Set([...fencedOnReturn, plan.node])] };
+      decision.memory = noteStopped(decision.memory, plan.node);
       await fenceNode(decision, observation, plan.node, plan.line, { mark: 'after-return', isReplaced: true });
       return { fenceTried: plan.node };
     }

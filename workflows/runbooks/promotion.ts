@@ -5,6 +5,7 @@ import type { Observation } from '../../activities/look/observe';
 import { withRealNames } from '../../domain/facts/application-name';
 import { factsOf } from '../../domain/facts/facts';
 import { planFailover } from '../../domain/plans/failover';
+import { noteStopped } from '../../domain/plans/failover-memory';
 import type { FailoverRequest } from '../../domain/plans/failover-request';
 import { formatSynchronousStandbyNames } from '../../domain/plans/synchronous';
 import { type Attempt, type Decision, fenceNode, promoted, type Promotion, refuse } from './decision';
@@ -20,6 +21,8 @@ export async function attemptPromotion(
   const { ground } = decision;
   const former = first.formerPrimary;
   const isAlive = first.state === 'hung' || first.state === 'recovering' || hasOrphans(observation, former);
+  // Before the act: a worker that dies after it leaves the node stopped all the same.
+  if (isAlive && former !== null) decision.memory = noteStopped(decision.memory, former);
   const fenced =
     former === null || request.fencedNode === former
       ? null

@@ -281,6 +281,27 @@ export const twoPrimariesStories: readonly FailoverStory[] = [
     expected: { action: 'refuse', reason: 'two-primaries' },
   },
   {
+    title: 'rule 4: the newer one continues another timeline 2 than the older one is on: neither succeeds the other',
+    topology: '0* timeline 2 from 0/4000000, unused, 1* timeline 3 by a timeline 2 from 0/5000000, served',
+    facts: {
+      nodes: {
+        0: { ...promotedToTimeline2, history: [{ timeline: 1, endLsn: '0/4000000' }], clients: 0, followers: 0 },
+        1: {
+          ...promotedToTimeline2,
+          position: { timeline: 3, lsn: '0/6000100' },
+          history: [
+            { timeline: 1, endLsn: '0/5000000' },
+            { timeline: 2, endLsn: '0/6000000' },
+          ],
+        },
+        2: receivesNothing,
+      },
+      pgpools: [pgpoolSees(1)],
+    },
+    request: { failedNode: null, oldPrimary: 1 },
+    expected: { action: 'refuse', reason: 'two-primaries' },
+  },
+  {
     title: 'three nodes accept writes: people are asked, even with a clear line of succession',
     topology: '0* timeline 1, 1* timeline 2, 2* timeline 1; pgpool: 0/0',
     facts: { nodes: { 1: promotedToTimeline2, 2: { isInRecovery: false } } },

@@ -74,6 +74,8 @@ describe.each([
   ['nothing is done', refusalStories],
   ['two primaries', twoPrimariesStories],
   ['better evidence first', cautionStories],
+  ['the record', recordStories],
+  ['people have it in hand', pauseStories],
 ])('%s', (_, rows) => {
   test.each(rows)('$title [$topology]', (story) => {
     const { plan, state } = tell(story);

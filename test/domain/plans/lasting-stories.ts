@@ -1,6 +1,15 @@
 // Stories of planFailover: what may be over in two seconds is looked at twice. Told in failover-plan.test.ts.
 
-import { frozen, probe, receivesNothing, stopped, stoppedAt, vanished } from '../builders';
+import {
+  frozen,
+  pgpoolSees,
+  probe,
+  receivesNothing,
+  stopped,
+  stoppedAt,
+  systemIdentifier,
+  vanished,
+} from '../builders';
 import { type FailoverStory, pgpoolLost, withoutReceivers } from './failover-stories';
 
 export const lastingStories: readonly FailoverStory[] = [
@@ -58,5 +67,38 @@ export const lastingStories: readonly FailoverStory[] = [
     facts: { nodes: { 0: stoppedAt('0/5000000') } },
     request: { lasted: 0 },
     expected: { action: 'promote', state: 'dead', node: 1, formerPrimary: 0 },
+  },
+  {
+    title: 'rule 2: a hung standby that an old %P names was no primary: it is not stopped',
+    topology: '0* vanished, 1 well, 2 hung beside its standby.signal; pgpool: -1/2',
+    facts: {
+      nodes: { 0: vanished, 1: receivesNothing, 2: { ...frozen, host: { hasStandbySignal: true } } },
+      pgpools: [pgpoolSees(null, { 0: 'down', 2: 'down' })],
+    },
+    request: { failedNode: null, oldPrimary: 2 },
+    expected: { action: 'refuse', reason: 'primary-unknown' },
+  },
+  {
+    title: 'rule 5: nor was a stopped one whose control file was last written in recovery',
+    topology: '0* vanished, 1 well, 2 stopped in recovery; pgpool: -1/2',
+    facts: {
+      nodes: {
+        0: vanished,
+        1: receivesNothing,
+        2: {
+          ...stopped,
+          host: {
+            ...{ processes: 'none', hasStandbySignal: true },
+            controlFile: {
+              ...{ state: 'in archive recovery', systemIdentifier },
+              checkpoint: { timeline: 1, lsn: '0/4000000' },
+            },
+          },
+        },
+      },
+      pgpools: [pgpoolSees(null, { 0: 'down', 2: 'down' })],
+    },
+    request: { failedNode: null, oldPrimary: 2 },
+    expected: { action: 'refuse', reason: 'primary-unknown' },
   },
 ];

@@ -80,9 +80,9 @@ export const pauseStories: readonly FailoverStory[] = [
     facts: {
       nodes: five,
       probes: [probe(1, 'silent'), probe(2, 'silent')],
-      pgpools: [pgpoolSees(null, {}, 5)],
+      pgpools: [pgpoolSees(null, { 0: 'down', 3: 'down', 4: 'down' }, 5)],
       maintenance: [inHand(3), inHand(4)],
     },
-    expected: { action: 'promote', state: 'unreachable', formerPrimary: 0 },
+    expected: { action: 'promote', state: 'unreachable', node: 1, formerPrimary: 0 },
   },
 ];

@@ -9,6 +9,7 @@ import {
   probe,
   receivesNothing,
   stopped,
+  stoppedAt,
   systemIdentifier,
   vanished,
   wellLsn,
@@ -51,14 +52,16 @@ const vanishedPrimary = {
   probes: [probe(1, 'silent'), probe(2, 'silent')],
   pgpools: lost(0),
 };
+/** As pgpool sees them, too. */
+const away = { 0: 'down', 3: 'down', 4: 'down' };
 const onTimeline1 = { primary: 0, timeline: 1, former: null, away: [] };
 
 export const recordStories: readonly FailoverStory[] = [
   {
     title: 'E12, two nodes: a former primary is back while its successor is down: it has been succeeded',
-    topology: '0 writable on 1, unused, 1* stopped; record: 1 on 2, by us',
+    topology: '0 writable on 1, unused, 1* stopped, its files are of 2; record: 1 on 2, by us',
     configuration: two,
-    facts: { nodes: { 0: stale, 1: stopped }, pgpools: lost(0, 1), record: makeRecord({}, 2) },
+    facts: { nodes: { 0: stale, 1: stoppedAt('0/6000000', 2) }, pgpools: lost(0, 1), record: makeRecord({}, 2) },
     request: failedOne,
     expected: { action: 'refuse', reason: 'diverged-branches' },
   },
@@ -89,6 +92,25 @@ export const recordStories: readonly FailoverStory[] = [
     expected: { action: 'refuse', reason: 'diverged-branches' },
   },
   {
+    title:
+      'E12, three nodes: our last promotion was ten seconds ago and its node is only silent, so nothing is stopped yet',
+    topology: '0 writable on 1, unused, 1* vanished, 2 on 2; record: 1 on 2, by us, since 10 s',
+    facts: {
+      nodes: { 0: stale, 1: vanished, 2: follows1 },
+      pgpools: lost(0, 1),
+      record: makeRecord({ since: '2025-12-31T23:59:50.000Z' }),
+    },
+    request: failedOne,
+    expected: { action: 'refuse', reason: 'diverged-branches' },
+  },
+  {
+    title: 'E12, three nodes: its node is silent for good',
+    topology: '0 writable on 1, unused, 1* vanished, 2 on 2; record: 1 on 2, by us',
+    facts: { nodes: { 0: stale, 1: vanished, 2: follows1 }, pgpools: lost(0, 1), record: makeRecord() },
+    request: failedOne,
+    expected: { action: 'fence', node: 0 },
+  },
+  {
     title: 'E12, three nodes: the standby on our timeline may not be promoted, so nothing is stopped for it',
     topology: '0 writable on 1, unused, 1* stopped, 2 on 2 with priority 0; record: 1 on 2, by us',
     configuration: makeConfiguration({ nodes: { 2: { priority: 0 } } }),
@@ -115,10 +137,26 @@ export const recordStories: readonly FailoverStory[] = [
     expected: { action: 'refuse', reason: 'accept-primary' },
   },
   {
+    title:
+      'the recorded primary was stopped by us, because pgpool serves its successor and nobody used it: that is decided',
+    topology: '0 stopped by us, 1* writable on 2, served; record: 0 on 1',
+    facts: {
+      nodes: {
+        0: { ...stopped, host: { processes: 'none', hasStandbySignal: true, fenceMark: 'after-return' } },
+        1: { ...onTimeline2, isInRecovery: false, walReceiver: null },
+        2: { ...onTimeline2, walReceiver: null },
+      },
+      pgpools: [pgpoolSees(1, { 0: 'down' })],
+      record: makeRecord(onTimeline1),
+    },
+    request: { failedNode: 0, oldPrimary: 0, fenceTried: 0 },
+    expected: { action: 'keep', reason: 'already-failed-over', node: 1 },
+  },
+  {
     title: 'E20: files that a rebuild wrote a second ago do not make the last promotion young',
     topology: '0* vanished, 1 2 well with young files; record: 0 since yesterday',
     facts: { ...vanishedPrimary, record: makeRecord(onTimeline1) },
-    expected: { action: 'promote', state: 'unreachable', formerPrimary: 0 },
+    expected: { action: 'promote', state: 'unreachable', node: 1, formerPrimary: 0 },
   },
   {
     title: 'E20: without a record the files are all that tells',
@@ -144,7 +182,7 @@ export const recordStories: readonly FailoverStory[] = [
       pgpools: lost(),
       record: makeRecord(onTimeline1),
     },
-    expected: { action: 'promote', state: 'dead' },
+    expected: { action: 'promote', state: 'dead', node: 0 },
   },
   {
     title: 'rule 5: hosts that were away before the event do not make the worker the one that is cut off',
@@ -153,10 +191,10 @@ export const recordStories: readonly FailoverStory[] = [
     facts: {
       ...vanishedPrimary,
       nodes: { 0: vanished, 1: receivesNothing, 2: receivesNothing, 3: vanished, 4: vanished },
-      pgpools: [{ ...pgpoolSees(null, {}, 5) }],
+      pgpools: [pgpoolSees(null, away, 5)],
       record: makeRecord({ ...onTimeline1, away: [3, 4] }, 5),
     },
-    expected: { action: 'promote', state: 'unreachable', formerPrimary: 0 },
+    expected: { action: 'promote', state: 'unreachable', node: 1, formerPrimary: 0 },
   },
   {
     title: 'rule 5: without a record the same silence is half of all hosts',
@@ -165,7 +203,7 @@ export const recordStories: readonly FailoverStory[] = [
     facts: {
       ...vanishedPrimary,
       nodes: { 0: vanished, 1: receivesNothing, 2: receivesNothing, 3: vanished, 4: vanished },
-      pgpools: [{ ...pgpoolSees(null, {}, 5) }],
+      pgpools: [pgpoolSees(null, away, 5)],
     },
     expected: { action: 'refuse', reason: 'cut-off' },
   },

@@ -1,0 +1,60 @@
+// What befalls our own acts, the record, and a standby that is to be promoted.
+
+import type { VerbName } from '../../../workflows/runbooks/ground';
+import type { ActTrouble } from '../simulation';
+import { deed, whoOf } from './deed';
+
+const acts: readonly VerbName[] = [
+  ...(['promote', 'promote', 'promote', 'promote', 'fence', 'fence', 'fence', 'observe', 'repoint'] as const),
+  ...(['configureStandby', 'start', 'stop', 'baseBackup', 'placeData', 'attach', 'confirmPrimary'] as const),
+  ...([
+    'setSynchronousStandbys',
+    'conclude',
+    'findOwnWal',
+    'awaitRecovery',
+    'saveDivergedWal',
+    'setDataAside',
+  ] as const),
+  ...(['verifyBackup', 'confirmStreaming'] as const),
+];
+const ways: readonly ActTrouble['how'][] = ['dies-before', 'dies-after', 'late', 'twice', 'refused'];
+const holdUps = ['replaying', 'archive', 'conflict', 'paused', null] as const;
+
+export const troubleDeeds = {
+  trouble: deed('fault', 9, (sim, { other, ms, isWide }) => {
+    const verb = acts[other % acts.length]!;
+    const how = verb === 'observe' ? 'blind' : ways[Math.floor(ms / 7) % ways.length]!;
+    const times = isWide ? 2 : 1;
+    const node = how === 'blind' ? other % sim.world.nodes.length : null;
+    sim.troubles.push({ verb, node, how, ms, times });
+    return `the next ${verb} ${how}${times > 1 ? ', twice' : ''}`;
+  }),
+  holdUp: deed('fault', 4, (sim, entry) => {
+    const node = whoOf(sim, entry.who === 'primary' ? { ...entry, who: 'standby' } : entry);
+    const kind = holdUps[entry.other % holdUps.length] ?? null;
+    node.trouble = { kind, ms: entry.ms };
+    return `a promotion of node ${node.id} will take ${entry.ms} ms (${kind ?? 'for no reason that it shows'})`;
+  }),
+  unfit: deed('fault', 2, (sim, entry) => {
+    const node = whoOf(sim, entry);
+    if (node.isWritable || node.process !== 'running') return null;
+    Object.assign(node, { isUnfit: true, isReplayPaused: true });
+    return `a setting is raised on the primary only: node ${node.id} pauses its replay`;
+  }),
+  delay: deed('fault', 1, (sim, entry) => {
+    const node = whoOf(sim, entry);
+    if (node.isWritable) return null;
+    node.delayMs = node.delayMs > 0 ? 0 : 3_600_000;
+    return `node ${node.id} delays its replay by ${node.delayMs} ms`;
+  }),
+  loseRecord: deed('fault', 1, (sim) => {
+    if (!sim.world.record) return null;
+    sim.world.record = null;
+    return 'the record is lost';
+  }),
+  clock: deed('fault', 1, (sim, entry) => {
+    const node = whoOf(sim, entry);
+    node.clockOffsetMs = entry.ms;
+    return `the clock of node ${node.id} is ${entry.ms} ms ahead`;
+  }),
+};

@@ -1,0 +1,112 @@
+// A schedule: what befalls the cluster and when, drawn from a seed, as a list from which entries can be dropped.
+
+import type { ClusterConfiguration } from '../../domain/facts/cluster';
+import { makeConfiguration } from '../domain/builders';
+import { type DeedName, weights } from './deeds';
+import { newRandom, type Random } from './random';
+
+/** `who`: a node by number, or by its part at that moment. */
+export type Who = number | 'primary' | 'standby';
+
+export interface Entry {
+  /** Milliseconds since the run's begin. */
+  readonly at: number;
+  readonly what: DeedName;
+  readonly who: Who;
+  /** Whatever else the deed needs: another node or host, a pgpool, a choice, a verb. */
+  readonly other: number;
+  readonly ms: number;
+  readonly isWide: boolean;
+}
+
+export interface Topology {
+  readonly configuration: ClusterConfiguration;
+  readonly hasRecord: boolean;
+  readonly isSynchronous: boolean;
+  readonly isCascade: boolean;
+}
+
+export interface Plot {
+  /** Ends with the last entry: only what acts do is judged. */
+  readonly isShort?: boolean;
+  readonly topology: Topology;
+  readonly schedule: readonly Entry[];
+}
+
+export function drawPlot(seed: number): Plot {
+  const random = newRandom(seed);
+  const topology = drawTopology(random);
+  return { topology, schedule: drawSchedule(random) };
+}
+
+const mostNodes = 4;
+
+export function drawTopology(random: Random): Topology {
+  const count = random.pick([2, 3, 3, 3, 3, mostNodes]);
+  const standbys = random.pick([0, 0, 1, 1]);
+  const policy = {
+    maximumLagBytes: random.pick([16_777_216, 16_777_216, 4096]),
+    unreachableHost: random.pick(['proceed', 'proceed', 'proceed', 'proceed', 'park'] as const),
+    crashRecoveryMs: random.pick([3000, 3000, 10_000]),
+    follow: random.pick([['repoint', 'rebuild'], ['repoint', 'rebuild'], ['repoint', 'rebuild'], ['repoint']] as const),
+    replacedData: random.pick(['keep', 'keep', 'removeFirst'] as const),
+    divergedWrites: random.pick(['park', 'park', 'discard'] as const),
+    rejoin: random.pick(['automatic', 'automatic', 'automatic', 'manual'] as const),
+    synchronous: { standbys, whenNone: random.pick(['degrade', 'degrade', 'wait'] as const) },
+    minimumIntervalMs: random.pick([60_000, 0]),
+    reattachMs: random.pick([60_000, 60_000, 0]),
+  };
+  const weak = random.chance(20) ? { [random.below(count)]: { priority: 0 } } : {};
+  const base = makeConfiguration({ policy, nodes: weak }, count);
+  const pgpool = Array.from({ length: random.pick([1, 1, 2]) }, (_, index) => ({
+    ...base.pgpool[0]!,
+    name: `pgpool${index}`,
+    host: random.chance(40) ? base.nodes[random.below(count)]!.host : `10.0.1.${index}`,
+  }));
+  const isSynchronous = standbys > 0 || random.chance(10);
+  return {
+    configuration: { ...base, pgpool },
+    hasRecord: random.chance(80),
+    isSynchronous,
+    isCascade: count > 2 && random.chance(15),
+  };
+}
+
+/** @param deeds drawn in two of three entries; none = all alike */
+export function drawSchedule(
+  random: Random,
+  { deeds = [], count = 8 + random.below(10) }: { readonly deeds?: readonly DeedName[]; readonly count?: number } = {},
+): Entry[] {
+  let at = 500 + random.below(2000);
+  return Array.from({ length: count }, () => {
+    at += random.chance(60) ? random.below(3000) : 2000 + random.below(12_000);
+    return drawEntry(random, at, random.pick(deeds.length > 0 && random.chance(67) ? deeds : weights));
+  });
+}
+
+export function drawEntry(random: Random, at: number, what: DeedName): Entry {
+  const part = random.below(100);
+  const who = part < 45 ? 'primary' : part < 70 ? 'standby' : random.below(mostNodes);
+  const ms = random.pick([50, 500, 2000, 5000, 20_000, 60_000]);
+  return { at, what, who, other: random.below(24), ms, isWide: random.chance(40) };
+}
+
+export function describeTopology({ configuration, hasRecord, isSynchronous, isCascade }: Topology): string {
+  const { nodes, pgpool, policy } = configuration;
+  const hosts = pgpool.map(({ name, host }) => {
+    const on = nodes.find((node) => node.host === host);
+    return `${name} ${on ? `on node ${on.id}'s host` : 'on a host of its own'}`;
+  });
+  const weak = nodes.filter(({ priority }) => priority === 0).map(({ id }) => `node ${id} has priority 0`);
+  const { synchronous, rejoin, unreachableHost, follow, divergedWrites, replacedData, reattachMs } = policy;
+  return [
+    `${nodes.length} nodes, node 0 is the primary${isCascade ? ', node 2 follows node 1' : ''}`,
+    ...hosts,
+    ...weak,
+    `synchronous ${synchronous.standbys} ${synchronous.whenNone}${isSynchronous ? ', a set is in force' : ''}`,
+    `rejoin ${rejoin}, unreachableHost ${unreachableHost}, follow ${follow.join('+')}`,
+    `divergedWrites ${divergedWrites}, replacedData ${replacedData}, reattachMs ${reattachMs}`,
+    `maximumLagBytes ${policy.maximumLagBytes}, crashRecoveryMs ${policy.crashRecoveryMs}, minimumIntervalMs ${policy.minimumIntervalMs}`,
+    hasRecord ? 'with a record' : 'without a record',
+  ].join('; ');
+}
