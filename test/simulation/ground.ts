@@ -23,7 +23,16 @@ const bodies = { ...primaryVerbs, ...standbyVerbs, ...dataVerbs, ...pgpoolVerbs 
 
 /** As workflows/patience.ts has them. */
 const attempts: Readonly<Record<Patience, number>> = {
-  ...{ reading: Infinity, critical: 2, promotion: 2, background: 4, startup: 2, job: 5, untilBack: Infinity },
+  ...{
+    reading: Infinity,
+    critical: 2,
+    promotion: 2,
+    background: 4,
+    startup: 2,
+    job: 5,
+    untilBack: Infinity,
+    watching: Infinity,
+  },
 };
 const pauses: Readonly<Record<Patience, readonly [first: number, factor: number, most: number]>> = {
   reading: [200, 1.5, 5000],
@@ -33,6 +42,7 @@ const pauses: Readonly<Record<Patience, readonly [first: number, factor: number,
   startup: [500, 2, 10_000],
   job: [1000, 3, 10_000],
   untilBack: [1000, 1.3, 15_000],
+  watching: [1000, 2, 15_000],
 };
 /** A dead worker is noticed by its heartbeat. */
 const heartbeatMs = 2000;

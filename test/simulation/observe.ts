@@ -28,7 +28,7 @@ export function observeWorld(world: World, input: ObserveInput, blind: readonly 
   });
   const takenAt = new Date(world.now).toISOString();
   const { record, maintenance } = world;
-  const direct: Facts = { takenAt, record, maintenance, nodes, probes: [], pgpools: [] };
+  const direct: Facts = { takenAt, record, maintenance, watch: null, nodes, probes: [], pgpools: [] };
   const ms = nodes.some(({ sql }) => sql === 'silent') ? boundMs : promptMs;
   const about = findSuspect(configuration, direct, suspect);
   const isDead = about !== null && isProvenDead(direct, about);
