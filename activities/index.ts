@@ -2,7 +2,6 @@
 
 import { observe } from './look/observe';
 import { awaitRecovery } from './look/await-recovery';
-import { readReturn } from './look/read-return';
 import { watch } from './look/watch';
 import { findOwnWal } from './look/find-own-wal';
 import { fence } from './primary/fence';
@@ -35,7 +34,6 @@ import type { WorkerTools } from './io/tools';
 const verbs = {
   observe,
   awaitRecovery,
-  readReturn,
   watch,
   findOwnWal,
   fence,

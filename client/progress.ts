@@ -16,9 +16,9 @@ type Failure = NonNullable<PendingActivity['lastFailure']>;
 /** temporal.api.enums.v1.PendingActivityState: an attempt runs. */
 const startedState = 2;
 
-/** The node that a child of an incident, or an await workflow, is about; null for the incident itself. */
+/** The node that a follow is about; null for the incident. */
 export function findNodeOf(workflowId: string): number | null {
-  const node = /[.](?:follow|await)[.]([0-9]+)/.exec(workflowId)?.[1];
+  const node = /[.]follow[.]([0-9]+)/.exec(workflowId)?.[1];
   return node === undefined ? null : Number(node);
 }
 

@@ -36,7 +36,7 @@ export interface Watcher {
 }
 
 /**
- * Resolves when the run is closed. Children are watched too, but not waited for; those of type awaitNode may last for days.
+ * Resolves when the run is closed. Children are watched too, but not waited for.
  * @throws when the run fails, or `signal` is aborted
  */
 export async function watchRun(
@@ -70,10 +70,10 @@ export async function watchRun(
         watcher.onActivity?.(record);
       }
     } else if (event.childWorkflowExecutionStartedEventAttributes) {
-      const { workflowExecution, workflowType } = event.childWorkflowExecutionStartedEventAttributes;
+      const { workflowExecution } = event.childWorkflowExecutionStartedEventAttributes;
       const child = { workflowId: workflowExecution?.workflowId ?? '', runId: workflowExecution?.runId ?? '' };
       // The child's own end reaches the parent; what goes wrong in watching it must not end the parent's story.
-      if (workflowType?.name !== 'awaitNode') void watchRun(client, child, watcher, signal).catch(() => undefined);
+      void watchRun(client, child, watcher, signal).catch(() => undefined);
     } else if (event.workflowExecutionSignaledEventAttributes) {
       signals.push(at);
     } else if (event.workflowExecutionCompletedEventAttributes) {

@@ -17,6 +17,9 @@ export const failUnreplayable: Pick<WorkerOptions, 'workflowFailureErrorTypes'> 
   workflowFailureErrorTypes: { '*': ['NondeterminismError'] },
 };
 
+/** Workflows that no version knows any more, and that an older one may have left open. */
+const formerTypes = { await: 'awaitNode' } as const;
+
 type History = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['fetchHistory']>>;
 
 interface OpenRun {
@@ -63,7 +66,10 @@ async function readOpenRuns(client: Client, cluster: string): Promise<OpenRun[]>
 async function replace(client: Client, configuration: ClusterConfiguration, run: OpenRun): Promise<string> {
   try {
     if (run.type === workflowTypes.incident) return await sendAgain(client, configuration, run);
-    if (run.type === workflowTypes.await) return await lookNow(client, configuration, run);
+    if (run.type === formerTypes.await) {
+      await client.workflow.getHandle(run.workflowId, run.runId).terminate('the watch tells of its node');
+      return 'the watch tells of its node when it is back';
+    }
     if (run.type === workflowTypes.cluster) {
       await client.workflow.getHandle(run.workflowId, run.runId).terminate('this version cannot go on with it');
       await ensureCluster(client, configuration);
@@ -93,17 +99,6 @@ async function sendAgain(client: Client, configuration: ClusterConfiguration, ru
   return `a new run decides about its events; ${advice}`;
 }
 
-async function lookNow(client: Client, configuration: ClusterConfiguration, run: OpenRun): Promise<string> {
-  const input = startOf(run.history)[0] as { node?: unknown } | undefined;
-  const node = typeof input?.node === 'number' ? input.node : null;
-  // While it is open nobody else can wait for the node. It only reads.
-  await client.workflow.getHandle(run.workflowId, run.runId).terminate('this version cannot go on with it');
-  const at = new Date().toISOString();
-  const event = { eventId: `returned-${String(node)}-${run.runId}`, mainNode: null, oldPrimary: null, at };
-  await send(client, configuration, { ...event, kind: 'returned', node });
-  return `node ${String(node)} is looked at by an incident, which waits for it anew`;
-}
-
 async function send(client: Client, configuration: ClusterConfiguration, event: ClusterEvent): Promise<string> {
   const { workflow } = client;
   return (await workflow.signalWithStart(workflowTypes.incident, incidentStart(configuration, event))).signaledRunId;
@@ -122,10 +117,6 @@ function eventsToRepeat(history: History): ClusterEvent[] {
   return [...last]
     .sort(([left], [right]) => Number(right === 'failover') - Number(left === 'failover'))
     .map(([, event]) => event);
-}
-
-function startOf({ events }: History): unknown[] {
-  return payloadsOf(events?.[0]?.workflowExecutionStartedEventAttributes?.input);
 }
 
 type Payloads = NonNullable<

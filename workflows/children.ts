@@ -1,4 +1,4 @@
-// The children of an incident: follows, which outlive its run and have one id for each node, and awaits of nodes that are away.
+// The children of an incident: follows, which outlive its run and have one id for each node.
 
 import {
   CancellationScope,
@@ -10,17 +10,17 @@ import {
   startChild,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { awaitWorkflowId, followWorkflowId, workflowTypes } from '../domain/facts/names';
+import { followWorkflowId, workflowTypes } from '../domain/facts/names';
 import type { FollowReport } from '../domain/facts/outcome';
 import type { FollowMove, Message, NodeState } from '../domain/plans/incident-state';
-import { type AwaitInput, type FollowInput, stepResumedSignal } from './messages';
+import { type FollowInput, stepResumedSignal } from './messages';
 import type { Parking } from './parking';
 import { sentenceOf } from './runbooks/ground';
 
 type Followed = Omit<Extract<Message, { on: 'followed' }>, 'now'>;
 type Tell = (followed: Followed) => void;
 
-/** A follow that somebody else's run has left ends within this, once it is cancelled; an await within two workflow tasks of its signal. */
+/** A follow that somebody else's run has left ends within this, once it is cancelled. */
 const endingMs = 2000;
 
 /** Starts the node's follow, and tells of its end. One that an incident has left behind, which was terminated, is cancelled and waited for. */
@@ -97,36 +97,4 @@ export async function watchCarried(
       return;
     }
   }
-}
-
-/** Starts the await of a node that is away, which outlives the incident. False when it is awaited already, whichever incident began to. */
-export async function awaitNode(input: AwaitInput, isRetold: boolean): Promise<boolean> {
-  const { cluster, node, until, opened, delayMs } = input;
-  try {
-    await CancellationScope.nonCancellable(() =>
-      startChild(workflowTypes.await, {
-        args: [{ cluster, node, until, opened, delayMs }],
-        workflowId: awaitWorkflowId(cluster, node),
-        parentClosePolicy: ParentClosePolicy.ABANDON,
-        staticSummary: `waiting for node ${node} to come back`,
-        workflowTaskTimeout: '2s',
-      }),
-    );
-    return true;
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    if (!isRetold) return false;
-    // The await that told of the node's return may be just about to end; another one waits as well as this would have.
-    await sleep(endingMs, { summary: 'until the last wait has ended' });
-    return await awaitNode(input, false);
-  }
-}
-
-export async function stopAwait(cluster: string, node: number): Promise<void> {
-  await CancellationScope.nonCancellable(async () => {
-    // Perhaps nobody waits.
-    await getExternalWorkflowHandle(awaitWorkflowId(cluster, node))
-      .cancel()
-      .catch(() => undefined);
-  });
 }

@@ -14,7 +14,7 @@ import {
 } from '@temporalio/workflow';
 import { inForce, type Maintenance, startMaintenance, stopMaintenance } from '../domain/facts/maintenance';
 import { recordedMemoName } from '../domain/facts/names';
-import type { Conclusion, Recorded } from '../domain/facts/record';
+import { type Conclusion, parseRecorded, type Recorded } from '../domain/facts/record';
 import type { WatchState } from '../domain/facts/watch';
 import { accept, conclude } from '../domain/plans/record';
 import { perform } from './ground';
@@ -22,6 +22,7 @@ import {
   type Acceptance,
   acceptUpdate,
   concludeUpdate,
+  leftSignal,
   type Maintaining,
   maintainUpdate,
   recordedQuery,
@@ -40,14 +41,18 @@ type Keep = <Part extends Partial<Recorded>>(changed: Part) => Part;
 
 /** @param carried what the run before this one has left; @param watched what its last watch has seen and told */
 export async function cluster(name: string, carried: Recorded, watched: WatchState | null = null): Promise<void> {
-  const kept: Kept = { recorded: carried, given: [] };
+  const kept: Kept = { recorded: parseRecorded(carried), given: [] };
   const read = (): Recorded => kept.recorded;
-  const watching = new Watching(name, watched, read, (record) => keep({ record }));
+  const watching = new Watching(name, watched, read, (changed) => keep(changed));
   const keep: Keep = (changed) => {
-    const { record, maintenance } = kept.recorded;
-    kept.recorded = { ...kept.recorded, ...changed };
+    const before = kept.recorded;
+    const recorded = { ...before, ...changed };
+    // Another primary: what a person has decided about the cluster before says nothing any more.
+    const isOther = recorded.record?.primary !== before.record?.primary;
+    kept.recorded = isOther ? { ...recorded, left: [] } : recorded;
     upsertMemo({ [recordedMemoName]: kept.recorded });
-    if (kept.recorded.record !== record || kept.recorded.maintenance !== maintenance) watching.startAgain();
+    const { record, maintenance, left } = kept.recorded;
+    if (record !== before.record || maintenance !== before.maintenance || left !== before.left) watching.startAgain();
     return changed;
   };
   listen(name, kept, keep);
@@ -81,6 +86,13 @@ function listen(name: string, kept: Kept, keep: Keep): void {
       return keep({ maintenance: maintain(kept.recorded.maintenance, maintaining) }).maintenance;
     },
     { description: 'A person takes a node, or the cluster, in hand, or gives it back: pgpool-runbook maintenance.' },
+  );
+  setHandler(
+    leftSignal,
+    (nodes) => {
+      keep({ left: [...new Set([...kept.recorded.left, ...nodes])] });
+    },
+    { description: 'From an incident: a person has let these nodes go.' },
   );
   setHandler(recordedQuery, () => kept.recorded, { description: 'What is known of the cluster.' });
 }
@@ -139,5 +151,5 @@ async function untilExpiry(read: () => readonly Maintenance[], isOver: () => boo
 /** What was left undecided, or alone, is looked at again at once. */
 async function tellIncident(cluster: string, node: number): Promise<void> {
   const eventId = `given-back-${node}-${Date.now()}`;
-  await perform('signalIncident', { cluster, node, eventId, opened: [] }, 'a maintenance or a pause is over');
+  await perform('signalIncident', { cluster, node, eventId }, 'a maintenance or a pause is over');
 }

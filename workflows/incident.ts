@@ -93,7 +93,7 @@ function listen(tell: (said: Said) => void, read: () => IncidentState, queue: re
     },
     {
       description:
-        'An event from pgpool (failover, follow) or from await (returned). Repeats of one eventId count once.',
+        'An event from pgpool (failover, follow), a person (rejoin) or the watch. Repeats of one eventId count once.',
     },
   );
   setHandler(

@@ -1,6 +1,5 @@
 // Everything that the worker's bundle contains. Workflow types are these names.
 
-export { awaitNode } from './await';
 export { cluster } from './cluster';
 export { follow } from './follow';
 export { incident } from './incident';

@@ -9,6 +9,7 @@ import {
   decideUpdateName,
   eventSignalName,
   followedSignalName,
+  leftSignalName,
   maintainUpdateName,
   parkedQueryName,
   recordedQueryName,
@@ -21,8 +22,7 @@ import {
 import type { Maintenance } from '../domain/facts/maintenance';
 import type { ClusterRecord, Conclusion, Recorded } from '../domain/facts/record';
 import type { FollowReport, Verdict } from '../domain/facts/outcome';
-import type { OpenedTimeline } from '../domain/facts/wal';
-import type { IncidentState, Until } from '../domain/plans/incident-state';
+import type { IncidentState } from '../domain/plans/incident-state';
 
 export { defaultTiming, type IncidentTiming } from '../domain/plans/incident-state';
 export type { FollowInput } from './runbooks/following';
@@ -50,6 +50,8 @@ export const stepResumedSignal = defineSignal<[string]>(stepResumedSignalName);
 export const streamsSignal = defineSignal<[number]>(streamsSignalName);
 /** From a follow to its incident: its node, its number, and its report; null = it was cancelled. */
 export const followedSignal = defineSignal<[number, number, FollowReport | null]>(followedSignalName);
+/** From an incident to the workflow `cluster`: nodes about which a person has decided that nothing is to be done. */
+export const leftSignal = defineSignal<[readonly number[]]>(leftSignalName);
 export const stateQuery = defineQuery<IncidentState>(stateQueryName);
 /** From the incident to the child that owns the step. */
 export const decidedSignal = defineSignal<[Decision]>(decidedSignalName);
@@ -76,15 +78,4 @@ export interface IncidentReport extends Verdict {
   readonly primary: number | null;
   readonly events: readonly (Verdict & { readonly eventId: string })[];
   readonly follows: readonly FollowReport[];
-}
-
-export interface AwaitInput {
-  readonly cluster: string;
-  readonly node: number;
-  /** returns: it answers now and that is no news: it must be silent first. */
-  readonly until: Until;
-  /** What our promotions have opened meanwhile: the node may come back writable without knowing of them. */
-  readonly opened: readonly OpenedTimeline[];
-  /** Before the first look, where looking at once would only repeat what has just failed. */
-  readonly delayMs: number;
 }

@@ -1,10 +1,12 @@
 // Performs the moves of the page without being waited for: each ends as a message to the loop. What it does is Temporal's: scopes, children, signals.
 
-import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, getExternalWorkflowHandle, isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { ClusterConfiguration } from '../domain/facts/cluster';
+import { clusterWorkflowId } from '../domain/facts/names';
 import type { FailoverMemory } from '../domain/plans/failover-memory';
 import type { IncidentState, Message, Move, ReceivedEvent } from '../domain/plans/incident-state';
-import { awaitNode, cancelFollow, runFollow, stopAwait, watchCarried } from './children';
+import { cancelFollow, runFollow, watchCarried } from './children';
+import { leftSignal } from './messages';
 import type { Parking } from './parking';
 import { Aborted, untilDone } from './runbooks/asking';
 import { failover } from './runbooks/failover';
@@ -74,15 +76,9 @@ export class Mover {
       case 'cancel-follow':
         this.unwaited(() => cancelFollow(cluster, move.node));
         return;
-      case 'await':
-        this.unwaited(async () => {
-          const isNew = await awaitNode({ ...move, cluster, opened: read().memory.opened }, move.isRetold);
-          if (isNew) ground.note(`Await node ${move.node}`, 'it will be looked after when it answers');
-          tell({ on: 'done', id: move.id, isDone: true });
-        });
-        return;
-      case 'stop-await':
-        this.unwaited(() => stopAwait(cluster, move.node));
+      case 'leave':
+        // Where the workflow `cluster` does not run, the person is only asked again.
+        this.unwaited(() => getExternalWorkflowHandle(clusterWorkflowId(cluster)).signal(leftSignal, move.nodes));
         return;
       case 'conclude':
         this.work(move.id, async () => {

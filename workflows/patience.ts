@@ -53,8 +53,8 @@ export const patience: Readonly<Record<Patience, ActivityOptions>> = {
     heartbeatTimeout: '25s',
     retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '15s' },
   },
-  /** A node that is away: one pending step with a growing interval, for days if it must. */
-  untilBack: {
+  /** Told to Temporal, which may be away: one pending step with a growing interval, for days if it must. */
+  untilDone: {
     startToCloseTimeout: '10s',
     heartbeatTimeout: '3s',
     retry: { initialInterval: '1s', backoffCoefficient: 1.3, maximumInterval: '15s' },

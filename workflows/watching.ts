@@ -2,7 +2,7 @@
 
 import { CancellationScope, isCancellation, log, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
 import type { WatchReport } from '../activities/look/watch';
-import type { ClusterRecord, Recorded } from '../domain/facts/record';
+import type { Recorded } from '../domain/facts/record';
 import type { Difference, WatchState } from '../domain/facts/watch';
 import { eventOf } from '../domain/plans/watch';
 import { perform } from './ground';
@@ -19,7 +19,7 @@ export class Watching {
     private readonly cluster: string,
     public state: WatchState | null,
     private readonly read: () => Recorded,
-    private readonly fill: (record: ClusterRecord) => unknown,
+    private readonly keep: (changed: Partial<Recorded>) => unknown,
   ) {}
 
   /** A watch that compares with an old record, or with an old maintenance, is of no use any more. */
@@ -45,7 +45,7 @@ export class Watching {
     const report = await this.watch();
     if (!report) return;
     this.state = report.state;
-    if (report.conclusion) this.fill({ ...report.conclusion, since: report.conclusion.at });
+    this.takeUp(report);
     showTold(report);
     for (const difference of report.told) await this.tell(difference);
   }
@@ -65,13 +65,22 @@ export class Watching {
     }
   }
 
+  /** What the watch has found to be true. */
+  private takeUp({ conclusion, told }: WatchReport): void {
+    const { left } = this.read();
+    const back = told.flatMap(({ kind, node }) => (kind === 'answers' || kind === 'taken-up' ? [node] : []));
+    const still = left.filter((node) => !back.includes(node));
+    if (still.length < left.length) this.keep({ left: still });
+    if (conclusion) this.keep({ record: { ...conclusion, since: conclusion.at } });
+  }
+
   private async tell(difference: Difference): Promise<void> {
     const event = eventOf(difference, difference.since);
     if (event) {
       log.info(`watch: ${difference.line}`);
       const { node, eventId, kind, oldPrimary } = event;
       const more = { kind, oldPrimary, seen: difference.line };
-      await perform('signalIncident', { cluster: this.cluster, node, eventId, opened: [], more }, difference.line);
+      await perform('signalIncident', { cluster: this.cluster, node, eventId, more }, difference.line);
     } else if (difference.kind === 'primary-silent') log.warn(`watch: ${difference.line}`);
   }
 }

@@ -1,15 +1,12 @@
 // Tells the cluster's incident that a node answers again, or what the watch has seen; opens one if none is open.
 
 import type { ClusterEvent } from '../../domain/facts/event';
-import type { OpenedTimeline } from '../../domain/facts/wal';
 import type { Tools } from '../io/tools';
 
 export interface SignalIncidentInput {
   readonly cluster: string;
   readonly node: number | null;
   readonly eventId: string;
-  /** See ClusterEvent. */
-  readonly opened: readonly OpenedTimeline[];
   /** Where it is no mere return. */
   readonly more?: Pick<ClusterEvent, 'kind' | 'oldPrimary' | 'seen'>;
 }
@@ -25,7 +22,6 @@ export async function signalIncident(tools: Tools, input: SignalIncidentInput): 
     mainNode: null,
     oldPrimary: null,
     at,
-    opened: input.opened,
     ...input.more,
   });
 }

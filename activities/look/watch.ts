@@ -1,8 +1,7 @@
 // Compares the cluster with its record, every second and for as long as nothing differs: returns at the first difference that is new and has lasted.
 
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
-import type { Maintenance } from '../../domain/facts/maintenance';
-import type { ClusterRecord, Conclusion } from '../../domain/facts/record';
+import type { Conclusion, Recorded } from '../../domain/facts/record';
 import { type Difference, newerState, parseWatchState, type WatchState } from '../../domain/facts/watch';
 import { concludeSamples } from '../../domain/plans/differences';
 import { observeSample, tellDue } from '../../domain/plans/watch';
@@ -10,11 +9,8 @@ import { PgpoolView } from '../io/pcp/pgpool-view';
 import { type HeardNode, readNodeWords } from '../io/sql/node-words';
 import type { Tools } from '../io/tools';
 
-export interface WatchInput {
+export interface WatchInput extends Recorded {
   readonly cluster: string;
-  readonly record: ClusterRecord | null;
-  /** What people have in hand. */
-  readonly maintenance: readonly Maintenance[];
   /** What an earlier watch has left; null = nothing. */
   readonly state: WatchState | null;
 }

@@ -1,6 +1,4 @@
-// What pgpool's hooks, people, await and the watch tell an incident. Everything in an event is a hint: facts decide.
-
-import type { OpenedTimeline } from './wal';
+// What pgpool's hooks, people and the watch tell an incident. Everything in an event is a hint: facts decide.
 
 export type EventKind = 'failover' | 'follow' | 'returned' | 'rejoin';
 
@@ -16,8 +14,6 @@ export interface ClusterEvent {
   readonly oldPrimary: number | null;
   /** ISO time at the sender. */
   readonly at: string;
-  /** Of a node that returned: the promotions of ours that it missed. No hint but our own word, passed on by the one who waited for it. */
-  readonly opened?: readonly OpenedTimeline[];
   /** From the watch: what differs from the record, in words. */
   readonly seen?: string;
 }
@@ -53,26 +49,13 @@ export function parseEvent(value: unknown): ParsedEvent {
     }
   }
   const { node, mainNode, oldPrimary } = fields as Record<string, number | null>;
-  const { opened } = fields;
-  if (opened !== undefined && !isOpened(opened))
-    return { error: `event.opened must be a list of {node, timeline}, not ${printable(opened)}` };
   const { seen } = fields;
   if (seen !== undefined && typeof seen !== 'string')
     return { error: `event.seen must be text, not ${printable(seen)}` };
   const words = seen === undefined ? {} : { seen: inOneLine(seen) };
   const numbers = { node: node ?? null, mainNode: mainNode ?? null, oldPrimary: oldPrimary ?? null };
-  return { event: { eventId, kind, ...numbers, at, ...(opened && { opened }), ...words } };
+  return { event: { eventId, kind, ...numbers, at, ...words } };
 }
-
-function isOpened(value: unknown): value is OpenedTimeline[] {
-  const isEntry = (entry: unknown): boolean => {
-    const { node, timeline } = (entry ?? {}) as Partial<OpenedTimeline>;
-    return isNodeId(node ?? -1) && typeof timeline === 'number' && Number.isInteger(timeline) && timeline > 0;
-  };
-  return Array.isArray(value) && value.length <= mostOpened && value.every(isEntry);
-}
-
-const mostOpened = 100;
 
 function isNodeId(value: unknown): boolean {
   return (

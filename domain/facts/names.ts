@@ -7,7 +7,6 @@ import type { Recorded } from './record';
 
 export const workflowTypes = {
   incident: 'incident',
-  await: 'awaitNode',
   follow: 'follow',
   plan: 'plan',
   cluster: 'cluster',
@@ -40,6 +39,8 @@ export const concludeUpdateName = 'conclude';
 export const acceptUpdateName = 'accept';
 /** Update of the workflow `cluster`: a person takes a node, or the cluster, in hand, or gives it back. */
 export const maintainUpdateName = 'maintain';
+/** Signal from an incident to the workflow `cluster`: a person has let these nodes go. */
+export const leftSignalName = 'left';
 /** Query of the workflow `cluster`: what it knows. */
 export const recordedQueryName = 'recorded';
 /** Key in its memo of the same. */
@@ -69,10 +70,6 @@ export function planWorkflowId(cluster: string, id: string): string {
 
 export function lookWorkflowId(cluster: string, id: string): string {
   return `pgpool-${cluster}.look.${id}`;
-}
-
-export function awaitWorkflowId(cluster: string, node: number): string {
-  return `pgpool-${cluster}.await.${node}`;
 }
 
 /** One id for each node, so that no node ever has two follows at a time, whichever incidents started them. */

@@ -65,12 +65,15 @@ export function parseRecord(value: unknown): ClusterRecord | null {
 export interface Recorded {
   readonly record: ClusterRecord | null;
   readonly maintenance: readonly Maintenance[];
+  /** Nodes about which a person has decided, on a question, that nothing is to be done: until they come back, or the primary changes. */
+  readonly left: readonly number[];
 }
 
 /** Nothing for anything else: a memo may have been written by another version, or by hand. */
 export function parseRecorded(value: unknown): Recorded {
-  const { record, maintenance } = (value ?? {}) as Partial<Record<keyof Recorded, unknown>>;
-  return { record: parseRecord(record), maintenance: parseMaintenance(maintenance) };
+  const { record, maintenance, left } = (value ?? {}) as Partial<Record<keyof Recorded, unknown>>;
+  const nodes = Array.isArray(left) ? left.filter((node): node is number => Number.isInteger(node)) : [];
+  return { record: parseRecord(record), maintenance: parseMaintenance(maintenance), left: nodes };
 }
 
-export const nothingRecorded: Recorded = { record: null, maintenance: [] };
+export const nothingRecorded: Recorded = { record: null, maintenance: [], left: [] };

@@ -75,7 +75,8 @@ export type DifferenceKind =
   | 'detached'
   | 'synchronous'
   | 'primary-silent'
-  | 'no-record';
+  | 'no-record'
+  | 'taken-up';
 
 /** Something in which the world differs from the record. */
 export interface Difference {

@@ -2,7 +2,7 @@
 
 import { withRealNames } from '../facts/application-name';
 import type { ClusterConfiguration, NodeConfiguration } from '../facts/cluster';
-import { type ClusterRecord, type Conclusion, recordedNodes } from '../facts/record';
+import { type ClusterRecord, type Conclusion, type Recorded, recordedNodes } from '../facts/record';
 import type { DifferenceKind, NodeSample, NodeWords, PgpoolSample, ShownNode, WatchSamples } from '../facts/watch';
 import { formatSynchronousStandbyNames, parseSynchronousStandbyNames } from './synchronous';
 
@@ -41,11 +41,11 @@ interface World {
   readonly primary: number | null;
 }
 
-/** @param record one that rests or is void counts as none */
+/** @param recorded a record that rests or is void counts as none; `left`: nodes that a person has let go */
 export function findConditions(
   configuration: ClusterConfiguration,
   samples: WatchSamples,
-  recorded: ClusterRecord | null,
+  { record: recorded, left }: Pick<Recorded, 'record' | 'left'>,
 ): Condition[] {
   const answering = samples.nodes.filter((entry): entry is Answering => entry.misses === 0 && entry.said !== null);
   const writable = answering.filter(({ said }) => !said.isInRecovery);
@@ -58,6 +58,7 @@ export function findConditions(
     ...(served ? [...findNotShown(world, served), ...findStandbys(world, served), ...findSet(world, served)] : []),
     ...(writable.length === 0 ? findUnserved(world) : []),
     ...findChanges(world),
+    ...(served ? findTakenUp(world, served, left) : []),
     ...(record === null ? findSettled(world) : []),
   ];
 }
@@ -203,11 +204,23 @@ function findUnserved({ samples, record }: World): Condition[] {
   return [condition('primary-silent', primary, { seenAt, lastingMs: longMs, line })];
 }
 
+/** A node that a person had let go does what it should. */
+function findTakenUp(world: World, served: Answering, left: readonly number[]): Condition[] {
+  const { answering, samples } = world;
+  const isWell = (entry: Answering): boolean => entry === served || isStreaming(world, entry, served);
+  return answering
+    .filter((entry) => left.includes(entry.node) && isWell(entry))
+    .map(({ node }) => {
+      const line = `node ${node}, which a person had let go, is in service again`;
+      return condition('taken-up', node, { seenAt: samples.takenAt, lastingMs: atOnce, line });
+    });
+}
+
 function findChanges({ samples: { nodes, takenAt: seenAt } }: World): Condition[] {
   return nodes.flatMap(({ node, misses, isNews, seen, answeredAt }): Condition[] => {
     if (misses === 0)
       return isNews
-        ? [condition('answers', node, { seenAt, lastingMs: atOnce, line: `node ${node} answers again: ${seen}` })]
+        ? [condition('answers', node, { seenAt, lastingMs: atOnce, line: `node ${node} is back: ${seen}` })]
         : [];
     const isYoung = answeredAt !== null && Date.parse(seenAt) - Date.parse(answeredAt) < lostMs;
     if (misses < 2 || !isYoung) return [];

@@ -4,17 +4,7 @@
 import type { FollowReport } from '../facts/outcome';
 import type { ReasonCode } from '../facts/reasons';
 import type { NodeState, ReceivedEvent, Settlement, Until } from './incident-state';
-import {
-  answerAsked,
-  away,
-  cancelFollow,
-  follow,
-  isSilent,
-  openWork,
-  reportOf,
-  stopAwait,
-  type Turn,
-} from './incident-turn';
+import { answerAsked, away, cancelFollow, follow, isSilent, openWork, reportOf, type Turn } from './incident-turn';
 
 /** What a node is told of. */
 export type NodeMessage =
@@ -61,9 +51,6 @@ const row = <Kind extends NodeMessage['on']>(
 const always = (): boolean => true;
 const nothing = (): Partial<NodeState> => ({});
 
-/** A node that comes and goes must not keep the incident open. */
-const flappingPauseMs = 60_000;
-
 export const rows: readonly Row[] = [
   row(
     1,
@@ -73,8 +60,7 @@ export const rows: readonly Row[] = [
     (n, _, turn) => {
       const line = `node ${n.id} is the primary: it follows nobody`;
       answerAsked(turn, n.id, { outcome: 'refused', reason: 'node-not-standby', line });
-      const waits = n.isAwaited ? stopAwait(turn, n) : {};
-      return { ...cancelFollow(turn, n), ...waits, is: 'primary', until: null, wants: false, isDoubted: false };
+      return { ...cancelFollow(turn, n), is: 'primary', until: null, wants: false, isDoubted: false };
     },
   ),
   row(
@@ -87,9 +73,9 @@ export const rows: readonly Row[] = [
   row(
     3,
     'primary',
-    ['it was the primary and is away, and nobody asks for it', 'await it, a little later'],
+    ['it was the primary and is away, and nobody asks for it', 'nothing: the watch tells of its return'],
     (n, m) => n.id === m.settlement.former && m.settlement.isFormerAway && !isAskedFor(m),
-    (n, _, turn) => away(turn, n, 'answers', turn.timing.awaitDelayMs),
+    () => away('answers'),
   ),
   row(
     4,
@@ -101,7 +87,13 @@ export const rows: readonly Row[] = [
     (_, m) => isAskedFor(m),
     (n, _, turn) => follow(turn, n, true),
   ),
-  row(5, 'primary', ['it is silent', 'left to its await'], (n) => isSilent(n) && n.follow === 'none', nothing),
+  row(
+    5,
+    'primary',
+    ['it is silent', 'nothing: the watch tells of its return'],
+    (n) => isSilent(n) && n.follow === 'none',
+    nothing,
+  ),
   row(
     6,
     'primary',
@@ -122,9 +114,9 @@ export const rows: readonly Row[] = [
   row(
     8,
     'refused',
-    ['it did not answer', 'await it: its return may change the decision'],
+    ['it did not answer', 'nothing: the watch tells of its return, which may change the decision'],
     (n, m) => m.settlement.silent.includes(n.id),
-    (n, _, turn) => away(turn, n, 'answers'),
+    () => away('answers'),
   ),
   row(
     9,
@@ -140,13 +132,10 @@ export const rows: readonly Row[] = [
     always,
     (n, _, turn) => follow(turn, n, false),
   ),
-  row(
-    11,
-    'returned',
-    ['its await saw it', 'nobody waits for it; the decision says what becomes of it'],
-    always,
-    (n) => ({ ...(n.is === 'away' && { is: 'unseen' as const }), until: null, isRetold: true, returns: n.returns + 1 }),
-  ),
+  row(11, 'returned', ['the watch has seen it', 'the decision says what becomes of it'], always, (n) => ({
+    ...(n.is === 'away' && { is: 'unseen' as const }),
+    until: null,
+  })),
   row(
     12,
     'followed',
@@ -167,26 +156,29 @@ export const rows: readonly Row[] = [
   row(
     14,
     'followed',
-    ['completed', 'it is well: nobody waits for it; who asked for it is answered'],
+    ['completed', 'it is well; who asked for it is answered'],
     (_, m) => m.report!.outcome === 'completed',
-    (n, m, turn) => {
-      const waits = n.mayStart || n.isAwaited ? stopAwait(turn, n) : {};
-      return { ...ended(n, m.report!, turn), ...waits, is: 'well', until: null };
-    },
+    (n, m, turn) => ({ ...ended(n, m.report!, turn), is: 'well', until: null }),
   ),
   row(
     15,
     'followed',
-    ['the cluster file does not name it', 'nobody waits for it; who asked for it is answered'],
+    ['the cluster file does not name it', 'who asked for it is answered'],
     (_, m) => m.report!.reason === 'node-not-configured',
     (n, m, turn) => ended(n, m.report!, turn),
   ),
-  row(16, 'followed', ['incomplete', 'await what would help; who asked for it is answered'], always, (n, m, turn) => {
-    const { reason } = m.report!;
-    const isSlow = reason === 'step-failed' || n.returns > 1;
-    const is = leaving.includes(reason) ? ('left' as const) : ('away' as const);
-    return { ...ended(n, m.report!, turn), ...away(turn, n, untilOf(reason), isSlow ? flappingPauseMs : 0), is };
-  }),
+  row(
+    16,
+    'followed',
+    ['incomplete', 'the watch tells when it is worth another follow; who asked for it is answered'],
+    always,
+    (n, m, turn) => {
+      const { reason } = m.report!;
+      if (reason === 'decided-by-person') turn.moves.push({ do: 'leave', nodes: [n.id] });
+      const is = leaving.includes(reason) ? ('left' as const) : ('away' as const);
+      return { ...ended(n, m.report!, turn), ...away(untilOf(reason)), is };
+    },
+  ),
   row(
     17,
     'quiet',

@@ -31,8 +31,6 @@ export interface IncidentTiming {
    * pool_acquire_follow_primary_lock in pgpool_main.c, pool_virtual_main_db_node_id; measured in 5 of 55 failovers).
    */
   readonly attachMs: number;
-  /** The wait for a former primary looks for the first time after this: it was just seen, and clients are reconnecting now. */
-  readonly awaitDelayMs: number;
 }
 
 /** When a follow that has ended without its node is worth another one. */
@@ -42,7 +40,7 @@ export type Until = 'answers' | 'streams' | 'returns';
 export interface NodeState {
   readonly id: number;
   readonly is: 'unseen' | 'primary' | 'well' | 'away' | 'left';
-  /** What an await of this node waits for; null = nobody waits. */
+  /** What would help it; null = nothing is missing, or nothing is known. */
   readonly until: Until | null;
   /** `closing`: it was cancelled and has not ended yet. */
   readonly follow: 'none' | 'running' | 'closing';
@@ -54,11 +52,6 @@ export interface NodeState {
   readonly wants: boolean;
   /** pgpool asked again while its follow ran: its attachment is looked at once more at the end. */
   readonly isDoubted: boolean;
-  /** Its await has told this incident of its return, and has not been replaced since. */
-  readonly isRetold: boolean;
-  /** An await of this incident may still run for it. */
-  readonly isAwaited: boolean;
-  readonly returns: number;
   readonly report: FollowReport | null;
 }
 
@@ -113,7 +106,7 @@ export interface IncidentState {
   readonly configuration: ClusterConfiguration | null;
   /** The node that accepts writes, as far as is known. */
   readonly primary: number | null;
-  /** The node that the follows, confirmations and awaits are for: a refusal does not change it. */
+  /** The node that the follows and confirmations are for: a refusal does not change it. */
   readonly served: number | null;
   readonly attachNotBefore: number;
   readonly nodes: readonly NodeState[];
@@ -176,16 +169,8 @@ export type Move =
   | { readonly do: 'preempt'; readonly id: number }
   | ({ readonly do: 'follow' } & FollowMove)
   | { readonly do: 'cancel-follow'; readonly node: number; readonly number: number }
-  | {
-      readonly do: 'await';
-      readonly id: number;
-      readonly node: number;
-      readonly until: Until;
-      readonly delayMs: number;
-      /** The await that told of its return may be just about to end. */
-      readonly isRetold: boolean;
-    }
-  | { readonly do: 'stop-await'; readonly node: number }
+  /** A person has let these nodes go: the watch does not tell of them again for the same reason. */
+  | { readonly do: 'leave'; readonly nodes: readonly number[] }
   | { readonly do: 'confirm'; readonly id: number; readonly pgpool: string; readonly primary: number }
   | {
       readonly do: 'confirm-attached';
@@ -221,5 +206,4 @@ export const defaultTiming: IncidentTiming = {
   slowLookMs: 60_000,
   settleMs: 100,
   attachMs: 2000,
-  awaitDelayMs: 2000,
 };

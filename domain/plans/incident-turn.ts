@@ -26,7 +26,7 @@ export function nextNumber(turn: Turn): number {
 export function newNode(id: number): NodeState {
   return {
     ...{ id, is: 'unseen', until: null, follow: 'none', number: 0, mayStart: false, isPatient: false, wants: false },
-    ...{ isDoubted: false, isRetold: false, isAwaited: false, returns: 0, report: null },
+    ...{ isDoubted: false, report: null },
   };
 }
 
@@ -100,16 +100,9 @@ export function cancelFollow(turn: Turn, { id, number, follow: state }: NodeStat
   return { follow: 'closing', isDoubted: false };
 }
 
-/** Somebody looks out for the node until then. */
-export function away(turn: Turn, { id, isRetold }: NodeState, until: Until, delayMs = 0): Partial<NodeState> {
-  turn.moves.push({ do: 'await', id: openWork(turn, `await node ${id}`), node: id, until, delayMs, isRetold });
-  return { is: 'away', until, isRetold: false, isAwaited: true };
-}
-
-/** Nobody need look out for it any more, whichever incident began to. */
-export function stopAwait(turn: Turn, { id }: NodeState): Partial<NodeState> {
-  turn.moves.push({ do: 'stop-await', node: id });
-  return { until: null, isAwaited: false };
+/** The watch looks out for the node, and tells of it then. */
+export function away(until: Until): Partial<NodeState> {
+  return { is: 'away', until };
 }
 
 /** The report of a later look that found nothing left to do does not replace what this incident has done for the node. */

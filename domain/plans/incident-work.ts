@@ -5,16 +5,23 @@ import { cancelFollow, change, changeNode, openWork, type Turn } from './inciden
 
 /** Older follows and confirmations are about a world that is gone; who could not follow the last primary may be able to follow the next. */
 export function forgetServed(turn: Turn): void {
-  const awaits = turn.state.open.filter(({ what }) => what.startsWith('await '));
-  const given = turn.state.open.filter(({ what }) => !what.startsWith('await ') && what !== 'record');
+  const given = turn.state.open.filter(({ what }) => what !== 'record');
   const record = turn.state.open.filter(({ what }) => what === 'record');
   if (given.length > 0) turn.moves.push({ do: 'cancel-work', ids: given.map(({ id }) => id) });
-  change(turn, { open: [...awaits, ...record], problems: {}, confirming: [], synchronous: 'idle' });
+  change(turn, { open: record, problems: {}, confirming: [], synchronous: 'idle' });
   for (const node of turn.state.nodes) {
     const isFree = node.until !== 'answers' || node.is === 'primary';
     const forgotten = { report: null, isDoubted: false, ...(isFree && { is: 'unseen' as const, until: null }) };
     changeNode(turn, node.id, { ...forgotten, ...cancelFollow(turn, node) });
   }
+}
+
+/** What a person has decided stands: the watch does not ask again while nothing changes. */
+export function letGo(turn: Turn): void {
+  const named = turn.state.undecided.flatMap(({ node, oldPrimary }) => [node, oldPrimary]);
+  const nodes = [...new Set(named)].filter((node) => node !== null);
+  if (nodes.length > 0) turn.moves.push({ do: 'leave', nodes });
+  change(turn, { undecided: [], look: null });
 }
 
 /** Makes every pgpool show the primary, whatever the event was about: it may have been given up. */

@@ -5,7 +5,7 @@ import type { FollowReport, Verdict } from '../facts/outcome';
 import { type NodeMessage, rows } from './incident-rows';
 import type { IncidentState, IncidentTiming, Message, ReceivedEvent, Settlement, Step } from './incident-state';
 import { answer, change, changeNode, findNodeState, nextNumber, openWork, type Turn } from './incident-turn';
-import { confirmPgpools, done, forgetServed, setSynchronous } from './incident-work';
+import { confirmPgpools, done, forgetServed, letGo, setSynchronous } from './incident-work';
 import { judgeRun, refuseRejoin, weightier } from './verdict';
 
 /** What one message changes, and what is to be done for it. */
@@ -88,12 +88,8 @@ function take(turn: Turn, message: Message): void {
       return;
     case 'choice':
       if (state.look?.id !== message.id) return;
-      change(
-        turn,
-        message.choice === 'abort'
-          ? { undecided: [], look: null }
-          : { waiting: [...state.waiting, ...state.undecided], look: null },
-      );
+      if (message.choice === 'abort') letGo(turn);
+      else change(turn, { waiting: [...state.waiting, ...state.undecided], look: null });
       return;
     case 'alarm':
       alarm(turn);
@@ -168,10 +164,9 @@ function beginNext(turn: Turn): void {
     return;
   }
   if (event.kind === 'returned' && event.node !== null) tellNode(turn, event.node, { on: 'returned' });
-  const opened = [...turn.state.memory.opened, ...events.flatMap((one) => one.opened ?? [])];
-  const memory = { ...turn.state.memory, opened };
   const id = nextNumber(turn);
-  change(turn, { memory, decision: { id, events, preemptAt: null, isToldToGiveWay: false } });
+  const { memory } = turn.state;
+  change(turn, { decision: { id, events, preemptAt: null, isToldToGiveWay: false } });
   turn.moves.push({ do: 'decide', id, events, memory });
 }
 

@@ -4,7 +4,7 @@ import type { ClusterConfiguration } from '../facts/cluster';
 import type { ClusterEvent } from '../facts/event';
 import { inForce } from '../facts/maintenance';
 import type { ClusterRecord, Recorded } from '../facts/record';
-import type { Difference, Look, NodeSample, Standing, Told, WatchSamples, WatchState } from '../facts/watch';
+import type { Difference, Look, NodeSample, NodeWords, Standing, Told, WatchSamples, WatchState } from '../facts/watch';
 import { type Condition, findConditions } from './differences';
 
 const minuteMs = 60_000;
@@ -16,7 +16,10 @@ const silentMisses = 2;
 const urgent: readonly Difference['kind'][] = ['second-writable', 'answers', 'lost'];
 
 /** What nobody is told of a node that a person has in hand. */
-const leftAlone: readonly Difference['kind'][] = ['answers', 'lost', 'not-streaming', 'detached'];
+const leftAlone: readonly Difference['kind'][] = ['answers', 'lost', 'not-streaming', 'detached', 'taken-up'];
+
+/** What is told of a node although a person has let it go. */
+const newsOfLeft: readonly Difference['kind'][] = ['answers', 'lost', 'no-record', 'taken-up'];
 
 export interface Observed {
   readonly state: WatchState;
@@ -30,13 +33,15 @@ export interface Observed {
 export function observeSample(
   before: WatchState | null,
   look: Look,
-  { record, maintenance }: Recorded,
+  { record, maintenance, left }: Recorded,
   configuration: ClusterConfiguration,
 ): Observed {
-  const samples = takeSamples(before?.samples ?? null, look, record, configuration);
+  const samples = takeSamples(before, look, record, configuration);
   const inHand = inForce(maintenance, look.at).map(({ node }) => node);
-  const conditions = findConditions(configuration, samples, record).filter(
-    ({ kind, node }) => node === null || !inHand.includes(node) || !leftAlone.includes(kind),
+  const conditions = findConditions(configuration, samples, { record, left }).filter(
+    ({ kind, node }) =>
+      node === null ||
+      ((!inHand.includes(node) || !leftAlone.includes(kind)) && (!left.includes(node) || newsOfLeft.includes(kind))),
   );
   const standing = conditions.map(({ key, seenAt }) => ({
     key,
@@ -97,31 +102,24 @@ export function eventOf({ kind, node, eventId, line }: Difference, at: string): 
     case 'lost':
     case 'primary-silent':
     case 'no-record':
+    case 'taken-up':
       return null;
   }
 }
 
 function takeSamples(
-  before: WatchSamples | null,
+  before: WatchState | null,
   { at, nodes, pgpools }: Look,
   record: ClusterRecord | null,
   configuration: ClusterConfiguration,
 ): WatchSamples {
   const samples = configuration.nodes.map(({ id: node }): NodeSample => {
-    const earlier = before?.nodes.find((entry) => entry.node === node);
+    const earlier = before?.samples.nodes.find((entry) => entry.node === node);
     const { said, seen } = nodes.find((entry) => entry.node === node) ?? { said: null, seen: 'not asked' };
-    const wasSilent = earlier ? earlier.misses >= silentMisses : (record?.away.includes(node) ?? false);
     if (said) {
       const streamedAt = said.receiver ? at : (earlier?.streamedAt ?? null);
-      return {
-        node,
-        misses: 0,
-        seen,
-        answeredAt: at,
-        said,
-        streamedAt,
-        isNews: wasSilent || (earlier?.isNews ?? false),
-      };
+      const isNews = isBack(before, { node, earlier, said }, record);
+      return { node, misses: 0, seen, answeredAt: at, said, streamedAt, isNews };
     }
     const { answeredAt, said: last, streamedAt } = earlier ?? { answeredAt: null, said: null, streamedAt: null };
     const misses = (earlier?.misses ?? 0) + 1;
@@ -129,6 +127,28 @@ function takeSamples(
     return { node, misses, seen, answeredAt, said: last, streamedAt, isNews };
   });
   return { takenAt: at, nodes: samples, pgpools };
+}
+
+interface Heard {
+  readonly node: number;
+  readonly earlier: NodeSample | undefined;
+  readonly said: NodeWords;
+}
+
+/** It answers, or streams, and that is news. */
+function isBack(before: WatchState | null, { node, earlier, said }: Heard, record: ClusterRecord | null): boolean {
+  if (!earlier) return record?.away.includes(node) ?? false;
+  const wasSilent = earlier.misses >= silentMisses;
+  const key = `not-streaming.${node}`;
+  const wasTold =
+    before!.standing.some((entry) => entry.key === key) && before!.told.some((entry) => entry.key === key);
+  // A former primary that is started again at once was hardly silent.
+  const isFormer = record?.former?.node === node && said.receiver === null && isBefore(earlier.answeredAt, record.at);
+  return wasSilent || earlier.isNews || (wasTold && said.receiver !== null) || isFormer;
+}
+
+function isBefore(at: string | null, other: string): boolean {
+  return at === null || Date.parse(at) < Date.parse(other);
 }
 
 function differenceOf({ kind, node, key, line }: Condition, since: string): Difference {

@@ -30,7 +30,7 @@ const attempts: Readonly<Record<Patience, number>> = {
     background: 4,
     startup: 2,
     job: 5,
-    untilBack: Infinity,
+    untilDone: Infinity,
     watching: Infinity,
   },
 };
@@ -41,7 +41,7 @@ const pauses: Readonly<Record<Patience, readonly [first: number, factor: number,
   background: [500, 2, 10_000],
   startup: [500, 2, 10_000],
   job: [1000, 3, 10_000],
-  untilBack: [1000, 1.3, 15_000],
+  untilDone: [1000, 1.3, 15_000],
   watching: [1000, 2, 15_000],
 };
 /** A dead worker is noticed by its heartbeat. */
@@ -68,7 +68,7 @@ export function newActor(
       stopped: [],
       fenced: new Set(),
     },
-    ...{ failed: new Set(), facts: null, wasSilent: false },
+    ...{ failed: new Set(), facts: null },
   };
 }
 

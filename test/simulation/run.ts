@@ -6,6 +6,7 @@ import { after, at, runClock, startedAt } from './clock';
 import { doDeed } from './deeds';
 import { signal } from './incident';
 import { checkEnd } from './invariants/end';
+import { lookAtNode } from './look';
 import { tick } from './model/pgpool';
 import { canReach, follows, newWorld, type ModelPgpool, systemIdentifier, type World, workerHost } from './model/world';
 import { describeTopology, type Plot, type Topology } from './schedule';
@@ -131,6 +132,22 @@ function connect(sim: Simulation): void {
     after(clock, 1000, tickAll);
   };
   after(clock, 700, tickAll);
+  watchReturns(sim, new Map());
+}
+
+/** As the watch does: a node that has been silent for two looks, and answers, is told. */
+function watchReturns(sim: Simulation, misses: Map<number, number>): void {
+  const world = worldNow(sim);
+  for (const { id } of world.nodes) {
+    const isAnswering = lookAtNode(world, id).sql === 'answered';
+    const hints = { mainNode: null, oldPrimary: null, at: new Date(sim.clock.now).toISOString() };
+    if (isAnswering && (misses.get(id) ?? 0) > 1)
+      signal(sim, { eventId: `watch-answers.${id}-${sim.clock.now}`, kind: 'returned', node: id, ...hints });
+    misses.set(id, isAnswering ? 0 : (misses.get(id) ?? 0) + 1);
+  }
+  after(sim.clock, 1000, () => {
+    watchReturns(sim, misses);
+  });
 }
 
 function deliver(sim: Simulation, pgpool: ModelPgpool, event: ClusterEvent): void {

@@ -8,7 +8,7 @@ import { next } from '../../domain/plans/incident';
 import type { Question, VerbName } from '../../workflows/runbooks/ground';
 import { failover } from '../../workflows/runbooks/failover';
 import { follow } from '../../workflows/runbooks/follow';
-import { type Clock, newClock, type Scope, startedAt } from './clock';
+import { type Clock, newClock, startedAt } from './clock';
 import { advance } from './model/physics';
 import type { World } from './model/world';
 
@@ -43,7 +43,7 @@ export interface Parked {
 /** Who acts: one decision, one follow, or work in the background. */
 export interface Actor {
   readonly name: string;
-  readonly kind: 'decision' | 'follow' | 'work' | 'await';
+  readonly kind: 'decision' | 'follow' | 'work';
   /** Of a follow: whom, and whether it may start a stopped node. */
   readonly node: number | null;
   readonly mayStart: boolean;
@@ -59,8 +59,6 @@ export interface Actor {
   readonly failed: Set<number>;
   /** What its last whole look showed. */
   facts: Facts | null;
-  /** Of an await: its node was silent at an earlier attempt. */
-  wasSilent: boolean;
 }
 
 export interface Violation {
@@ -83,7 +81,6 @@ export interface Simulation {
   readonly timing: IncidentTiming;
   readonly troubles: ActTrouble[];
   readonly parked: Map<string, Parked>;
-  readonly awaits: Map<number, Scope>;
   readonly violations: Violation[];
   readonly story: string[];
   readonly isTold: boolean;
@@ -113,7 +110,7 @@ export interface Simulation {
 
 export function newSimulation(world: World, subject: Subject, timing: IncidentTiming, isTold: boolean): Simulation {
   return {
-    ...{ clock: newClock(), world, subject, timing, troubles: [], parked: new Map(), awaits: new Map() },
+    ...{ clock: newClock(), world, subject, timing, troubles: [], parked: new Map() },
     ...{ violations: [], story: [], isTold, rows: new Set(), actions: new Set(), states: new Set(), verdicts: [] },
     ...{ firstClosed: new Map(), detached: new Map(), letGo: new Set(), left: new Map(), refusedSince: null },
     ...{ counts: { events: 0, faults: 0 }, incident: null, signal: () => undefined },

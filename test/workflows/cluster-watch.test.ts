@@ -6,6 +6,7 @@ import {
   incidentWorkflowId,
   maintainUpdateName,
   recordedQueryName,
+  leftSignalName,
   watchTaskQueue,
 } from '../../domain/facts/names';
 import type { Conclusion } from '../../domain/facts/record';
@@ -70,7 +71,6 @@ it('leaves every slot to failovers, also where there are more clusters than slot
   clusters[0]!.cluster.set(deadNode(0));
   const { report: ended } = await bench.failOver(clusters[0]!.cluster);
   expect(ended).toMatchObject({ outcome: 'completed', reason: 'promoted' });
-  await bench.stopAwaiting(clusters[0]!.cluster, 0);
 });
 
 it('tells an incident what differs, in its words, and goes on with its samples', async () => {
@@ -85,7 +85,22 @@ it('tells an incident what differs, in its words, and goes on with its samples',
   const ended = (await incident.result()) as { events: unknown[] };
   expect(ended.events).toMatchObject([{ eventId: 'watch-given-up.0', reason: 'primary-kept' }]);
   await eventually('the next watch', () => cluster.watches.length === 2);
-  expect(cluster.watches[1]).toEqual({ cluster: cluster.name, record: null, maintenance: [], state });
+  expect(cluster.watches[1]).toEqual({ cluster: cluster.name, record: null, maintenance: [], left: [], state });
+});
+
+it('says nothing of a node that a person has let go, until that node is well, or another primary is recorded', async () => {
+  const { cluster, configuration } = await newCluster();
+  const leftTo = async (count: number): Promise<readonly number[]> => {
+    await eventually('the next watch', () => cluster.watches.length === count);
+    return cluster.watches.at(-1)!.left;
+  };
+  await handleOf(cluster).signal(leftSignalName, [1, 2]);
+  expect(await leftTo(2)).toEqual([1, 2]);
+  cluster.report(report(difference('taken-up', 2)));
+  // The watch that has told, and the one that knows what it is told.
+  expect(await leftTo(3)).toEqual([1]);
+  await writeConclusion(client(), configuration, conclusion);
+  expect(await leftTo(4)).toEqual([]);
 });
 
 it('warns of a silent primary, and tells no incident', async () => {

@@ -61,7 +61,6 @@ describe('with an hour', () => {
     await detach(0);
     expect(await incident.result()).toMatchObject({ reason: 'promoted', primary: 1 });
     expect(cluster.callsOf('follow 2')).toEqual(['observe', 'observe', 'repoint 2', 'attach 2', 'saveConfiguration 2']);
-    await bench.stopAwaiting(cluster, 0);
   });
 
   it('is attached at once when it came back, or is one of pgpool’s own follow', async () => {

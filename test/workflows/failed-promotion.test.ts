@@ -28,7 +28,6 @@ it('a candidate that does not promote is fenced and the next one promoted', asyn
   ]);
   // Rule 8: it was alive when it was stopped.
   expect(cluster.callsOf('follow 1')).toContain('start 1');
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it('a promotion whose proof came too late is a promotion: the new primary is not stopped', async () => {
@@ -41,7 +40,6 @@ it('a promotion whose proof came too late is a promotion: the new primary is not
   await expect(incident.result()).resolves.toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
   expect(cluster.callsOf('incident')).not.toContain('fence 1');
   expect(cluster.callsOf('follow 2')).toContain('repoint 2');
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it('a candidate that may have been promoted and cannot be stopped keeps everybody else from being promoted', async () => {
@@ -59,7 +57,6 @@ it('a candidate that may have been promoted and cannot be stopped keeps everybod
   await expect(incident.result()).resolves.toMatchObject({ outcome: 'refused', reason: 'fence-unconfirmed' });
   expect(cluster.callsOf('incident')).not.toContain('promote 2');
   expect(cluster.callsOf('incident').filter((call) => call === 'fence 1')).toHaveLength(3);
-  await bench.stopAwaiting(cluster, 0, 1);
 });
 
 it('the last candidate that was told is waited for, and never stopped', async () => {
@@ -71,7 +68,6 @@ it('the last candidate that was told is waited for, and never stopped', async ()
     ...['observe', 'fence 0', 'promote 1', 'promote 1', 'observe', 'fence 1'],
     ...['observe', 'promote 2', 'promote 2', 'observe'],
   ]);
-  await bench.stopAwaiting(cluster, 0, 1);
 });
 
 it('a candidate that was not told is a standby still: it is tried again, and nobody is stopped', async () => {
@@ -80,7 +76,6 @@ it('a candidate that was not told is a standby still: it is tried again, and nob
   const { report } = await bench.failOver(cluster);
   expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
   expect(cluster.callsOf('incident').slice(0, 5)).toEqual(['observe', 'fence 0', 'promote 1', 'observe', 'promote 1']);
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it('a candidate that cannot be told twice gives way to the next one, and is not stopped', async () => {
@@ -89,7 +84,6 @@ it('a candidate that cannot be told twice gives way to the next one, and is not 
   const { report } = await bench.failOver(cluster);
   expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
   expect(cluster.callsOf('incident')).not.toContain('fence 1');
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it('no candidate can be told: refused with the cause, and nobody is stopped', async () => {
@@ -100,7 +94,6 @@ it('no candidate can be told: refused with the cause, and nobody is stopped', as
   expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-failed', primary: null });
   expect(report.line).toContain('node 1: synchronous_standby_names is not what was written');
   expect(cluster.callsOf('incident').filter((call) => call.startsWith('fence'))).toEqual(['fence 0']);
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it.each(['archive', 'replaying'] as const)(
@@ -111,7 +104,6 @@ it.each(['archive', 'replaying'] as const)(
     const { report } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
     expect(cluster.callsOf('incident')).not.toContain('fence 1');
-    await bench.stopAwaiting(cluster, 0);
   },
 );
 
@@ -121,7 +113,6 @@ it('a candidate that was told is not given up for another one that holds less WA
   const { report } = await bench.failOver(cluster);
   expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
   expect(cluster.callsOf('incident')).not.toContain('fence 1');
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it('a candidate that was told and is silent, with the files of a promoted node, is waited for', async () => {
@@ -135,7 +126,6 @@ it('a candidate that was told and is silent, with the files of a promoted node, 
   expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
   expect(report.line).toContain('its files say that it has been promoted');
   expect(cluster.callsOf('incident')).not.toContain('fence 1');
-  await bench.stopAwaiting(cluster, 0, 1);
 });
 
 it('a new primary that only the worker does not reach is the primary: another node’s host has asked it', async () => {
@@ -151,7 +141,6 @@ it('a new primary that only the worker does not reach is the primary: another no
   cluster.probes = [];
   await expect(incident.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
   expect(cluster.callsOf('incident')).not.toContain('fence 1');
-  await bench.stopAwaiting(cluster, 0);
 });
 
 describe('at the next look at a candidate that was told', () => {
@@ -175,7 +164,6 @@ describe('at the next look at a candidate that was told', () => {
     await expect(incident.result()).resolves.toMatchObject({ reason: 'promoted', primary: 1 });
     expect(cluster.callsOf('incident')).not.toContain('fence 1');
     expect(cluster.callsOf('incident')).not.toContain('promote 2');
-    await bench.stopAwaiting(cluster, 0);
   });
 
   it('it accepts writes: it is the primary, and replaced like any other when its host vanishes', async () => {
@@ -188,7 +176,6 @@ describe('at the next look at a candidate that was told', () => {
       Promise.resolve({ outcome: 'unconfirmed', seen: 'no route', nodes: [], synchronousStandbyNames: null });
     await bench.send(cluster, { kind: 'failover', node: 1, oldPrimary: 1 });
     await expect(incident.result()).resolves.toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
-    await bench.stopAwaiting(cluster, 0, 1);
   });
 
   it('it was silent to that look and answers a moment later, as a standby: it is not stopped', async () => {
@@ -200,7 +187,6 @@ describe('at the next look at a candidate that was told', () => {
     };
     await expect(incident.result()).resolves.toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
     expect(cluster.callsOf('incident')).not.toContain('fence 1');
-    await bench.stopAwaiting(cluster, 0);
   });
 
   it('its files may say that it has been promoted: nobody else is', async () => {
@@ -208,7 +194,6 @@ describe('at the next look at a candidate that was told', () => {
     await expect(incident.result()).resolves.toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
     expect(cluster.callsOf('incident')).not.toContain('fence 1');
     expect(cluster.callsOf('incident')).not.toContain('promote 2');
-    await bench.stopAwaiting(cluster, 0, 1);
   });
 
   it('it may hold more WAL than the other one: it is waited for', async () => {
@@ -218,7 +203,6 @@ describe('at the next look at a candidate that was told', () => {
     expect(report).toMatchObject({ outcome: 'refused', reason: 'promotion-unproven' });
     expect(report.line).toContain('holds more WAL (0/5000000) than node 2 (0/4FFFF00)');
     expect(cluster.callsOf('incident')).not.toContain('promote 2');
-    await bench.stopAwaiting(cluster, 0, 1);
   });
 
   it('it hangs as a standby, and the other one is ready: it is stopped with proof first', async () => {
@@ -228,7 +212,6 @@ describe('at the next look at a candidate that was told', () => {
     expect(calls.indexOf('fence 1')).toBeGreaterThan(0);
     expect(calls.indexOf('promote 2')).toBeGreaterThan(calls.indexOf('fence 1'));
     expect(cluster.callsOf('follow 1')).toContain('start 1');
-    await bench.stopAwaiting(cluster, 0);
   });
 });
 
@@ -245,5 +228,4 @@ it('a fence whose attempts have timed out is no verdict: the decision is made ag
   const calls = cluster.callsOf('incident');
   expect(calls.filter((call) => call === 'fence 0')).toHaveLength(2);
   expect(calls.lastIndexOf('observe')).toBeGreaterThan(calls.indexOf('fence 0'));
-  await bench.stopAwaiting(cluster, 0);
 }, 30_000);

@@ -36,7 +36,7 @@ interface OpenHold extends Hold {
 type Signal = (input: SignalIncidentInput) => Promise<void>;
 
 export class FakeCluster {
-  /** In the order in which the activities began; `by` is the workflow: incident, follow 2, await 0. */
+  /** In the order in which the activities began; `by` is the workflow: incident, follow 2. */
   readonly calls: { readonly by: string; readonly name: string }[] = [];
   readonly fakes: Fakes;
   configuration: ClusterConfiguration;
@@ -202,12 +202,6 @@ function fakesOf(cluster: FakeCluster, signal: Signal): Fakes {
     },
     attach: ({ pgpool, node }) => Promise.resolve({ changed: true, line: `${pgpool} uses node ${node}` }),
     setSynchronousStandbys: () => Promise.resolve({ changed: true, line: 'ANY 1 ("node2")' }),
-    readReturn: ({ node, until }) => {
-      const { sql, walReceiver } = cluster.get(node);
-      const isBack = sql === 'answered' && (until === 'answers' || walReceiver?.isStreaming === true);
-      if (isBack) return Promise.resolve({ line: `node ${node} is back` });
-      return Promise.reject(notYet(`node ${node} is not back`));
-    },
     conclude: ({ conclusion }) => {
       cluster.concluded.push(conclusion);
       return Promise.resolve({ line: 'recorded' });

@@ -1,6 +1,6 @@
 // When an incident ends and what comes after: the linger, the next run, the wait for nodes that are away, the last looks.
 
-import { type FakeCluster, notYet, worldChanged } from './fake-cluster';
+import { type FakeCluster, worldChanged } from './fake-cluster';
 import { deadNode, primaryNode, rejectingNode, standbyNode, vanishedNode } from './fake-nodes';
 import { Bench, eventually, quick, timersOf } from './support';
 
@@ -25,7 +25,6 @@ describe('a refusal', () => {
     await expect(bench.askSettled(incident, event.eventId)).resolves.toMatchObject({ reason: 'no-candidate' });
     cluster.set(standbyNode(1, 0), standbyNode(2, 0));
     await expect(incident.result()).resolves.toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 1 });
-    await bench.stopAwaiting(cluster, 0);
   });
 
   it('stays one when every look finds the same', async () => {
@@ -33,7 +32,6 @@ describe('a refusal', () => {
     const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 }, { ...quick, looks: 2 });
     await expect(incident.result()).resolves.toMatchObject({ outcome: 'refused', primary: null });
     expect(cluster.callsOf('incident')).toEqual(['observe', 'observe', 'observe']);
-    await bench.stopAwaiting(cluster, 0);
   });
 });
 
@@ -46,7 +44,6 @@ describe('the linger', () => {
     expect(next.incident.runId).toBe(first.incident.runId);
     const report = await first.incident.result();
     expect(report.events.map(({ eventId }) => eventId)).toEqual([first.event.eventId, next.event.eventId]);
-    await bench.stopAwaiting(cluster, 0);
   });
 
   it('is over for an event that comes later: it opens a new run, which decides from fresh facts', async () => {
@@ -55,7 +52,6 @@ describe('the linger', () => {
     expect(second.incident.runId).not.toBe(first.incident.runId);
     expect(first.report.events.map(({ eventId }) => eventId)).toEqual([first.event.eventId]);
     expect(second.report).toMatchObject({ reason: 'already-failed-over', primary: 1 });
-    await bench.stopAwaiting(cluster, 0);
   });
 
   it('is five seconds for a run that a hook opens', async () => {
@@ -85,44 +81,15 @@ describe('the linger', () => {
 });
 
 describe('a node that is away', () => {
-  it('is looked for until it is back, and then made to follow', async () => {
-    const { incident } = await bench.failOver(cluster);
-    await eventually('it was looked for twice', () => cluster.callsOf('await 0').length > 1);
+  it('is made to follow when the watch tells of its return', async () => {
+    await bench.failOver(cluster);
     cluster.set(standbyNode(0, 2, 1));
-    await expect(bench.awaiting(cluster, 0).result()).resolves.toBe('node 0 is back');
-    expect(cluster.callsOf('await 0').at(-1)).toBe('signalIncident 0');
-    const next = bench.environment.client.workflow.getHandle(incident.workflowId);
-    await expect(next.result()).resolves.toMatchObject({
+    const { incident } = await bench.send(cluster, { kind: 'returned', node: 0, oldPrimary: null });
+    await expect(incident.result()).resolves.toMatchObject({
       ...{ outcome: 'completed', reason: 'primary-working', primary: 1 },
       follows: [{ node: 0, rung: 'repoint', outcome: 'completed', reason: 'repointed' }],
     });
     expect(cluster.callsOf('follow 0')).toEqual(['observe', 'repoint 0', 'attach 0', 'saveConfiguration 0']);
-  });
-
-  it('is awaited once, however many incidents find it missing', async () => {
-    await bench.failOver(cluster);
-    const { runId } = await bench.awaiting(cluster, 0).describe();
-    const { report } = await bench.failOver(cluster);
-    expect(report).toMatchObject({ outcome: 'completed', follows: [{ node: 0, reason: 'node-unreachable' }] });
-    await expect(bench.awaiting(cluster, 0).describe()).resolves.toMatchObject({ runId, status: { name: 'RUNNING' } });
-    await bench.stopAwaiting(cluster, 0);
-  });
-
-  it('is announced once, even if the announcement is tried again', async () => {
-    const { incident } = await bench.failOver(cluster);
-    const { signalIncident } = cluster.fakes;
-    let isFirst = true;
-    cluster.fakes.signalIncident = async (input) => {
-      await signalIncident(input);
-      const wasFirst = isFirst;
-      isFirst = false;
-      if (wasFirst) throw notYet('the answer was lost');
-    };
-    cluster.set(standbyNode(0, 1, 2));
-    await bench.awaiting(cluster, 0).result();
-    expect(cluster.callsOf('await 0').slice(-2)).toEqual(['signalIncident 0', 'signalIncident 0']);
-    const next = bench.environment.client.workflow.getHandle(incident.workflowId);
-    await expect(next.result()).resolves.toMatchObject({ events: [{ reason: 'primary-working' }] });
   });
 });
 
@@ -131,9 +98,8 @@ describe('before an incident ends', () => {
     cluster.setPolicy({ synchronous: { standbys: 1, whenNone: 'degrade' } });
     const { report } = await bench.failOver(cluster);
     expect(report).toMatchObject({ outcome: 'completed', reason: 'promoted' });
-    const names = cluster.calls.filter(({ by }) => by !== 'await 0').map(({ name }) => name);
+    const names = cluster.calls.map(({ name }) => name);
     expect(names.lastIndexOf('setSynchronousStandbys 1')).toBeGreaterThan(names.indexOf('repoint 2'));
-    await bench.stopAwaiting(cluster, 0);
   });
 
   it.each([
@@ -150,22 +116,17 @@ describe('before an incident ends', () => {
     expect(report).toMatchObject({ outcome: 'incomplete', reason, primary: 1 });
     expect(report.events).toEqual([expect.objectContaining({ outcome: 'completed', reason: 'promoted' })]);
     expect(report.line).toContain('promoted node 1');
-    await bench.stopAwaiting(cluster, 0);
   });
 
   it.each([
     ['decided-by-person', 'repoint 2', 'node2.repoint', 'abort'],
     ['attach-unconfirmed', 'attach 2', 'node2.attach.pgpool0', 'skip'],
-  ] as const)('it says incomplete when a standby is left behind (%s), and that one is awaited', async (...row) => {
+  ] as const)('it says incomplete when a standby is left behind (%s)', async (...row) => {
     const [reason, call, step, choice] = row;
     cluster.fail(call, worldChanged('refused'));
-    // Until somebody mends it: it must stream, because it answers already.
-    cluster.fail('readReturn 2', ...Array.from({ length: 100 }, () => notYet('answers but does not stream')));
     const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
     await bench.decide(incident, step, choice);
     const report = await incident.result();
     expect(report).toMatchObject({ outcome: 'incomplete', reason: 'promoted', follows: [{ node: 2, reason }] });
-    await expect(bench.awaiting(cluster, 2).describe()).resolves.toMatchObject({ status: { name: 'RUNNING' } });
-    await bench.stopAwaiting(cluster, 0, 2);
   });
 });

@@ -47,7 +47,6 @@ it('continues as new while a follow is parked: its events, answers and the parke
     ...{ outcome: 'completed', reason: 'promoted', primary: 1 },
     follows: [expect.objectContaining({ node: 2, outcome: 'completed' })],
   });
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it('a follow that a terminated incident has left is cancelled and waited for before the next one begins', async () => {
@@ -63,7 +62,6 @@ it('a follow that a terminated incident has left is cancelled and waited for bef
   await expect(next.incident.result()).resolves.toMatchObject({ outcome: 'completed', primary: 1 });
   expect((await workflow.getHandle(followWorkflowId(cluster.name, 2), runId).describe()).status.name).toBe('CANCELLED');
   expect(cluster.callsOf('follow 2').filter((name) => name === 'repoint 2')).toHaveLength(2);
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it('what a failover has found is recorded: who, on which timeline, opened by us, who was fenced, who is away', async () => {
@@ -74,7 +72,6 @@ it('what a failover has found is recorded: who, on which timeline, opened by us,
       by: `${incident.workflowId}/${incident.runId}`,
     }),
   ]);
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it('a refusal records nothing, and a primary that is kept is recorded as found', async () => {
@@ -87,7 +84,6 @@ it('a refusal records nothing, and a primary that is kept is recorded as found',
   expect(well.concluded).toEqual([
     expect.objectContaining({ primary: 0, timeline: 1, openedBy: 'others', former: null }),
   ]);
-  await bench.stopAwaiting(cluster, 0, 1, 2);
 });
 
 it('between the signal and pg_promote nothing else is scheduled: one workflow task for each of observe, fence and promote', async () => {
@@ -109,5 +105,4 @@ it('between the signal and pg_promote nothing else is scheduled: one workflow ta
       entry.signalExternalWorkflowExecutionInitiatedEventAttributes,
   );
   expect(others).toEqual([]);
-  await bench.stopAwaiting(cluster, 0);
 });

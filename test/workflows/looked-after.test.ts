@@ -1,6 +1,6 @@
 // Nobody is forgotten: what is parked, slow, dead or cut off somewhere keeps nothing else from being looked after.
 
-import { type FakeCluster, notYet, pgpoolServing, worldChanged } from './fake-cluster';
+import { type FakeCluster, pgpoolServing, worldChanged } from './fake-cluster';
 import { deadNode, primaryNode, standbyNode, vanishedNode } from './fake-nodes';
 import { Bench, eventually, quick } from './support';
 
@@ -34,7 +34,6 @@ it('a refused failover is looked at again although a follow is parked', async ()
   cluster.set(deadNode(1));
   await bench.decide(incident, 'failover', 'retry');
   expect(await incident.result()).toMatchObject({ outcome: 'completed', reason: 'promoted', primary: 2 });
-  await bench.stopAwaiting(cluster, 0, 1);
 });
 
 it('a former primary that was fenced on the way is brought back, although the event was about another node', async () => {
@@ -43,7 +42,6 @@ it('a former primary that was fenced on the way is brought back, although the ev
   const { incident } = await bench.send(cluster, { kind: 'failover', node: 2, oldPrimary: 1 });
   const report = await incident.result();
   expect(report.follows).toContainEqual(expect.objectContaining({ node: 0, rung: 'rebuild', outcome: 'completed' }));
-  await bench.stopAwaiting(cluster, 2);
 });
 
 it('a former primary that came back writable is fenced, and left to a person where policy.rejoin is manual', async () => {
@@ -83,13 +81,11 @@ it('a pgpool that is dead does not keep the others from a standby', async () => 
     attached.push(pgpool);
     return Promise.resolve({ changed: true, line: `${pgpool} uses it` });
   };
-  cluster.fail('readReturn 2', ...Array.from({ length: 100 }, () => notYet('was not away')));
   const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
   await bench.untilParked(incident, 'node2.attach.pgpool0');
   await eventually('pgpool1 uses it', () => attached.includes('pgpool1'));
   await bench.decide(incident, 'node2.attach.pgpool0', 'skip');
   expect((await incident.result()).follows).toMatchObject([{ node: 2, reason: 'attach-unconfirmed' }]);
-  await bench.stopAwaiting(cluster, 0, 2);
 });
 
 it('a copy that cannot stream either is not followed by another one unasked', async () => {
@@ -99,12 +95,10 @@ it('a copy that cannot stream either is not followed by another one unasked', as
     cluster.set({ ...standbyNode(node, 1, 2), walReceiver: null });
     return Promise.resolve({ changed: true, line: 'started' });
   };
-  cluster.fail('readReturn 0', ...Array.from({ length: 100 }, () => notYet('was not away')));
   const { incident } = await rejoin(0);
   await bench.decide(incident, 'node0.confirm-streaming', 'abort');
   expect(await incident.result()).toMatchObject({ follows: [{ node: 0, reason: 'decided-by-person' }] });
   expect(cluster.callsOf('follow 0').filter((name) => name === 'baseBackup 0')).toHaveLength(1);
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it('commits wait for a standby as soon as one streams, whatever else is still going on', async () => {
@@ -116,7 +110,6 @@ it('commits wait for a standby as soon as one streams, whatever else is still go
   await eventually('the set is written', () => cluster.callsOf('incident').includes('setSynchronousStandbys 1'));
   await bench.decide(incident, 'confirm.pgpool0', 'skip');
   await incident.result();
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it('commits wait for a standby as soon as it streams, although pgpool does not use it yet', async () => {
@@ -130,7 +123,6 @@ it('commits wait for a standby as soon as it streams, although pgpool does not u
   });
   attach.release();
   await incident.result();
-  await bench.stopAwaiting(cluster, 0);
 });
 
 it('commits do not wait for a standby that has failed', async () => {
@@ -139,24 +131,16 @@ it('commits do not wait for a standby that has failed', async () => {
   const { incident } = await bench.send(cluster, { kind: 'failover', node: 2 });
   expect(await incident.result()).toMatchObject({ reason: 'standby-failed' });
   expect(cluster.callsOf('incident')).toContain('setSynchronousStandbys 0');
-  await bench.stopAwaiting(cluster, 2);
 });
 
-it('a node that a person has let be is awaited until it is away and comes back', async () => {
+it('a node that a person has let go is left alone by the watch', async () => {
   cluster.set(deadNode(0));
+  await bench.openClusterOf(cluster);
   cluster.fail('repoint 2', worldChanged('node 2 does not stream'));
-  const asked: string[] = [];
-  const { readReturn } = cluster.fakes;
-  cluster.fakes.readReturn = (input) => {
-    if (input.node === 2) asked.push(input.until);
-    return input.node === 2 ? Promise.reject(notYet('was not away')) : readReturn(input);
-  };
   const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
   await bench.decide(incident, 'node2.repoint', 'abort');
   await incident.result();
-  await eventually('it is awaited', () => asked.length > 0);
-  expect(new Set(asked)).toEqual(new Set(['returns']));
-  await bench.stopAwaiting(cluster, 0, 2);
+  await eventually('a watch knows it', () => cluster.watches.at(-1)?.left.includes(2) ?? false);
 });
 
 it('what a rebuild that was cut off has left is cleared by the next follow', async () => {
@@ -214,5 +198,4 @@ it('no node is attached while pgpool ends its own failover, however soon it stre
   await incident.result();
   expect(times['attached']! - times['promoted']!).toBeGreaterThanOrEqual(attachMs);
   expect(times['attached']).toBeGreaterThan(times['repointed']!);
-  await bench.stopAwaiting(cluster, 0);
 });

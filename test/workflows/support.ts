@@ -7,7 +7,6 @@ import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { ClusterEvent } from '../../domain/facts/event';
 import type { Choice, Decision, ParkedStep } from '../../domain/facts/decision';
 import {
-  awaitWorkflowId,
   decideUpdateName,
   eventSignalName,
   incidentWorkflowId,
@@ -19,6 +18,7 @@ import type { Verdict } from '../../domain/facts/outcome';
 import { findTools } from '../../lab/tools';
 import type { incident } from '../../workflows/incident';
 import type { IncidentReport, IncidentTiming } from '../../workflows/messages';
+import { ensureCluster } from '../../worker/record';
 import { searchAttributeKeys } from '../../workflows/search-attributes';
 import { type ActivityName, FakeCluster, type Fakes } from './fake-cluster';
 
@@ -37,7 +37,6 @@ export const quick: IncidentTiming = {
   slowLookMs: null,
   settleMs: 1,
   attachMs: 1,
-  awaitDelayMs: 0,
 };
 
 export class Bench {
@@ -109,8 +108,8 @@ export class Bench {
   /** Names are short and end in nothing random. */
   newCluster(): FakeCluster {
     const name = `shop-${this.clusters.size + 1}`;
-    const cluster = new FakeCluster(name, async ({ node, eventId, opened, more }) => {
-      await this.send(cluster, { eventId, kind: 'returned', node, oldPrimary: null, opened, ...more });
+    const cluster = new FakeCluster(name, async ({ node, eventId, more }) => {
+      await this.send(cluster, { eventId, kind: 'returned', node, oldPrimary: null, ...more });
     });
     this.clusters.set(name, cluster);
     return cluster;
@@ -187,8 +186,10 @@ export class Bench {
     return this.environment.client.workflow.getHandle(incidentWorkflowId(cluster.name));
   }
 
-  awaiting(cluster: FakeCluster, node: number): WorkflowHandle {
-    return this.environment.client.workflow.getHandle(awaitWorkflowId(cluster.name, node));
+  /** Its record and its watch. */
+  async openClusterOf({ configuration }: FakeCluster): Promise<void> {
+    const temporal = { ...configuration.temporal, taskQueue };
+    await ensureCluster(this.environment.client, { ...configuration, temporal });
   }
 
   /** The first follow of this node in the run. */
@@ -198,11 +199,6 @@ export class Bench {
     );
     const child = started.find(({ workflowId }) => workflowId!.endsWith(`.follow.${node}`))!;
     return this.environment.client.workflow.getHandle(child.workflowId!, child.runId!);
-  }
-
-  /** Tests that leave a node away end its wait, so that it does not go on in the other tests' log. */
-  async stopAwaiting(cluster: FakeCluster, ...nodes: readonly number[]): Promise<void> {
-    for (const node of nodes) await this.awaiting(cluster, node).terminate('the test is over');
   }
 
   /** Every run that a test made, of every workflow, replayed on the code that made it: what is not deterministic fails here. */
@@ -257,8 +253,8 @@ export class Bench {
 }
 
 function callerOf({ info }: Context): string {
-  const node = /\.(?:follow|await)\.([0-9]+)/.exec(info.workflowExecution?.workflowId ?? '')?.[1];
-  return node === undefined ? 'incident' : `${info.workflowType === 'follow' ? 'follow' : 'await'} ${node}`;
+  const node = /\.follow\.([0-9]+)/.exec(info.workflowExecution?.workflowId ?? '')?.[1];
+  return node === undefined ? 'incident' : `follow ${node}`;
 }
 
 function shortName(name: ActivityName, input: unknown): string {

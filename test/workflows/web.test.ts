@@ -20,7 +20,6 @@ beforeAll(async () => {
   follow = await bench.followOf(incident, 2);
 });
 afterAll(async () => {
-  await bench.stopAwaiting(cluster, 0);
   await bench.close();
 });
 
@@ -54,7 +53,6 @@ it('shows the incident as a table of what was decided and done', async () => {
   expect(rows).toContainEqual(['Promote node 1', 'done', 'node 1 accepts writes']);
   expect(rows).toContainEqual(['Confirm pgpool0', 'done', 'pgpool0 shows node 1']);
   expect(rows).toContainEqual(['Follow node 2', '', expect.stringMatching(/^completed \(repointed\)/)]);
-  expect(rows).toContainEqual(['Await node 0', '', 'it will be looked after when it answers']);
 });
 
 it('shows a follow as a table of its own', async () => {
@@ -104,7 +102,6 @@ it('has a sentence on every activity and on every child', async () => {
     'attach node 2 to pgpool0: the node streams and may be used',
     'save the configuration, node 2: for the day on which its data directory is replaced',
   ]);
-  expect(await summaries(bench.awaiting(cluster, 0))).toEqual(['wait for the return of node 0: it is away']);
   await expect((await follow.describe()).staticSummary()).resolves.toBe('node 2 follows node 1');
 });
 
@@ -116,7 +113,6 @@ it('can be searched for by cluster, operation and outcome', async () => {
   expect(searchAttributeKeys.cluster.type).toBe(SearchAttributeType.KEYWORD);
   await expect(attributes(incident)).resolves.toEqual([cluster.name, 'failover', 'completed']);
   await expect(attributes(follow)).resolves.toEqual([cluster.name, 'follow', 'completed']);
-  await expect(attributes(bench.awaiting(cluster, 0))).resolves.toEqual([cluster.name, 'await', undefined]);
 });
 
 it('has a workflow that only looks, to warm a worker up', async () => {

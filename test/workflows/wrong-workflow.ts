@@ -3,8 +3,8 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../../activities/index';
 
-const { readReturn } = proxyActivities<Activities>({ startToCloseTimeout: '10s' });
+const { fence } = proxyActivities<Activities>({ startToCloseTimeout: '10s' });
 
 export async function incident(cluster: string): Promise<void> {
-  await readReturn({ cluster, node: 0, until: 'answers' });
+  await fence({ node: 0, configuration: { cluster } } as Parameters<typeof fence>[0]);
 }

@@ -4,7 +4,7 @@ import type { InputOf, ResultOf, VerbName } from './ground';
 
 /** How long a verb may take and how it is retried: workflows/patience.ts says what each buys. */
 export type Patience =
-  'reading' | 'critical' | 'promotion' | 'background' | 'startup' | 'job' | 'untilBack' | 'watching';
+  'reading' | 'critical' | 'promotion' | 'background' | 'startup' | 'job' | 'untilDone' | 'watching';
 
 interface Verb<Name extends VerbName> {
   /** What is done to which node, as a row of the table on Temporal Web's page. */
@@ -52,7 +52,6 @@ export const verbs: Verbs = {
     why: 'until something differs from the record',
     patience: 'watching',
   },
-  readReturn: { title: ofNode('Wait for the return of'), why: 'it is away', patience: 'untilBack' },
   findOwnWal: {
     title: withNode('Look past the fork'),
     why: 'is there a whole record past it?',
@@ -139,12 +138,12 @@ export const verbs: Verbs = {
   conclude: {
     title: () => 'Write the record',
     why: 'later decisions rely on it',
-    patience: 'untilBack',
+    patience: 'untilDone',
   },
   signalIncident: {
     title: ({ node }) => `Tell the incident of node ${String(node)}`,
     why: 'it is back',
-    patience: 'untilBack',
+    patience: 'untilDone',
     seen: () => 'told',
   },
 };

@@ -24,8 +24,7 @@ async function signal(
     },
   } as unknown as WorkerTools;
   const environment = createEnvironment({ attempt, currentAttemptScheduledTimestampMs: 1_700_000_000_000 });
-  const opened = [{ node: 1, timeline: 2 }];
-  const input = { cluster: 'shop', node: 2, eventId: 'run-1.returned', opened, ...(more && { more }) };
+  const input = { cluster: 'shop', node: 2, eventId: 'run-1.returned', ...(more && { more }) };
   await inAttempt(tools, (given) => signalIncident(given, input), environment);
   return { events, clusters };
 }
@@ -41,7 +40,6 @@ it('tells the cluster’s incident once, with an event that parses', async () =>
       mainNode: null,
       oldPrimary: null,
       at: '2023-11-14T22:13:20.000Z',
-      opened: [{ node: 1, timeline: 2 }],
     },
   ]);
   expect(parseEvent(JSON.parse(JSON.stringify(events[0])))).toEqual({ event: events[0] });

@@ -80,7 +80,9 @@ function start(more: Partial<WorkerTools> = {}, state: WatchState | null = null)
     ...more,
   } as unknown as WorkerTools;
   const run = (): Promise<WatchReport> =>
-    runUnbeaten((attempt) => watch({ ...tools, attempt }, { cluster: 'shop', record, maintenance: [], state }));
+    runUnbeaten((attempt) =>
+      watch({ ...tools, attempt }, { cluster: 'shop', record, maintenance: [], left: [], state }),
+    );
   const report = environment.run<[], WatchReport, typeof run>(run);
   report.catch(() => undefined);
   const cancel = (): void => {

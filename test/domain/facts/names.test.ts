@@ -2,7 +2,6 @@
 
 import fc from 'fast-check';
 import {
-  awaitWorkflowId,
   eventSignalName,
   followWorkflowId,
   incidentWorkflowId,
@@ -13,7 +12,6 @@ import {
 
 test('ids are those that the documentation promises', () => {
   expect(incidentWorkflowId('shop')).toBe('pgpool-shop');
-  expect(awaitWorkflowId('shop', 2)).toBe('pgpool-shop.await.2');
   expect(followWorkflowId('shop', 2)).toBe('pgpool-shop.follow.2');
 });
 
@@ -28,7 +26,7 @@ const node = fc.integer({ min: 0, max: 127 });
 test('every id uses only A-Z a-z 0-9 . _ -', () => {
   fc.assert(
     fc.property(cluster, node, (name, id) => {
-      for (const text of [incidentWorkflowId(name), awaitWorkflowId(name, id), followWorkflowId(name, id)]) {
+      for (const text of [incidentWorkflowId(name), followWorkflowId(name, id)]) {
         expect(text).toMatch(/^[A-Za-z0-9._-]{1,200}$/);
       }
     }),

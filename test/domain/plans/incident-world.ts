@@ -185,7 +185,7 @@ export class IncidentWorld {
       if (isMixed || isWaiting || (!isFailover && move.events.length > 1))
         this.problems.push('failovers-first: not all at once');
     }
-    const hasEnd = !['note', 'ask', 'stop-await', 'cancel-follow', 'preempt', 'cancel-work'].includes(move.do);
+    const hasEnd = !['note', 'ask', 'leave', 'cancel-follow', 'preempt', 'cancel-work'].includes(move.do);
     if (hasEnd) this.running.push({ move, isCancelled: false });
   }
 
@@ -200,8 +200,7 @@ export class IncidentWorld {
   private check(before: IncidentState): void {
     if (JSON.stringify(JSON.parse(JSON.stringify(this.state))) !== JSON.stringify(this.state))
       this.problems.push('plain: not JSON');
-    if (isOver(this.state, this.now) && this.running.some(({ move }) => move.do !== 'await'))
-      this.problems.push('over: something runs');
+    if (isOver(this.state, this.now) && this.running.length > 0) this.problems.push('over: something runs');
     const isSame = before.served === this.state.served;
     if (isSame && this.state.attachNotBefore < before.attachNotBefore)
       this.problems.push('attach: earlier than it was');

@@ -69,14 +69,23 @@ export interface Terms {
   readonly configuration?: ClusterConfiguration;
   readonly isIncidentOpen?: boolean;
   readonly maintenance?: readonly Maintenance[];
+  readonly left?: readonly number[];
+  /** What an earlier watch has left. */
+  readonly state?: WatchState | null;
 }
 
 /** Looks at `worldAt(second)` for so many seconds. */
 export function watchFor(seconds: number, worldAt: (second: number) => World, terms: Terms = {}): Watched {
-  const { record = recordOf0, configuration = makeConfiguration(), isIncidentOpen = false, maintenance = [] } = terms;
+  const {
+    record = recordOf0,
+    configuration = makeConfiguration(),
+    isIncidentOpen = false,
+    maintenance = [],
+    left = [],
+  } = terms;
   const told: Sight[] = [];
   const changes: number[] = [];
-  let state: WatchState | null = null;
+  let state: WatchState | null = terms.state ?? null;
   let pgpools: PgpoolSample[] = [];
   let isStale = true;
   for (let second = 0; second < seconds; second += 1) {
@@ -88,7 +97,7 @@ export function watchFor(seconds: number, worldAt: (second: number) => World, te
       said,
       seen: said ? 'answers' : 'silent',
     }));
-    const seen = observeSample(state, { at, nodes, pgpools }, { record, maintenance }, configuration);
+    const seen = observeSample(state, { at, nodes, pgpools }, { record, maintenance, left }, configuration);
     const answer = tellDue(seen.state, seen.due, isIncidentOpen);
     told.push(...answer.told.map((difference) => ({ ...difference, second })));
     state = deepFreeze(JSON.parse(JSON.stringify(answer.state)) as WatchState);

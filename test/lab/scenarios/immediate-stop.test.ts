@@ -7,7 +7,7 @@ import {
   expectPgpoolUses,
   expectServed,
   finishedIncident,
-  isAwaited,
+  isMissed,
   pgpoolLog,
   thirdOf,
   useScenario,
@@ -28,7 +28,7 @@ test('an immediate stop promotes a standby, the other one follows, and pgpool se
   await expectFollowing(scenario(), other, primary);
   await expectPgpoolUses(scenario(), primary, [other]);
   await expectServed(scenario());
-  expect(await isAwaited(scenario(), 0)).toBe(true);
+  expect(await isMissed(scenario(), 0)).toBe(true);
   expect(pgpoolLog(scenario())).toContain(`pgpool-runbook: promoted node ${primary} to timeline 2`);
   await expectHonestLoss(scenario(), primary, [other]);
 });

@@ -16,7 +16,7 @@ import {
   expectServed,
   findCopies,
   finishedIncident,
-  isAwaited,
+  isMissed,
   readResults,
   rejoin,
   setPolicy,
@@ -65,7 +65,7 @@ test('a copy from a primary that dies is ended, and the node is rebuilt from the
   await expectFollowing(scenario(), 0, third);
   await expectPgpoolUses(scenario(), third, [0]);
   await expectNothingLeft(scenario(), 0);
-  expect(await isAwaited(scenario(), second)).toBe(true);
+  expect(await isMissed(scenario(), second)).toBe(true);
   expectPgpoolUntouched(scenario());
   await expectServed(scenario());
   await expectHonestLoss(scenario(), third, [0]);

@@ -25,7 +25,7 @@ test('a standby whose host was rebooted streams and is attached again, and pgpoo
   await expectServed(scenario());
 
   const second = await bringBack(scenario(), 2, () => lab.startHost(2));
-  expect(verdictOf(second, 'returned').outcome).toBe('completed');
+  expect(verdictOf(second, 'watch-answers').outcome).toBe('completed');
   expect(second.follows).toMatchObject([{ node: 2, outcome: 'completed' }]);
   await expectFollowing(scenario(), 2, 0);
   await expectPgpoolUses(scenario(), 0, [1, 2]);

@@ -12,7 +12,8 @@ import { main } from '../../../client/cli';
 import { listParked } from '../../../client/progress';
 import { getNode, type PolicyConfiguration } from '../../../domain/facts/cluster';
 import type { Choice, ParkedStep } from '../../../domain/facts/decision';
-import { followWorkflowId, awaitWorkflowId, incidentWorkflowId } from '../../../domain/facts/names';
+import { followWorkflowId, incidentWorkflowId } from '../../../domain/facts/names';
+import { recall } from '../../../worker/record';
 import { asidePath, freshSuffix, rebuildMarkName } from '../../../domain/facts/data-directory';
 import { type Lab, up } from '../../../lab/lab';
 import { setPolicy as setLabPolicy } from '../../../lab/policy';
@@ -71,7 +72,7 @@ export async function finishedIncident({ lab, temporal }: Scenario, timeoutMs = 
 /** The verdict on one event, as the hook gets it. */
 export function verdictOf(
   report: IncidentReport,
-  kind: 'failover' | 'follow' | 'returned' | 'rejoin',
+  kind: 'failover' | 'follow' | 'rejoin' | 'watch-answers',
 ): IncidentReport['events'][number] {
   const found = report.events.find((event) => event.eventId.startsWith(kind));
   if (!found) throw new Error(`no ${kind} event in ${JSON.stringify(report.events)}`);
@@ -278,17 +279,32 @@ export function pgpoolLog({ lab }: Scenario): string {
   return readFileSync(join(lab.directory, 'pgpool', 'pgpool.log'), 'utf8');
 }
 
-export async function isAwaited({ lab, temporal }: Scenario, node: number): Promise<boolean> {
-  const handle = temporal.workflow.getHandle(awaitWorkflowId(lab.configuration.cluster, node));
-  return (await handle.describe()).status.name === 'RUNNING';
+/** The watch has not heard the node for two looks, and tells of its return. */
+export async function isMissed({ lab, temporal }: Scenario, node: number): Promise<boolean> {
+  const { watch } = await recall(temporal, lab.configuration);
+  return (watch?.samples.nodes.find((entry) => entry.node === node)?.misses ?? 0) > 1;
 }
 
-/** Does what brings a node back that is, or is about to be, awaited; then the report of the incident that its return opened or joined. */
+/** Does what brings a node back that is missed, or is about to be; then the report of the incident that its return opened or joined. */
 export async function bringBack(scenario: Scenario, node: number, start: () => Promise<void>): Promise<IncidentReport> {
-  await until(`node ${node} is awaited`, () => isAwaited(scenario, node), 60_000);
+  await until(`the watch misses node ${node}`, () => isMissed(scenario, node), 60_000);
+  const since = Date.now();
   await start();
-  await until(`node ${node} is no longer awaited`, async () => !(await isAwaited(scenario, node)), 60_000);
-  return await finishedIncident(scenario);
+  return await incidentOfReturn(scenario, node, since);
+}
+
+/** The report of the incident that the watch told of the node, once it has closed. */
+export async function incidentOfReturn(scenario: Scenario, node: number, since: number): Promise<IncidentReport> {
+  let report: IncidentReport;
+  const isOfReturn = ({ eventId }: { eventId: string }): boolean => {
+    const at = new RegExp(`^watch-(?:answers|second-writable)\\.${node}-([0-9]+)$`).exec(eventId)?.[1];
+    return at !== undefined && Number(at) >= since;
+  };
+  await until(`an incident has looked after node ${node}`, async () => {
+    report = await finishedIncident(scenario);
+    return report.events.some(isOfReturn);
+  });
+  return report!;
 }
 
 /** What an activity of the node's follows has answered, oldest first. */

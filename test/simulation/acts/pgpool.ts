@@ -90,9 +90,9 @@ export const pgpoolVerbs: Pick<VerbBodies, PgpoolVerb> = {
     acted(run, `records: node ${conclusion.primary} on timeline ${conclusion.timeline} (${conclusion.openedBy})`);
     return { line: 'recorded' };
   },
-  signalIncident: async (run, { node, eventId, opened }) => {
+  signalIncident: async (run, { node, eventId, more }) => {
     await work(run, 10);
     const at = new Date(run.sim.clock.now).toISOString();
-    run.sim.signal({ eventId, kind: 'returned', node, mainNode: null, oldPrimary: null, at, opened });
+    run.sim.signal({ eventId, kind: 'returned', node, mainNode: null, oldPrimary: null, at, ...more });
   },
 };

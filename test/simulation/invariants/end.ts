@@ -78,7 +78,7 @@ function isSpokenOf(sim: Simulation, id: number): boolean {
   const isParked = [...sim.parked.keys()].some((stepId) => stepId.startsWith(`node${id}.`));
   const isAtWork =
     own !== undefined && (own.follow !== 'none' || (own.report !== null && own.report.outcome !== 'completed'));
-  return isParked || isAtWork || sim.awaits.has(id) || sim.left.has(id);
+  return isParked || isAtWork || sim.left.has(id);
 }
 
 function checkBroughtBack(sim: Simulation, node: ModelNode, primary: ModelNode | null): void {
