@@ -26,8 +26,7 @@ export function planFailover(
 function planByEvidence(configuration: ClusterConfiguration, facts: Facts, asked: FailoverRequest): FailoverPlan {
   const record = findRecord(configuration, facts);
   const rival = record && findRivalOfRecord(facts, record);
-  // A record that a person must confirm first vouches for nothing.
-  const request = record && !rival ? recall(record, asked) : asked;
+  const request = record ? recall(record, asked) : asked;
   for (const hint of [request.failedNode, request.oldPrimary, request.fencedNode]) {
     if (hint !== null && !findNode(configuration, hint)) {
       return refuse(
@@ -36,10 +35,11 @@ function planByEvidence(configuration: ClusterConfiguration, facts: Facts, asked
       );
     }
   }
+  // Until a person has said which of them is right, nobody else is stopped for either.
+  if (rival) return refuseRival(rival, record);
   const writable = writableNodes(facts);
   if (writable.length > 1) return planWithTwoPrimaries(configuration, facts, writable, request);
   const [living] = writable;
-  if (living && rival) return refuseRival(living, record);
   if (living) {
     const stale = refuseStalePrimary(configuration, facts, living, request);
     return stale ?? planWithLivingPrimary(facts, living.node, request);

@@ -75,12 +75,21 @@ export function drawTopology(random: Random): Topology {
 /** @param deeds drawn in two of three entries; none = all alike */
 export function drawSchedule(
   random: Random,
-  { deeds = [], count = 8 + random.below(10) }: { readonly deeds?: readonly DeedName[]; readonly count?: number } = {},
+  { deeds = [], count = 11 + random.below(11) }: { readonly deeds?: readonly DeedName[]; readonly count?: number } = {},
 ): Entry[] {
   let at = 500 + random.below(2000);
   return Array.from({ length: count }, () => {
     at += random.chance(60) ? random.below(3000) : 2000 + random.below(12_000);
     return drawEntry(random, at, random.pick(deeds.length > 0 && random.chance(67) ? deeds : weights));
+  });
+}
+
+/** These deeds in this order. */
+export function drawCourse(random: Random, deeds: readonly DeedName[]): Entry[] {
+  let at = 500;
+  return deeds.map((what) => {
+    at += 100 + random.below(6000);
+    return drawEntry(random, at, what);
   });
 }
 

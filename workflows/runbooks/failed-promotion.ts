@@ -7,10 +7,12 @@ import { chooseCandidate } from '../../domain/plans/candidate';
 import type { FailoverRequest } from '../../domain/plans/failover-request';
 import { comparePosition, type WalPosition } from '../../domain/facts/wal';
 import { factsOf, writableNodes } from '../../domain/facts/facts';
+import { pauseInstead } from '../../domain/plans/pause';
 import { forgetTold, noteStopped, noteTold } from '../../domain/plans/failover-memory';
 import {
   type Attempt,
   type Decision,
+  type FailoverResult,
   fenceNode,
   type Former,
   lookAround,
@@ -69,8 +71,8 @@ export async function clearUp(
     return refuse(look, 'promotion-unproven', line);
   }
   const why = rival === null ? 'it has ended' : `node ${rival} is ready and holds as much WAL`;
-  const result = await fenceNode(decision, look, candidate, `it failed to promote (${error.message}); ${why}`);
-  if (result.outcome === 'unconfirmed') return refuse(look, 'fence-unconfirmed', doubtfulLine(candidate, result));
+  const refusal = await stopTold(decision, look, candidate, `it failed to promote (${error.message}); ${why}`);
+  if (refusal) return refusal;
   if (!isDead) decision.memory = noteStopped(decision.memory, candidate);
   const walOfFailedCandidates = [...decision.memory.walOfFailedCandidates, before];
   decision.memory = { ...forgetTold(decision.memory, candidate), walOfFailedCandidates };
@@ -170,17 +172,27 @@ export async function clearDoubts(
       const line = `node ${node} was told to promote and its files say that it has been promoted: it is waited for; mend the way to it, or stop it`;
       return refuse(look, 'promotion-unproven', line);
     }
-    const result = await fenceNode(
-      decision,
-      look,
-      node,
-      `it was told to promote, and node ${candidate} takes its place`,
-    );
-    if (result.outcome === 'unconfirmed') return refuse(look, 'fence-unconfirmed', doubtfulLine(node, result));
+    const why = `it was told to promote, and node ${candidate} takes its place`;
+    const refusal = await stopTold(decision, look, node, why);
+    if (refusal) return refusal;
     const isAlive = own?.host?.processes !== 'none';
     decision.memory = forgetTold(isAlive ? noteStopped(decision.memory, node) : decision.memory, node);
   }
   return null;
+}
+
+/** Null = proven to be stopped. A pause that began while this decision ran forbids the promotion that the stop is for. */
+async function stopTold(
+  decision: Decision,
+  look: Observation,
+  node: number,
+  why: string,
+): Promise<FailoverResult | null> {
+  const line = `node ${node} is stopped: ${why}`;
+  const paused = pauseInstead(look.facts, { action: 'fence', node, line });
+  if (paused) return refuse(look, 'paused', paused.line);
+  const result = await fenceNode(decision, look, node, why);
+  return result.outcome === 'unconfirmed' ? refuse(look, 'fence-unconfirmed', doubtfulLine(node, result)) : null;
 }
 
 function doubtfulLine(node: number, { seen }: FenceResult): string {

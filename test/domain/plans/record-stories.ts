@@ -38,6 +38,13 @@ const lost = (...down: number[]) => [pgpoolSees(null, Object.fromEntries(down.ma
 /** Back, writable on timeline 1, and used by nobody. */
 const stale = { clients: 0, followers: 0 };
 const follows1 = { ...onTimeline2, walReceiver: null };
+const onTimeline3 = {
+  position: { timeline: 3, lsn: '0/7000000' },
+  history: [
+    { timeline: 1, endLsn: wellLsn },
+    { timeline: 2, endLsn: '0/6000000' },
+  ],
+};
 const failedOne = { failedNode: 1, oldPrimary: 1 };
 const two = makeConfiguration({}, 2);
 const moved = makeRecord({ nodes: [{ id: 0, host: '10.9.9.9', port: 5432 }] });
@@ -134,6 +141,18 @@ export const recordStories: readonly FailoverStory[] = [
       record: makeRecord(),
     },
     request: failedOne,
+    expected: { action: 'refuse', reason: 'accept-primary' },
+  },
+  {
+    title:
+      'the recorded primary is away, pgpool serves its successor, and a former primary is back: nobody is stopped yet',
+    topology: '0 writable on 1, unused, 1* vanished, 2 writable on 3, served; record: 1 on 2, by us',
+    facts: {
+      nodes: { 0: stale, 1: vanished, 2: { ...onTimeline3, isInRecovery: false, walReceiver: null } },
+      pgpools: [pgpoolSees(2, { 0: 'down', 1: 'down' })],
+      record: makeRecord(),
+    },
+    request: { ...failedOne, opened: [{ node: 1, timeline: 2 }] },
     expected: { action: 'refuse', reason: 'accept-primary' },
   },
   {

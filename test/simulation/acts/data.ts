@@ -6,7 +6,7 @@ import { dataFacts } from '../../workflows/fake-rebuild';
 import { checkReplaced, checkStandbyAct } from '../invariants/acts';
 import { lookAtHost, lookAtNode } from '../look';
 import { leaves, textOf } from '../model/wal';
-import { isUp, type ModelNode, nodeOf, type World } from '../model/world';
+import { isAlive, isUp, type ModelNode, nodeOf, type World } from '../model/world';
 import { worldNow } from '../simulation';
 import { acted, done, fail, pause, reachHost, type Run, type VerbBodies } from './run';
 
@@ -46,13 +46,14 @@ export const dataVerbs: Pick<VerbBodies, DataVerb> = {
     const node = await reachHost(run, input.node);
     const { rebuildId } = input.rebuild;
     if (node.copy?.id !== rebuildId && node.placed !== rebuildId) {
+      const isOfLiving = isAlive(node);
       await pause(run, copyMs);
       const world = worldNow(run.sim);
       const source = nodeOf(world, input.primary);
       const facts = lookAtNode(world, input.primary);
       if (facts.isInRecovery === true) throw fail('worldChanged', `node ${source.id} is in recovery`);
       if (facts.sql !== 'answered') throw fail('unreachable', `node ${source.id}: ${facts.sqlSeen}`);
-      node.copy = { id: rebuildId, branch: source.branch, lsn: source.flushed, isVerified: false };
+      node.copy = { id: rebuildId, branch: source.branch, lsn: source.flushed, isVerified: false, isOfLiving };
       acted(run, `node ${node.id} has a copy of node ${source.id}`);
     }
     return { ...done('copied'), bytes: 1024 };
@@ -103,8 +104,9 @@ export const dataVerbs: Pick<VerbBodies, DataVerb> = {
   },
 };
 
-function place(node: ModelNode, { id, branch, lsn }: NonNullable<ModelNode['copy']>, world: World): void {
+function place(node: ModelNode, { id, branch, lsn, isOfLiving }: NonNullable<ModelNode['copy']>, world: World): void {
   Object.assign(node, { hasData: true, branch, flushed: lsn, whole: lsn, replayed: lsn, placed: id, copy: null });
+  node.isPlacedForLiving = isOfLiving;
   Object.assign(node, { mark: 'none', hasStandbySignal: false, controlState: 'in production', historyAt: world.now });
   node.checkpoint = { branch, lsn: lsn - 4096 };
   node.systemId = world.nodes.find((other) => other.branch === branch && other !== node)?.systemId ?? node.systemId;

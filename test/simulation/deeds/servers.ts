@@ -141,6 +141,15 @@ export const serverDeeds = {
     for (const pgpool of dead) restart(world, pgpool);
     return dead.length > 0 ? `${dead.map(({ name }) => name).join(', ')} runs again` : null;
   }),
+  close: deed('fault', 2, (sim, entry) => {
+    const node = whoOf(sim, entry);
+    if (!isUp(worldNow(sim), node)) return null;
+    node.closedUntil = sim.clock.now + entry.ms;
+    after(sim.clock, entry.ms, () => {
+      worldNow(sim).version += 1;
+    });
+    return `a firewall refuses every connection to node ${node.id} for ${entry.ms} ms`;
+  }),
   flap: deed('fault', 2, (sim, entry) => {
     const { host, id } = whoOf(sim, entry);
     const { awayHosts } = sim.world;

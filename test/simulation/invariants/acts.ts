@@ -133,7 +133,8 @@ export function checkStop(run: Run, node: ModelNode): void {
 /** What was dead is its owner's. */
 export function checkStart(run: Run, node: ModelNode): void {
   checkInHand(run, node.id, 'started');
-  if (node.downBy === 'us' || node.downBy === null || node.isAsked) return;
+  const isCopy = node.placed !== null && node.isPlacedForLiving;
+  if (node.downBy === 'us' || node.downBy === null || node.isAsked || isCopy) return;
   const how = run.actor.mayStart ? ' by a follow that took over from another' : '';
   violate(run.sim, 'rule-8', `node ${node.id} was dead (${node.downBy}), nobody asked for it, and it is started${how}`);
 }

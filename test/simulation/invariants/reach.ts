@@ -3,7 +3,7 @@
 
 import { inForce } from '../../../domain/facts/maintenance';
 import { hasHost, isAsSeen, type Run } from '../acts/run';
-import { isHeardAsPrimary } from '../look';
+import { answerOf, isHeardAsPrimary } from '../look';
 import { canReach, isAlive, type ModelNode, type World, workerHost } from '../model/world';
 import { violate } from '../simulation';
 
@@ -22,7 +22,7 @@ export function checkReach(run: Run, candidate: ModelNode): void {
     if (isHeardAsPrimary(world, former)) violate(sim, 'rule-5', `${name} answers somebody as the primary`);
     if (former.isHung && hasHost(world, former)) violate(sim, 'rule-5', `${name} has processes and is not stopped`);
     const first = sim.firstClosed.get(former.id);
-    const isClosed = former.closedUntil > world.now;
+    const isClosed = former.closedUntil > world.now && answerOf(world, former, workerHost) === 'refused';
     if (isClosed && (first === undefined || sim.clock.now - first < lastingMs))
       violate(sim, 'rule-5', `${name} has refused connections for less than 2 s`);
     const cutOff = describeCutOff(world, former);

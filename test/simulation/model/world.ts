@@ -20,6 +20,8 @@ export interface Copy {
   readonly branch: Branch;
   readonly lsn: number;
   isVerified: boolean;
+  /** The node ran when its copy was begun: it is to run again, whatever befalls the old data meanwhile. */
+  readonly isOfLiving: boolean;
 }
 
 export interface ModelNode {
@@ -46,6 +48,7 @@ export interface ModelNode {
   reserved: number[];
   copy: Copy | null;
   placed: string | null;
+  isPlacedForLiving: boolean;
   /** A setting that is smaller than the primary's. */
   isUnfit: boolean;
   historyAt: number;
@@ -134,8 +137,24 @@ export function newNode(id: number, host: string, branch: Branch, upstream: numb
     ...{ id, host, hasData: true, systemId: systemIdentifier, branch },
     ...{ flushed: firstLsn, whole: firstLsn, replayed: firstLsn, checkpoint: { branch, lsn: firstLsn - 4096 } },
     ...{ controlState: isPrimary ? 'in production' : 'in archive recovery', hasStandbySignal: !isPrimary },
-    ...{ mark: 'none', upstream, syncNames: '', oldestWal: 0, reserved: [], copy: null, placed: null, isUnfit: false },
-    ...{ historyAt: -Infinity, process: 'running', isHung: false, isRejecting: false, isWritable: isPrimary },
+    ...{
+      mark: 'none',
+      upstream,
+      syncNames: '',
+      oldestWal: 0,
+      reserved: [],
+      copy: null,
+      placed: null,
+      isPlacedForLiving: false,
+    },
+    ...{
+      isUnfit: false,
+      historyAt: -Infinity,
+      process: 'running',
+      isHung: false,
+      isRejecting: false,
+      isWritable: isPrimary,
+    },
     ...{ upAt: 0, closedUntil: 0, isReplayPaused: false, delayMs: 0, hasStreamed: !isPrimary, receiver: null },
     ...{ clients: 0, trouble: { kind: null, ms: 60 }, toldAt: null, toldBy: 'us', mayBeTold: false, clockOffsetMs: 0 },
     ...{ downBy: null, wasSeenDead: false, isAsked: false },

@@ -60,7 +60,8 @@ export const actMutations: readonly Mutation[] = [
         throw withDetails(error, { holdUp: null }) as Error;
       }),
     ),
-    deeds: ['holdUp', 'crash', 'flap', 'flap'],
+    deeds: ['holdUp', 'holdUp', 'crash', 'hang', 'thaw'],
+    isInOrder: true,
     topology: withPolicy({ ...quick, synchronous: { standbys: 0, whenNone: 'degrade' } }, { isSynchronous: false }),
   },
   {
@@ -73,7 +74,8 @@ export const actMutations: readonly Mutation[] = [
         return isTold ? { outcome: 'unconfirmed', seen: '', nodes: [], synchronousStandbyNames: null } : await body();
       }),
     },
-    deeds: ['holdUp', 'crash', 'flap', 'falseFailover', 'flap'],
+    deeds: ['holdUp', 'holdUp', 'crash', 'hang'],
+    isInOrder: true,
     topology: withPolicy({ ...quick, synchronous: { standbys: 0, whenNone: 'degrade' } }, { isSynchronous: false }),
   },
   {

@@ -124,7 +124,8 @@ export const decisionMutations: readonly Mutation[] = [
         return real(configuration, facts, { ...request, lasted: plan.node });
       },
     }),
-    deeds: ['breakSsh', 'restart', 'breakSsh', 'restart'],
+    deeds: ['breakSsh', 'close'],
+    isInOrder: true,
     topology: withPolicy({ unreachableHost: 'proceed', minimumIntervalMs: 0 }),
   },
   {

@@ -5,7 +5,7 @@ import type { Step } from '../../../domain/plans/incident-state';
 import type { InputOf, ResultOf, VerbName } from '../../../workflows/runbooks/ground';
 import type { DeedName } from '../deeds';
 import { newRandom } from '../random';
-import { drawSchedule, drawTopology, type Plot, type Topology } from '../schedule';
+import { drawCourse, drawSchedule, drawTopology, type Plot, type Topology } from '../schedule';
 import { product, type Simulation, type Subject } from '../simulation';
 import type { Seams } from './seams';
 
@@ -16,6 +16,8 @@ export interface Mutation {
   readonly subject?: Partial<Subject>;
   /** Drawn more often than the others. */
   readonly deeds: readonly DeedName[];
+  /** These deeds alone, one after the other, within seconds: the mutation shows in a single course of events. */
+  readonly isInOrder?: boolean;
   readonly topology?: (topology: Topology) => Topology;
 }
 
@@ -26,14 +28,14 @@ export function subjectOf({ subject }: Mutation): Subject {
 const judgedAtEnd = ['rule-8', 'rule-9', 'liveness'];
 
 /** Short, and mostly of the mutation's own deeds. */
-export function steer({ rule, deeds, topology = (one) => one }: Mutation): (seed: number) => Plot {
+export function steer({ rule, deeds, isInOrder = false, topology = (one) => one }: Mutation): (seed: number) => Plot {
   return (seed) => {
     const random = newRandom(seed);
     const drawn = topology(drawTopology(random));
     return {
       topology: drawn,
       isShort: !judgedAtEnd.includes(rule),
-      schedule: drawSchedule(random, { deeds, count: 3 + random.below(5) }),
+      schedule: isInOrder ? drawCourse(random, deeds) : drawSchedule(random, { deeds, count: 3 + random.below(5) }),
     };
   };
 }
