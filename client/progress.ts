@@ -11,6 +11,7 @@ export interface ProgressLine {
 }
 
 type PendingActivity = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number];
+type Payload = Parameters<typeof defaultPayloadConverter.fromPayload>[0];
 type Failure = NonNullable<PendingActivity['lastFailure']>;
 
 /** temporal.api.enums.v1.PendingActivityState: an attempt runs. */
@@ -63,6 +64,21 @@ function describeActivity(who: string, pending: PendingActivity): ProgressLine {
     key: `${who} ${activity} ${failure}`,
     line: toOneLine(`${who}: ${activity}${attempt}${seen === '' ? '' : `: ${seen}`}`),
   };
+}
+
+/** What pending activities of this name have said last, a dead worker's included. */
+export function readLastWords({ raw }: WorkflowExecutionDescription, activity: string): unknown[] {
+  const own = (raw.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === activity);
+  return own.flatMap(({ heartbeatDetails }) => (heartbeatDetails?.payloads ?? []).slice(0, 1)).flatMap(decode);
+}
+
+/** Another version's words may be no JSON. */
+function decode(payload: Payload): unknown[] {
+  try {
+    return [defaultPayloadConverter.fromPayload(payload)];
+  } catch {
+    return [];
+  }
 }
 
 /** Activities say what they see as words, or as {line, percent}, where the line is a whole sentence. */

@@ -2,7 +2,7 @@
 
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
 import { failure, messageOf } from '../io/failures';
-import type { PcpNodeInfo } from '../io/pcp/pcp';
+import type { PcpNodeInfo, PcpTarget } from '../io/pcp/pcp';
 import { findPgpool, isUp } from '../io/pcp/pgpool';
 import type { Tools } from '../io/tools';
 
@@ -20,8 +20,15 @@ const lookMs = 100;
 const settleMs = 25_000;
 /** pgpool's queue holds ten requests (pool.h, MAX_REQUEST_QUEUE_SIZE). */
 const attachPauseMs = 1000;
+/** Without a search an attach takes effect within a second; after so many it waits in the queue. */
+const promptAttaches = 3;
+const queuedPauseMs = 5000;
 
-/** Idempotent. @throws Unproven when pgpool does not show the primary in time. */
+/**
+ * Idempotent. A primary that pgpool has given up is asked to be attached: while pgpool still searches for a primary among the others, it does nothing else,
+ * and the request waits in its queue until the search is over (measured, pgpool 4.3.5).
+ * @throws Unproven when pgpool does not show the primary in time
+ */
 export async function confirmPrimary(
   { pcp, attempt }: Tools,
   input: ConfirmPrimaryInput,
@@ -30,6 +37,7 @@ export async function confirmPrimary(
   const startedAt = Date.now();
   let changed = false;
   let isAsked = false;
+  let attaches = 0;
   // pgpool is busy with its own failover now, and every question costs it a process.
   await attempt.sleep(firstLookMs);
   let seen = '';
@@ -42,10 +50,12 @@ export async function confirmPrimary(
       }
       seen = describe(info);
       if (info.status === 'down') {
-        // A working primary that pgpool gave up. While pgpool still searches, the request waits in its queue.
         await pcp.requestAttach(pgpool, input.primary, { timeoutMs: pcpMs });
         changed = true;
-        await attempt.sleep(attachPauseMs);
+        attaches += 1;
+        if (attaches > promptAttaches) seen += `; ${await explainWait(pcp, pgpool)}`;
+        attempt.tell(seen);
+        await attempt.sleep(attaches > promptAttaches ? queuedPauseMs : attachPauseMs);
       } else if (!isAsked && Date.now() - startedAt > searchMs) {
         // The search expired, or this pgpool was never told. pcp_promote_node changes only pgpool's own view.
         await pcp.requestPromote(pgpool, input.primary, { timeoutMs: pcpMs });
@@ -61,6 +71,14 @@ export async function confirmPrimary(
     'unproven',
     `pgpool ${pgpool.name} does not show node ${input.primary} as its primary: ${seen}; try pcp_promote_node ${input.primary}`,
   );
+}
+
+/** Why an attach takes no effect, in words: how long pgpool may search by its own setting. */
+async function explainWait(pcp: Tools['pcp'], pgpool: PcpTarget): Promise<string> {
+  const seconds = await pcp.readSetting(pgpool, 'search_primary_node_timeout', { timeoutMs: pcpMs });
+  if (seconds === null) return 'the attach waits in the queue of pgpool';
+  const bound = seconds === '0' ? 'without end' : `for up to ${seconds} s`;
+  return `the attach waits in the queue of pgpool, which searches for a primary ${bound} (search_primary_node_timeout) and serves nobody meanwhile; 5 s is enough`;
 }
 
 function describe(info: PcpNodeInfo): string {

@@ -12,12 +12,15 @@ import {
   clusterStart,
   clusterWorkflowId,
   recordedMemoName,
+  watchActivityName,
   workflowTypes,
 } from '../../domain/facts/names';
 import { describeMaintenance, inForce } from '../../domain/facts/maintenance';
 import { type ClusterRecord, nothingRecorded, parseRecorded, type Recorded } from '../../domain/facts/record';
+import { newerState, parseWatchState, type WatchState } from '../../domain/facts/watch';
 import { loadClusterFiles } from '../cluster-files';
 import { CommandFailure, type CommandResult } from '../outcome';
+import { readLastWords } from '../progress';
 import { isUnanswered, withinCallTime, withTemporal } from '../temporal';
 import { findOperator } from './decide';
 
@@ -52,15 +55,27 @@ export async function acceptPrimary(nodeText: string, options: RecordArguments):
   return { exitCode: 0, lines: describeRecord(record), json: { record } };
 }
 
-export async function readRecorded(client: Client, { cluster }: ClusterConfiguration): Promise<Recorded> {
+/** What the workflow `cluster` knows, and what its watch said last; both are there while no worker runs. */
+export async function readKnown(
+  client: Client,
+  { cluster }: ClusterConfiguration,
+): Promise<{ readonly recorded: Recorded; readonly watch: WatchState | null }> {
   try {
     const handle = client.workflow.getHandle(clusterWorkflowId(cluster));
-    const { memo } = await withinCallTime(client, () => handle.describe());
-    return parseRecorded(memo?.[recordedMemoName]);
+    const description = await withinCallTime(client, () => handle.describe());
+    const states = readLastWords(description, watchActivityName).map(parseWatchState);
+    return {
+      recorded: parseRecorded(description.memo?.[recordedMemoName]),
+      watch: states.reduce(newerState, null),
+    };
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return nothingRecorded;
+    if (error instanceof WorkflowNotFoundError) return { recorded: nothingRecorded, watch: null };
     throw error;
   }
+}
+
+export async function readRecorded(client: Client, configuration: ClusterConfiguration): Promise<Recorded> {
+  return (await readKnown(client, configuration)).recorded;
 }
 
 /** A look takes two seconds at most; the rest is for a worker that is busy. */

@@ -9,11 +9,12 @@ import { inForce } from '../../domain/facts/maintenance';
 import { incidentWorkflowId, lookWorkflowId, workflowTypes } from '../../domain/facts/names';
 import type { Recorded } from '../../domain/facts/record';
 import type { ClusterOverview, NodeOverview } from '../../domain/plans/overview';
+import { describeSamples } from '../../domain/plans/sampled-overview';
 import { loadClusterFiles } from '../cluster-files';
 import type { CommandResult } from '../outcome';
 import { describeParked, describePending, formatDecideCommand, listParked } from '../progress';
 import { withinCallTime, withTemporal } from '../temporal';
-import { describeHeld, describeRecord, readRecorded } from './record';
+import { describeHeld, describeRecord, readKnown } from './record';
 
 export interface StatusArguments {
   readonly config: string;
@@ -34,19 +35,23 @@ interface OpenIncident {
 export async function status(options: StatusArguments): Promise<CommandResult> {
   const { configuration } = loadClusterFiles([options.config])[0]!;
   return await withTemporal(configuration, async (client) => {
-    const [overview, incident, recorded] = await Promise.all([
+    const [overview, incident, { recorded, watch }] = await Promise.all([
       look(client, configuration),
       findIncident(client, configuration),
-      readRecorded(client, configuration),
+      readKnown(client, configuration),
     ]);
-    const held = inForce(recorded.maintenance, new Date().toISOString());
+    const { record, maintenance, left } = recorded;
+    const held = inForce(maintenance, new Date().toISOString());
+    const last = overview === null && watch ? describeSamples(configuration, watch.samples, maintenance) : null;
     const lines = [
-      ...(overview ? describeOverview(overview) : describeSilence(configuration)),
+      ...(overview ? describeOverview(overview) : describeSilence(configuration, last)),
       ...describeRecorded(recorded),
       ...held.map(describeHeld),
+      ...left.map(describeLeft),
       ...describeIncident(incident, options.config),
     ];
-    const json = { ...overview, isLookedAt: overview !== null, record: recorded.record, maintenance: held, incident };
+    const isLookedAt = overview !== null;
+    const json = { ...(overview ?? last), isLookedAt, record, maintenance: held, left, incident };
     return {
       exitCode: isWell(
         overview,
@@ -115,9 +120,23 @@ async function describeWork(client: Client, incident: Description): Promise<stri
   return all.flatMap((description) => describePending(description).map(({ line }) => line));
 }
 
-function describeSilence({ cluster, temporal }: ClusterConfiguration): string[] {
+/** @param last what the watch saw last; null = nothing is known of that */
+function describeSilence({ cluster, temporal }: ClusterConfiguration, last: ClusterOverview | null): string[] {
   const advice = `is a worker of cluster ${cluster} running on task queue ${temporal.taskQueue}?`;
-  return [`cluster ${cluster}: no worker has looked within ${answerMs / 1000} s: ${advice} What was recorded last:`];
+  const silence = `cluster ${cluster}: no worker has looked within ${answerMs / 1000} s: ${advice}`;
+  if (!last) return [`${silence} What was recorded last:`];
+  const ageSeconds = Math.max(0, Math.round((Date.now() - Date.parse(last.takenAt)) / 1000));
+  return [`${silence} What the watch saw last, ${describeSeconds(ageSeconds)} ago:`, ...describeOverview(last)];
+}
+
+function describeSeconds(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+/** Only what is different about it then: the watch tells of every other node. */
+function describeLeft(node: number): string {
+  return `node ${node}: a person has let it go; the watch says nothing of it until it is away and back, or streams`;
 }
 
 const columns = ['node', 'role', 'timeline', 'LSN', 'lag', 'from'] as const;

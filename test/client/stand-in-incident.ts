@@ -30,9 +30,11 @@ import { searchAttributes } from '../../workflows/search-attributes';
 
 export interface StandInActivities {
   baseBackup(input: { readonly cluster: string; readonly node: number }): Promise<string>;
+  /** Says what it sees, and never ends. */
+  watch(): Promise<void>;
 }
 
-const { baseBackup } = proxyActivities<StandInActivities>({
+const { baseBackup, watch } = proxyActivities<StandInActivities>({
   startToCloseTimeout: '2m',
   heartbeatTimeout: '10s',
   // So long that a look sees the failure before the next attempt, on any machine.
@@ -104,7 +106,7 @@ export async function plan({ down }: PlanInput): Promise<ToldPlan> {
     : { ...told, outcome: 'completed', reason: 'promoted', line: 'promoted node 1', primary: 1 };
 }
 
-/** Keeps what it was started with; accepts node 0, and says of any other that it accepts no writes; repeats what it is told of maintenance. */
+/** Keeps what it was started with, and watches; accepts node 0, and says of any other that it accepts no writes; repeats what it is told of maintenance. */
 export async function cluster(_name: string, { record, maintenance }: Recorded): Promise<void> {
   setHandler(acceptUpdate, ({ node, operator }) => {
     if (node !== 0) throw ApplicationFailure.nonRetryable(`node ${node} does not accept writes`, 'NotAccepted');
@@ -116,7 +118,7 @@ export async function cluster(_name: string, { record, maintenance }: Recorded):
     const until = forMs === null ? null : new Date(forMs).toISOString();
     return [...maintenance, { node, operator, reason, since: '2026-01-01T00:00:00.000Z', until }];
   });
-  await condition(() => false);
+  await watch();
 }
 
 /** Two nodes and a pgpool; the first cluster of a bench has a node away. */

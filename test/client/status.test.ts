@@ -1,6 +1,7 @@
 // pgpool-runbook status against a real Temporal: a cluster that is well, one that is not, an incident with a parked step, and no worker at all.
 
-import { run, start, TemporalBench } from './temporal-bench';
+import { clusterWorkflowId, recordedMemoName } from '../../domain/facts/names';
+import { run, start, TemporalBench, waitUntil } from './temporal-bench';
 
 let bench: TemporalBench;
 beforeAll(async () => {
@@ -55,5 +56,30 @@ test('without a worker: says so, and what is known all the same', async () => {
   const said = await run('status', '--config', cluster.file);
   expect(said.exitCode).toBe(1);
   expect(said.out).toContain('no worker has looked within 10 s: is a worker of cluster');
+  expect(said.out).toContain('What was recorded last:');
   expect(said.out).toContain('no incident is open');
+});
+
+test('without a worker: says what the watch saw last, how long ago, and what a person has let go', async () => {
+  const { name, file } = bench.newCluster({ taskQueue: 'nobody-polls-this' });
+  const recorded = { record: null, maintenance: [], left: [2] };
+  const workflowId = clusterWorkflowId(name);
+  const memo = { [recordedMemoName]: recorded };
+  await bench.environment.client.workflow.start('cluster', {
+    ...{ workflowId, taskQueue: 'test', args: [name, recorded], memo },
+  });
+  const handle = bench.environment.client.workflow.getHandle(workflowId);
+  await waitUntil('the watch has said something', async () => {
+    const { raw } = await handle.describe();
+    return raw.pendingActivities?.[0]?.heartbeatDetails != null;
+  });
+  const said = await run('status', '--config', file);
+  expect(said.exitCode).toBe(1);
+  expect(said.out).toMatch(/What the watch saw last, \d+ h ago:/);
+  expect(said.out).toContain('node 0 is the primary');
+  expect(said.out).toMatch(/^1 +standby +1 +0\/5000000 +0 bytes +node 0 +up$/m);
+  expect(said.out).toMatch(/^2 +away +up$/m);
+  expect(said.out).toContain('node 2: a person has let it go');
+  const json = JSON.parse((await run('status', '--config', file, '-o', 'json')).out) as unknown;
+  expect(json).toMatchObject({ isLookedAt: false, primaries: [0], left: [2] });
 });

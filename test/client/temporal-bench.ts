@@ -14,6 +14,7 @@ import { incidentWorkflowId } from '../../domain/facts/names';
 import { findTools } from '../../lab/tools';
 import { searchAttributeKeys } from '../../workflows/search-attributes';
 import { clusterFile, edit } from '../configuration/cluster-file';
+import { watchFor, wellBut } from '../domain/plans/watch-world';
 import type { StandInActivities } from './stand-in-incident';
 
 export interface Ended {
@@ -62,7 +63,7 @@ export class TemporalBench {
       },
     });
     const bench = new TemporalBench(environment);
-    const activities: StandInActivities = { baseBackup: ({ cluster }) => bench.copy(cluster) };
+    const activities: StandInActivities = { baseBackup: ({ cluster }) => bench.copy(cluster), watch: watchForEver };
     bench.worker = await Worker.create({
       connection: environment.nativeConnection,
       taskQueue,
@@ -168,6 +169,13 @@ export class TemporalBench {
       clearInterval(timer);
     }
   }
+}
+
+async function watchForEver(): Promise<void> {
+  const { cancelled, heartbeat } = Context.current();
+  const { state } = watchFor(3, () => wellBut({ 2: null }));
+  heartbeat(state);
+  await cancelled;
 }
 
 /** One run of the command line, in this process. */

@@ -8,6 +8,7 @@ import {
   decodeNodeInfo,
   decodeSalt,
   decodeServerError,
+  decodeSetting,
   encode,
   expectTexts,
   isLoneNodeInfo,
@@ -56,6 +57,18 @@ async function askNodeInfo(conversation: Conversation, node: number): Promise<Pc
   const info = decodeNodeInfo(await conversation.receive('i'));
   expectTexts(await conversation.receive('i'), 'CommandComplete');
   return info;
+}
+
+/** The live value of one parameter, as pcp_pool_status prints it; null where this pgpool does not list it. */
+export async function readSetting(target: PcpTarget, name: string, options: PcpOptions): Promise<string | null> {
+  return call(target, options, `value of ${name}`, async (conversation) => {
+    conversation.send(encode.settingsRequest());
+    for (let value: string | null = null; ;) {
+      const setting = decodeSetting(await conversation.receive('b'));
+      if (setting === 'ends') return value;
+      if (setting !== 'begins' && setting.name === name) ({ value } = setting);
+    }
+  });
 }
 
 /**
@@ -226,5 +239,13 @@ function openSession(target: PcpTarget): PcpSession {
 }
 
 /** The questions and requests as one tool. */
-export const pcp = { readNodeCount, readNodeInfo, requestAttach, requestDetach, requestPromote, openSession };
+export const pcp = {
+  readNodeCount,
+  readNodeInfo,
+  readSetting,
+  requestAttach,
+  requestDetach,
+  requestPromote,
+  openSession,
+};
 export type Pcp = typeof pcp;

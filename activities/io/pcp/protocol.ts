@@ -69,7 +69,7 @@ export interface PcpMessage {
 
 const headerBytes = 5;
 const largestLength = 1 << 20;
-const replyTypes = 'mrlicdEN';
+const replyTypes = 'mrlicdbEN';
 const randMax = 2147483647; // glibc's RAND_MAX: weights are shares of it (pool_config_variables.c)
 
 function protocolFailure(message: string): PcpFailure {
@@ -104,6 +104,7 @@ export const encode = {
   },
   nodeCountRequest: () => encodeMessage('L'),
   nodeInfoRequest: (node: number) => encodeMessage('I', nodeText(node), '\0'),
+  settingsRequest: () => encodeMessage('B'),
   attach: (node: number) => encodeMessage('C', nodeText(node), '\0'),
   detach: (node: number) => encodeMessage('D', nodeText(node), '\0'),
   /** "n": only the node's state is changed; "s" would be pgpool's own switchover (pcp.c, _pcp_promote_node). 4.2 reads the id only. */
@@ -171,6 +172,17 @@ export function decodeNodeCount(body: Buffer): number {
   const [code, count, ...rest] = readTexts(body);
   if (code !== 'CommandComplete' || rest.length > 0) throw protocolFailure('the answer is not a node count');
   return readNumber('node count', count, /^\d{1,3}$/);
+}
+
+/** Body of one message of the settings' answer: a name and its value, or which end of the list this is (pcp_worker.c, process_status_request). */
+export function decodeSetting(body: Buffer): { readonly name: string; readonly value: string } | 'begins' | 'ends' {
+  // A number in four bytes follows.
+  if (body.toString('latin1').startsWith('ArraySize\0')) return 'begins';
+  const [code, name, value] = readTexts(body);
+  if (code === 'CommandComplete') return 'ends';
+  if (code !== 'ProcessConfig' || name === undefined || value === undefined)
+    throw protocolFailure('the answer is not a list of settings');
+  return { name, value };
 }
 
 /** By the number of fields (inform_node_info): 9 to pgpool 4.2.7, 10 from 4.2.8, 11 in 4.3.0, 12 from 4.3.1, 13 from 4.4. */

@@ -1,5 +1,8 @@
 // confirmPrimary against a real pgpool: already so, given up by pgpool, promoted behind pgpool's back, and a pgpool that is away.
 import { Client } from 'pg';
+import { Cancelled } from '../../../activities/io/attempt';
+import type { Tools } from '../../../activities/io/tools';
+import { confirmPrimary } from '../../../activities/pgpool/confirm-primary';
 import { type PcpNodeInfo, readNodeInfo, requestPromote } from '../../../activities/io/pcp/pcp';
 import type { ClusterConfiguration } from '../../../domain/facts/cluster';
 import { detachNode, startPgpool, type TestPgpool } from '../io/pcp/pgpool';
@@ -77,6 +80,27 @@ it('makes pgpool take a node for the primary that was promoted while it did not 
   // pgpool's own search is given its time first: our request would change pgpool's view while it looks.
   expect(Date.now() - startedAt).toBeGreaterThan(6500);
   await expectPrimary(1);
+});
+
+it('says how long pgpool may search when an attach has no effect', async () => {
+  const told: unknown[] = [];
+  let requests = 0;
+  const down = { status: 'down', role: 'standby', pgRole: 'primary' };
+  const stubborn = {
+    readNodeInfo: () => Promise.resolve(down),
+    requestAttach: () => Promise.resolve((requests += 1)),
+    readSetting: () => Promise.resolve('300'),
+  };
+  const attempt = {
+    tell: (said: unknown) => told.push(said),
+    sleep: () => (String(told.at(-1)).includes('searches') ? Promise.reject(new Cancelled()) : Promise.resolve()),
+  };
+  const stubbornTools = { ...tools, pcp: stubborn, attempt } as unknown as Tools;
+  await expect(confirmPrimary(stubbornTools, inputFor(0))).rejects.toThrow(Cancelled);
+  expect(told.at(-1)).toMatch(
+    /status down.*which searches for a primary for up to 300 s \(search_primary_node_timeout\)/,
+  );
+  expect(requests).toBe(4);
 });
 
 it('gives up on a pgpool that is down: what it saw, and what to do', async () => {

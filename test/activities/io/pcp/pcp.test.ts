@@ -13,6 +13,7 @@ import {
   type PcpTarget,
   readNodeCount,
   readNodeInfo,
+  readSetting,
   requestAttach,
   requestDetach,
   requestPromote,
@@ -85,6 +86,11 @@ describe('a real pgpool', () => {
     expect(Math.abs(Date.now() - Date.parse(standby.statusChangedAt))).toBeLessThan(60_000);
     const primary = await readNodeInfo(target, 0, options);
     expect(primary).toMatchObject({ ...pgpool.nodes[0], ...shared, role: 'primary', pgRole: 'primary', weight: 0.75 });
+  });
+
+  test('says what a parameter is now, and nothing of one that it does not have', async () => {
+    expect(await readSetting(target, 'search_primary_node_timeout', options)).toBe('1');
+    expect(await readSetting(target, 'no_such_parameter', options)).toBeNull();
   });
 
   test('says what its own pcp_node_info prints', async () => {

@@ -224,6 +224,7 @@ describe('encoding', () => {
     );
     expect(encode.nodeCountRequest()).toEqual(bytes('L\x00\x00\x00\x04'));
     expect(encode.nodeInfoRequest(1)).toEqual(bytes('I\x00\x00\x00\x061\0'));
+    expect(encode.settingsRequest()).toEqual(bytes('B\x00\x00\x00\x04'));
     expect(encode.attach(10)).toEqual(bytes('C\x00\x00\x00\x0710\0'));
     expect(encode.detach(1)).toEqual(bytes('D\x00\x00\x00\x061\0'));
     expect(encode.promote(7)).toEqual(bytes('J\x00\x00\x00\x087 \0n'));
