@@ -39,6 +39,22 @@ interface World {
   readonly writable: readonly Answering[];
   /** The record's, else the only one that accepts writes. */
   readonly primary: number | null;
+  /** The primary, where it accepts writes and nobody else does. */
+  readonly served: Answering | undefined;
+}
+
+/** Nodes that do what they should: they stream from the one primary, and every pgpool that shows it uses them. Nobody need be told that they are back. */
+export function findWell(
+  configuration: ClusterConfiguration,
+  samples: WatchSamples,
+  recorded: ClusterRecord | null,
+): number[] {
+  const world = seeWorld(configuration, samples, recorded);
+  const { served } = world;
+  if (!served) return [];
+  const isUsed = (node: number): boolean => samples.pgpools.every((sample) => shownBy(sample, node)?.status !== 'down');
+  const streaming = world.answering.filter((entry) => entry.said.isInRecovery && isStreaming(world, entry, served));
+  return streaming.map(({ node }) => node).filter(isUsed);
 }
 
 /** @param recorded a record that rests or is void counts as none; `left`: nodes that a person has let go */
@@ -47,12 +63,8 @@ export function findConditions(
   samples: WatchSamples,
   { record: recorded, left }: Pick<Recorded, 'record' | 'left'>,
 ): Condition[] {
-  const answering = samples.nodes.filter((entry): entry is Answering => entry.misses === 0 && entry.said !== null);
-  const writable = answering.filter(({ said }) => !said.isInRecovery);
-  const record = recorded && !isVoid(configuration, answering, recorded) ? recorded : null;
-  const primary = record?.primary ?? (writable.length === 1 ? writable[0]!.node : null);
-  const world = { configuration, samples, record, answering, writable, primary };
-  const served = writable.length === 1 ? writable.find(({ node }) => node === primary) : undefined;
+  const world = seeWorld(configuration, samples, recorded);
+  const { served, writable, record } = world;
   return [
     ...findStrangers(world),
     ...(served ? [...findNotShown(world, served), ...findStandbys(world, served), ...findSet(world, served)] : []),
@@ -61,6 +73,15 @@ export function findConditions(
     ...(served ? findTakenUp(world, served, left) : []),
     ...(record === null ? findSettled(world) : []),
   ];
+}
+
+function seeWorld(configuration: ClusterConfiguration, samples: WatchSamples, recorded: ClusterRecord | null): World {
+  const answering = samples.nodes.filter((entry): entry is Answering => entry.misses === 0 && entry.said !== null);
+  const writable = answering.filter(({ said }) => !said.isInRecovery);
+  const record = recorded && !isVoid(configuration, answering, recorded) ? recorded : null;
+  const primary = record?.primary ?? (writable.length === 1 ? writable[0]!.node : null);
+  const served = writable.length === 1 ? writable.find(({ node }) => node === primary) : undefined;
+  return { configuration, samples, record, answering, writable, primary, served };
 }
 
 /** The system identifier or a node's address differ, or every node answers and none has reached its timeline. */

@@ -5,7 +5,7 @@ import type { ClusterEvent } from '../facts/event';
 import { inForce } from '../facts/maintenance';
 import type { ClusterRecord, Recorded } from '../facts/record';
 import type { Difference, Look, NodeSample, NodeWords, Standing, Told, WatchSamples, WatchState } from '../facts/watch';
-import { type Condition, findConditions } from './differences';
+import { type Condition, findConditions, findWell } from './differences';
 
 const minuteMs = 60_000;
 const longestPauseMs = 15 * minuteMs;
@@ -53,7 +53,8 @@ export function observeSample(
     const hasLasted = millisecondsBetween(since, condition.seenAt) >= condition.lastingMs;
     return hasLasted && mayTell(told, condition, since, look.at) ? [differenceOf(condition, since)] : [];
   });
-  const state = { samples, standing, told };
+  const seen = forgetNews(samples, due, () => findWell(configuration, samples, record));
+  const state = { samples: seen, standing, told };
   return { state, due, isChange: before === null || signOf(before) !== signOf(state) };
 }
 
@@ -105,6 +106,16 @@ export function eventOf({ kind, node, eventId, line }: Difference, at: string): 
     case 'taken-up':
       return null;
   }
+}
+
+/** What could not be told at once, because it was told a moment ago, is no news any more when the node is well by then. */
+function forgetNews(samples: WatchSamples, due: readonly Difference[], well: () => readonly number[]): WatchSamples {
+  const isLate = ({ node, misses, isNews }: NodeSample): boolean =>
+    isNews && misses === 0 && !due.some((difference) => difference.kind === 'answers' && difference.node === node);
+  const late = samples.nodes.filter(isLate).map(({ node }) => node);
+  const over = late.length > 0 ? well().filter((node) => late.includes(node)) : [];
+  const nodes = samples.nodes.map((entry) => (over.includes(entry.node) ? { ...entry, isNews: false } : entry));
+  return { ...samples, nodes };
 }
 
 function takeSamples(

@@ -205,6 +205,11 @@ describe('a node that answers after a silence', () => {
     const record = makeRecord({ ...recordOf0, away: [2] });
     expect(watchFor(10, () => well, { record }).told).toMatchObject([{ kind: 'answers', node: 2, second: 0 }]);
   });
+  test('twice within a minute, is told once where it is well by then', () => {
+    const isAway = (second: number): boolean => (second >= 20 && second < 25) || (second >= 40 && second < 45);
+    const { told } = watchFor(200, (second) => (isAway(second) ? wellBut({ 2: null }) : well));
+    expect(told.map(({ kind, second }) => [kind, second])).toEqual([['answers', 25]]);
+  });
   test('flapping, is told at most once a minute, and at last as it is', () => {
     const flapping = (second: number): World => (second < 600 && second % 10 < 5 ? wellBut({ 2: null }) : well);
     const { told } = watchFor(700, flapping);

@@ -36,10 +36,11 @@ test('a stray stops nobody, whatever event comes: pgpool’s own false primary, 
   await expectServed(scenario());
   await readRows(scenario(), 2, 'select pg_promote()');
   await until('node 2 accepts writes', async () => (await writableNodes()).length === 2);
-  // pgpool gives node 2 up, and calls its hook.
   const parked = await untilParked(scenario(), 'failover');
   expect(parked.problem).toContain('2 nodes accept writes: node 0 (timeline 1), serves pgpool0');
-  expect(pgpoolLog(scenario())).toMatch(/failover 2 \d 0/);
+  await until('pgpool gives node 2 up, and calls its hook', () =>
+    Promise.resolve(/failover 2 \d 0/.test(pgpoolLog(scenario()))),
+  );
   await runHook(scenario(), 'failover', '1', '0', '0');
   await runHook(scenario(), 'follow', '1', '0', '0');
   const refused = await rejoin(scenario(), 2);
