@@ -87,7 +87,7 @@ it('a refusal records nothing, and a primary that is kept is recorded as found',
 });
 
 it('between the signal and pg_promote nothing else is scheduled: one workflow task for each of observe, fence and promote', async () => {
-  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 }, { ...quick, settleMs: 50 });
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 }, { ...quick, quietMs: 50 });
   await incident.result();
   const { events } = await incident.fetchHistory();
   const promoted = events!.findIndex(

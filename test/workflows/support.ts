@@ -35,7 +35,7 @@ export const quick: IncidentTiming = {
   looks: 0,
   lookAgainMs: 50,
   slowLookMs: null,
-  settleMs: 1,
+  quietMs: 1,
   attachMs: 1,
 };
 
