@@ -35,7 +35,7 @@ function planByEvidence(configuration: ClusterConfiguration, facts: Facts, asked
       );
     }
   }
-  // Until a person has said which of them is right, nobody else is stopped for either.
+  // Until a person has said which of the two is right, no node is stopped for either.
   if (rival) return refuseRival(rival, record);
   const writable = writableNodes(facts);
   if (writable.length > 1) return planWithTwoPrimaries(configuration, facts, writable, request);
