@@ -1,4 +1,5 @@
-// An incident whose history is long goes on in a new run with the same value; follows outlive the run that started them; what it has found is recorded.
+// An incident with a long history goes on in a new run with the same value; its follows outlive the run; its conclusion
+// is recorded.
 
 import { decideUpdateName, followWorkflowId, parkedQueryName, stateQueryName } from '../../domain/facts/names';
 import type { ParkedStep } from '../../domain/facts/decision';
