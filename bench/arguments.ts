@@ -9,18 +9,18 @@ import { plans } from './rows';
 export interface BenchOptions {
   readonly isQuick: boolean;
   readonly rounds: number;
-  /** Names of rows, and `profile`. */
+  /** The rows to measure, by name, and `profile`. */
   readonly only: readonly string[];
   readonly json: string | null;
   readonly document: string | null;
-  /** As somebody else would type it to measure the same. */
+  /** The command that would measure the same again. */
   readonly command: string;
 }
 
 export const profileName = 'profile';
 const usage = 'usage: npm run bench -- [--quick] [--rounds N] [--only NAME,NAME] [--json FILE] [--document FILE]';
 
-/** One clear sentence for bad input, found before anything is started. */
+/** A clear sentence for bad input, found before anything is started. */
 export function readArguments(argv: readonly string[]): BenchOptions | { readonly error: string } {
   try {
     const { values } = parseArgs({
@@ -68,7 +68,7 @@ function readDocument(text: string | undefined): string | null {
   return file;
 }
 
-/** npm starts scripts in the package's directory; the path was meant where the user stood. */
+/** Reads a file. The path is relative to the user's directory, because npm starts scripts in the package's. */
 function readFile(text: string | undefined): string | null {
   if (text === undefined) return null;
   const file = resolve(process.env['INIT_CWD'] ?? '.', text);

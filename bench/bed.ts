@@ -1,5 +1,5 @@
-// A lab to measure on: kept data to begin every round with, a pgpool that calls ours or somebody else's scripts, and silence
-// before each round: no incident is open, and none is left from the round before.
+// A lab to measure on: kept data to begin every round with, a pgpool that calls our scripts or another side's, and
+// silence before each round, so that no incident is open.
 
 import { Client as Temporal, Connection } from '@temporalio/client';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
@@ -15,18 +15,23 @@ import { findCommands, killAll, type ProcessRecord } from '../lab/processes';
 import { waitFor } from '../lab/wait';
 import { formatSampleRecovery, rivalsDirectory, type Side } from './rivals';
 
-/** `small` is a fresh cluster, `large` holds a table of the size asked for; `samples` is small, set up as pgpool's samples want it. */
+/**
+ * `small` is a fresh cluster, `large` holds a table of the given size; `samples` is small, set up for pgpool's sample
+ * scripts.
+ */
 export type Data = 'small' | 'large' | 'samples';
 
 const incidentMs = 90_000;
 const scriptsMs = 30_000;
-/** One row of `large` with its overhead, and how many are written at once, well within the connection's query timeout. */
+/**
+ * Bytes of a row of `large` with its overhead, and rows written at once, well within the connection's query timeout.
+ */
 const rowBytes = 1070;
 const batch = 10_000;
 
 export class Bed {
   private readonly kept = new Set<Data>();
-  /** As the lab was made: a round may change the policy. */
+  /** The first cluster file, because a round may change the policy. */
   private readonly clusterFileText: string;
 
   private constructor(
@@ -44,7 +49,7 @@ export class Bed {
     say: (line: string) => void,
   ): Promise<Bed> {
     const lab = await up({ name: options.name, nodes: options.nodes });
-    // Never closed: a poll that an interruption has left behind would throw outside of everything.
+    // Never closed: a pending poll of an interrupted round would throw an error that no code catches.
     const connection = await Connection.connect({ address: lab.temporal.address });
     const temporal = new Temporal({ connection, namespace: lab.temporal.namespace });
     const bed = new Bed(lab, temporal, options.largeBytes, say);
@@ -54,7 +59,10 @@ export class Bed {
     return bed;
   }
 
-  /** Every node up with this data, node 0 the primary, pgpool with the side's scripts, nothing going on in Temporal. */
+  /**
+   * Begins a round: every node up with this data, node 0 the primary, pgpool with the side's scripts, no work in
+   * Temporal.
+   */
   async begin(side: Side, data: Data): Promise<void> {
     const { lab } = this;
     await this.silence();
@@ -66,7 +74,7 @@ export class Bed {
     await lab.startPgpool();
   }
 
-  /** From now on Temporal's state is in a PostgreSQL of its own, and there is no way back. */
+  /** Moves Temporal's state to a PostgreSQL of its own, for good. */
   async moveTemporalToPostgres(programs: TemporalServer): Promise<void> {
     const { lab } = this;
     await this.silence();
@@ -76,7 +84,7 @@ export class Bed {
     await lab.startWorker();
   }
 
-  /** A connection to a node, for queries from now on; an end of the node is no error of ours. */
+  /** A connection to a node, for queries from now on; it survives the end of the node. */
   async connect(node: number): Promise<Client> {
     const client = new Client(this.lab.connection(node));
     client.on('error', () => undefined);
@@ -84,12 +92,15 @@ export class Bed {
     return client;
   }
 
-  /** Waits for the incident and for others' scripts to end by themselves, then ends what waits for nodes that will never be what they were. */
+  /**
+   * Waits for the incident and the other side's scripts to end, then ends those that wait for nodes that will never
+   * come back.
+   */
   async silence(): Promise<void> {
     const { lab, temporal } = this;
     const findScripts = (): ProcessRecord[] => findCommands(rivalsDirectory(lab));
     const scripts = { what: 'the scripts to end', timeoutMs: scriptsMs };
-    // What is left then waits for a host that has vanished.
+    // Scripts that are left wait for a host that has vanished.
     await waitFor(() => findScripts().length === 0, scripts).catch(() => killAll(findScripts, 'the scripts'));
     await waitUntilClosed(temporal, incidentWorkflowId(lab.configuration.cluster), AbortSignal.timeout(incidentMs));
     const isSilent = async (): Promise<boolean> => {
@@ -130,10 +141,10 @@ export class Bed {
     }
   }
 
-  /** Rows of a kilobyte each, and every standby has them. */
+  /** Writes rows of a kilobyte each, and waits until every standby has them. */
   private async fill(): Promise<void> {
     const client = await this.connect(0);
-    // Recycled segments would be copied with every round's data.
+    // A small max_wal_size, because recycled segments would be copied with every round's data.
     await client.query("alter system set max_wal_size = '128MB'");
     await client.query('select pg_reload_conf()');
     await client.query('create table filler (id int primary key, noise text not null)');

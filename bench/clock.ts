@@ -1,11 +1,11 @@
-// One clock for all that is measured: the machine's, as every program's log has it, in milliseconds with their fractions.
+// The one clock of all measurements: the machine's, as in every program's log, in milliseconds with fractions.
 
 /** Milliseconds since the epoch. */
 export function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** The same moment on performance.now's scale, which the workload's journal has. */
+/** The moment on performance.now's scale, which the workload's journal has. */
 export function toPerformance(at: number): number {
   return at - performance.timeOrigin;
 }

@@ -1,5 +1,5 @@
-// How long until a node whose data must be copied streams again: ours, bare PostgreSQL tools, the article's script. Each round
-// ends when the primary sees the node stream.
+// Measures the time until a node whose data must be copied streams again: ours, bare PostgreSQL tools, the article's
+// script. Each round ends when the primary sees the node stream.
 
 import { rejoin } from '../client/commands/rejoin';
 import { users } from '../lab/layout';
@@ -14,10 +14,10 @@ import { NodeWatch } from './node-watch';
 import { articleRebuildScript, installArticle, ours, saveForArticle } from './rivals';
 
 const copyMs = 300_000;
-/** Of some seconds. */
+/** Interval of looks, in rounds of some seconds. */
 const watchEveryMs = 20;
 
-/** A standby that has lost its way, and is to be copied anew from the primary: node 2 from node 0. */
+/** Copies a standby without usable data anew from the primary: node 2 from node 0. */
 export async function runRebuildRound(bed: Bed, how: 'ours' | 'bare'): Promise<number> {
   await bed.begin(ours, 'large');
   const { lab } = bed;
@@ -27,7 +27,7 @@ export async function runRebuildRound(bed: Bed, how: 'ours' | 'bare'): Promise<n
   await standby.end();
   await untilNobodyStreams(bed, 0, 'node2');
   if (how === 'bare') {
-    // It would call ours for the node that goes down.
+    // pgpool would call our hook for the node that goes down.
     await lab.stopPgpool();
     return await timeUntilStreaming(bed, 0, 2, () => copyBare(bed));
   }
@@ -35,7 +35,7 @@ export async function runRebuildRound(bed: Bed, how: 'ours' | 'bare'): Promise<n
   return await timeUntilStreaming(bed, 0, 2, () => rejoinNode(bed, 2));
 }
 
-/** The former primary, after a failover under load, while clients go on writing 200 rows a second. */
+/** Brings back the former primary after a failover under load, while clients go on writing 200 rows a second. */
 export async function runRejoinRound(bed: Bed, how: 'ours' | 'article'): Promise<number> {
   const { lab } = bed;
   installArticle(lab, 'fast');
@@ -46,7 +46,7 @@ export async function runRejoinRound(bed: Bed, how: 'ours' | 'article'): Promise
   await load.start();
   try {
     await load.untilAcknowledged(100, 20_000);
-    // Else a node that holds nothing past the fork is only started.
+    // Rebuild only: a node that holds nothing past the fork would otherwise just be started.
     if (how === 'ours') setPolicy(lab, { follow: ['rebuild'] });
     if (how === 'ours') return await timeUntilStreaming(bed, primary, 0, () => rejoinNode(bed, 0));
     saveForArticle(lab, 'fast', 0, primary);
@@ -93,14 +93,15 @@ async function rejoinNode({ lab }: Bed, node: number): Promise<void> {
 }
 
 /**
- * What a careful person would type: copy beside the old data, stop, swap, start. Nothing is saved or verified. Not the article's
- * order, because a copy that is written into the memory that the removed data has just left is made faster here.
+ * The commands of a careful person: copy beside the old data, stop, swap, start. Nothing is saved or verified. The
+ * article's order is not used, because here a copy into memory that the removed data has just left is faster.
  */
 async function copyBare(bed: Bed): Promise<void> {
   const { layout, passFile } = bed.lab;
   const [primary, { dataDirectory }] = [layout.nodes[0]!, layout.nodes[2]!];
   const bin = layout.tools.postgresBin;
-  // pg_basebackup under its own name: its WAL stream would be taken for the standby's, whose name is its cluster_name.
+  // pg_basebackup gets its own name: otherwise its WAL stream would be taken for the standby's, whose name is its
+  // cluster_name.
   const source = `host=${primary.host} port=${primary.port} user=${users.replication} passfile=${passFile}`;
   const script = `set -e
 "$1/pg_basebackup" -d "$3" -D "$2.new" -X stream -R -c fast -w

@@ -1,4 +1,4 @@
-// One failure under write load, and what the clients and the nodes saw of it.
+// Runs one failure under write load, and measures it at the clients and the nodes.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Lab } from '../lab/lab';
@@ -15,13 +15,13 @@ export interface FailoverOptions {
   readonly side: Side;
   readonly data: Data;
   readonly fault: Fault;
-  /** Whom it meets: 0 is the primary. */
+  /** The node that fails: 0 is the primary. */
   readonly node: number;
-  /** How long the clients are watched after it: the longest gap in this time is the outage. */
+  /** Time for which the clients are watched afterwards: the longest gap in this time is the outage. */
   readonly windowMs: number;
-  /** Of each of the four clients after each write; 19 makes about 200 writes a second. */
+  /** Pause of each of the four clients after each write; 19 makes about 200 writes a second. */
   readonly pauseMs?: number;
-  /** Not given where the clients alone are of interest: watching costs the processor that they share with everything else. */
+  /** Absent where only the clients count: watching costs processor time that the clients share. */
   readonly watch?: { readonly until: 'writable' | 'followed'; readonly withinMs: number };
 }
 
@@ -35,18 +35,18 @@ export interface FailoverRound {
   /** The first write that was acknowledged after the longest gap. */
   readonly servedAt: number;
   readonly pgpool: FailoverTimes;
-  /** Who accepts writes afterwards. */
+  /** The node that accepts writes afterwards. */
   readonly primary: number;
-  /** When the new primary first accepted writes; null where nobody watched. */
+  /** Time at which the new primary first accepted writes; null where it was not watched. */
   readonly writableAt: number | null;
-  /** When all other standbys streamed from it; null where nobody watched for that. */
+  /** Time at which all other standbys streamed from it; null where it was not watched. */
   readonly followedAt: number | null;
 }
 
 const table = 'bench_writes';
 const writers = 4;
 const usualPauseMs = 2;
-/** A promotion takes some ten milliseconds, a follow some hundred. */
+/** Interval of looks: a promotion takes some ten milliseconds, a follow some hundred. */
 const watchEveryMs = { writable: 1, followed: 5 } as const;
 const settled = { writes: 300, withinMs: 20_000 } as const;
 
@@ -121,7 +121,7 @@ async function findPrimary(bed: Bed, nodes: readonly number[]): Promise<number> 
   }
 }
 
-/** A long outage is measured, not cut off; one that does not end is no outage to measure. */
+/** Waits until the clients are served. A long outage is measured, not cut off; one that does not end is an error. */
 async function untilServed(load: Workload, lab: Lab, logStart: number): Promise<void> {
   try {
     await load.untilAcknowledged(1, settled.withinMs);

@@ -1,4 +1,4 @@
-// The figures of one row: what was measured on each side, and what is made of it.
+// The figures of one row: each side's measurements, and the ratio of the two.
 
 export interface Figures {
   readonly min: number;
@@ -7,23 +7,23 @@ export interface Figures {
   readonly rounds: number;
 }
 
-/** One line of the result. Milliseconds, or what `unit` says. */
+/** A row of the result, in milliseconds or in `unit`. */
 export interface Row {
   readonly name: string;
   readonly title: string;
   readonly ours: Figures;
-  /** What it is measured against, in words; null for a figure that stands alone. */
+  /** The other side, in words; null for a figure that stands alone. */
   readonly against: string | null;
   readonly other: Figures | null;
-  /** Of the medians, ours to the other. */
+  /** Ratio of the medians, ours to the other. */
   readonly ratio: number | null;
   readonly unit: Unit;
   readonly aim: string;
-  /** Null where nothing was promised. */
+  /** Whether the promise is held; null where nothing was promised. */
   readonly isHeld: boolean | null;
   /** Acknowledged writes that were not there afterwards, over all rounds. */
   readonly lost: { readonly ours: number; readonly other: number };
-  /** Rounds that gave no figure, in words: they are told, and not left out in silence. */
+  /** Rounds without a figure, in words, so that they are not hidden. */
   readonly failures: readonly string[];
 }
 

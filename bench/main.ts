@@ -1,4 +1,4 @@
-// `npm run bench`: ours beside what people use, in one run on one lab, and where the time of a failover goes.
+// `npm run bench`: measures ours beside what people use, in one run on one lab, and shows the stages of a failover.
 // Exit 0 measured, whatever the figures say; 1 something could not be measured; 2 usage; 130 interrupted.
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -14,11 +14,11 @@ import { measurePlan } from './measure';
 import { medianStages, runProfileRound, totalOf } from './profile';
 import { type Beds, plans } from './rows';
 
-/** A table of 1 GB, or what a quick run has time for. */
+/** Size of the table: 1 GB, or less for a quick run. */
 const largeBytes = { usual: 1024 ** 3, quick: 64 * 1024 ** 2 } as const;
 /** Set by a signal: no round begins after it. */
 const interrupted = new AbortController();
-/** A run beside another one, such as a test's, puts its own words in front. */
+/** Prefix of the labs' names, for a run beside another one, such as a test's. */
 const labPrefix = process.env['PGPOOL_RUNBOOK_BENCH_LAB'] ?? '';
 const labNames: Readonly<Record<keyof Beds, string>> = { three: `${labPrefix}bench`, seven: `${labPrefix}bench-seven` };
 
@@ -94,7 +94,7 @@ function makeBeds({ isQuick }: BenchOptions): Beds {
   return { three: () => get('three', 3), seven: () => get('seven', 7) };
 }
 
-/** Adds to `profiles`. Last of all: the lab ends with another Temporal. */
+/** Adds to `profiles`. Runs last, because it leaves the lab with another Temporal. */
 async function profile(beds: Beds, { rounds }: BenchOptions, profiles: Profile[]): Promise<void> {
   const bed = await beds.three();
   profiles.push(await profileRounds(bed, rounds, 'A failover, Temporal’s development server on SQLite'));

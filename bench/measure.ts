@@ -1,10 +1,10 @@
-// Runs a plan's rounds, ours and the other's in turn, and makes a row of them.
+// Runs a plan's rounds, ours and the other's in turn, and makes a row of the results.
 
 import { messageOf } from '../activities/io/failures';
 import { ratioOf, type Row, summarize } from './figures';
 import type { Beds, Measured, Plan } from './rows';
 
-/** A round that fails is told and left out. @throws when ours gave no figure at all; the signal's reason */
+/** A round that fails is reported and left out. @throws when ours gave no figure at all; the signal's reason */
 export async function measurePlan(
   plan: Plan,
   beds: Beds,
@@ -26,14 +26,14 @@ export async function measurePlan(
         measured.lost === undefined || measured.lost === 0 ? '' : `, ${measured.lost} acknowledged writes lost`;
       say(`${plan.name}, round ${round + 1}, ${who}: ${measured.value.toFixed(0)} ${plan.unit}${lost}`);
     } catch (error) {
-      // What was taken down on purpose has not failed.
+      // An interrupted round has not failed.
       signal.throwIfAborted();
       failures.push(`round ${round + 1}, ${who}: ${messageOf(error)}`);
       say(`${plan.name}, round ${round + 1}, ${who}: no figure: ${messageOf(error)}`);
     }
   };
   for (let round = 0; round < count; round++) {
-    // Who is first changes, so that what a round leaves warm helps both.
+    // The sides take turns in going first, so that a warm cache helps both.
     const order = round % 2 === 0 ? (['ours', 'other'] as const) : (['other', 'ours'] as const);
     for (const side of order) {
       signal.throwIfAborted();

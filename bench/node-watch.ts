@@ -1,5 +1,5 @@
-// Watches nodes from outside: when does one accept writes, when does another stream from it? Both sides of a row
-// are watched in the same way, and no more often than its time asks for: a look every millisecond keeps half a core busy, the server's and ours.
+// Watches nodes from outside: when does one accept writes, when does another stream from it? Both sides of a row are
+// watched in the same way, and no more often than needed: a look every millisecond keeps half a core busy.
 
 import type { Client } from 'pg';
 import type { Bed } from './bed';
@@ -11,13 +11,16 @@ export class NodeWatch {
     private readonly everyMs: number,
   ) {}
 
-  /** To be called while the nodes are well. @param everyMs the pause between two looks: how late a change is seen at most */
+  /**
+   * Must be called while the nodes are well. @param everyMs the pause between two looks, so the greatest delay of an
+   * answer
+   */
   static async open(bed: Bed, nodes: readonly number[], everyMs: number): Promise<NodeWatch> {
     const clients = await Promise.all(nodes.map(async (id) => [id, await bed.connect(id)] as const));
     return new NodeWatch(new Map(clients), everyMs);
   }
 
-  /** The first of the nodes that is out of recovery, and when it was seen so. */
+  /** The first node that is out of recovery, and the time of the look that saw it. */
   async untilWritable(signal: AbortSignal): Promise<{ readonly node: number; readonly at: number }> {
     const found = new AbortController();
     const either = AbortSignal.any([signal, found.signal]);
@@ -34,7 +37,7 @@ export class NodeWatch {
     }
   }
 
-  /** When the primary first has every one of these standbys streaming, by application name. */
+  /** The time at which the primary first has every one of these standbys streaming, by application name. */
   async untilStreaming(primary: number, standbys: readonly number[], signal: AbortSignal): Promise<number> {
     const client = this.clients.get(primary);
     if (!client) throw new Error(`node ${primary} is not watched`);

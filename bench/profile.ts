@@ -1,4 +1,4 @@
-// Where the time of a failover goes: one line of moments on one clock, from pgpool's log, the incident's history, and the clients.
+// The stages of a failover on one clock, from pgpool's log, the incident's history, and the clients.
 
 import type { temporal } from '@temporalio/proto';
 import { defaultPayloadConverter } from '@temporalio/client';
@@ -11,19 +11,19 @@ import { ours } from './rivals';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 
-/** Follows directly on the one before it. */
+/** A stage; the next one follows directly. */
 export interface Stage {
   readonly name: string;
   readonly ms: number;
 }
 
 interface Moment {
-  /** What has come to an end here. */
+  /** The name of the moment that ends the stage. */
   readonly name: string;
   readonly at: number;
 }
 
-/** One failover after an immediate stop, by stages in order of time. */
+/** Measures one failover after an immediate stop, by stages in order of time. */
 export async function runProfileRound(bed: Bed): Promise<Stage[]> {
   const round = await runFailoverRound(bed, {
     ...{ side: ours, data: 'small', fault: 'stop-immediate', node: 0, windowMs: 5000 },
@@ -45,7 +45,7 @@ export function findStages(
   );
 }
 
-/** Each stage's median over the rounds; a stage that a round does not have counts nothing there. */
+/** Each stage's median over the rounds; a stage that a round lacks counts as nothing there. */
 export function medianStages(rounds: readonly (readonly Stage[])[]): Stage[] {
   const ends = new Map<string, number[]>();
   for (const stages of rounds) {
@@ -92,14 +92,14 @@ function momentsOfPgpool({ pgpool, servedAt }: Pick<FailoverRound, 'pgpool' | 's
   return moments.flatMap(({ name, at }) => (at === null ? [] : [{ name, at }]));
 }
 
-/** Up to the answer that the hook waits for: what comes later keeps no client waiting. */
+/** Moments up to the answer that the hook waits for: later ones keep no client waiting. */
 function momentsOfIncident(events: readonly HistoryEvent[]): Moment[] {
   const moments: Moment[] = [];
   const names = new Map<string, string>();
   for (const event of events) {
     const at = timeOf(event);
     const signal = event.workflowExecutionSignaledEventAttributes;
-    // Told by the hook itself, when it has read its configuration.
+    // The hook's own time, taken when it has read its configuration.
     if (signal && moments.length === 1) {
       const told = defaultPayloadConverter.fromPayload<ClusterEvent>(signal.input!.payloads![0]!);
       moments.unshift({ name: 'hook starts', at: Date.parse(told.at) });
@@ -124,7 +124,7 @@ function momentsOfIncident(events: readonly HistoryEvent[]): Moment[] {
   return moments;
 }
 
-/** In order of time; a name that comes again is numbered. */
+/** Stages in order of time; a repeated name is numbered. */
 function toStages(from: number, moments: readonly Moment[]): Stage[] {
   const seen = new Map<string, number>();
   let before = from;

@@ -1,4 +1,5 @@
-// How long until a standby accepts writes: from pgpool's call of the hook, and from a bare pg_promote on the same node.
+// Measures the time until a standby accepts writes: from pgpool's call of the hook, and from a bare pg_promote on the
+// same node.
 
 import type { Bed } from './bed';
 import { now } from './clock';
@@ -8,7 +9,7 @@ import { ours } from './rivals';
 
 const promoteMs = 20_000;
 
-/** From the time that pgpool logs before it calls the hook. */
+/** Milliseconds from the time that pgpool logs before it calls the hook. */
 export async function runHookToWritableRound(bed: Bed): Promise<number> {
   const round = await runFailoverRound(bed, {
     ...{ side: ours, data: 'small', fault: 'stop-immediate', node: 0, windowMs: 4000 },

@@ -1,4 +1,4 @@
-// What the project costs while nothing happens, and what its hook does: memory from /proc, start-up by the clock.
+// Measures the project's cost while nothing happens, and the hook's: memory from /proc, start-up by the clock.
 
 import { readFileSync } from 'node:fs';
 import { findCommands, findProcesses, type ProcessRecord } from '../lab/processes';
@@ -29,7 +29,7 @@ export async function runWorkerStartRound({ lab }: Bed): Promise<number> {
 export async function runHookMemoryRound(bed: Bed): Promise<number> {
   let peak = 0;
   const timer = setInterval(() => {
-    // The shells that run the hook, and what they have started.
+    // The shells that run the hook, and their children.
     const { path } = bed.lab.layout.hook;
     const kilobytes = sumResident(findProcesses(path, findCommands(path)));
     peak = Math.max(peak, kilobytes);

@@ -1,5 +1,5 @@
-// What people use instead, installed in a lab: pgpool's own sample scripts as the package ships them (only their settings are
-// set, as their comments ask for), and the article's scripts in today's words.
+// The alternatives, installed in a lab: pgpool's own sample scripts as the package ships them, with the settings that
+// their comments ask for, and the article's scripts with today's commands.
 
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import type { Lab } from '../lab/lab';
 import { users, type NodeLayout } from '../lab/layout';
 import { keptDirectory } from '../lab/snapshot';
 
-/** Who answers pgpool's failover_command and follow_primary_command. */
+/** The side whose scripts answer pgpool's failover_command and follow_primary_command. */
 export interface Side {
   readonly name: string;
   /** The last lines of pgpool.conf. */
@@ -21,7 +21,7 @@ const sampleDirectory = '/usr/share/doc/pgpool2/examples/scripts';
 /** The project's hook, as the generated pgpool.conf has it. */
 export const ours: Side = { name: 'pgpool-runbook', lines: '' };
 
-/** @throws Error when the package came without its documentation */
+/** @throws Error when the package has no documentation */
 export function installSamples(lab: Lab): Side {
   const directory = makeScriptDirectory(lab, 'samples');
   for (const name of ['failover.sh', 'follow_primary.sh'])
@@ -40,7 +40,7 @@ function readSample(name: string): string {
   throw new Error(`${file} is missing: install the package pgpool2 with its documentation`);
 }
 
-/** The settings at the top of each script, and the places where a value of its author's site stands in the text. */
+/** Sets the settings at the top of each script, and replaces the values of its author's site. */
 function setUpSample({ layout, passFile, pcpPassFile }: Lab, directory: string, script: string): string {
   const { tools, user, worker, pgpool, nodes } = layout;
   const ssh = [
@@ -70,8 +70,8 @@ function setUpSample({ layout, passFile, pcpPassFile }: Lab, directory: string, 
 }
 
 /**
- * Makes a running standby one that the samples can repoint: they write primary_conninfo to a file of their own, and it counts
- * only where postgresql.auto.conf has none, as after their own recovery_1st_stage.
+ * Makes a running standby one that the samples can repoint. They write primary_conninfo to a file of their own, which
+ * counts only if postgresql.auto.conf has none, as after their own recovery_1st_stage.
  */
 export function formatSampleRecovery(lab: Lab, node: NodeLayout): { readonly file: string; readonly text: string } {
   const conninfo = formatConninfo(lab, node.id, 0);
@@ -79,7 +79,7 @@ export function formatSampleRecovery(lab: Lab, node: NodeLayout): { readonly fil
 }
 
 /**
- * The article's failover.sh, followmaster.sh and do_followmaster.sh: its steps in its order, node numbers and all.
+ * The article's failover.sh, followmaster.sh and do_followmaster.sh: its steps in its order, with its node numbers.
  * @param checkpoint `spread` is how the article calls pg_basebackup
  */
 export function installArticle(lab: Lab, checkpoint: 'fast' | 'spread'): Side {
@@ -125,7 +125,10 @@ ${bin}/pg_ctl -D "$DATA" -l "$DATA.log" start
 `;
 }
 
-/** What the article keeps ready for a standby: its own settings, and the way to the node that will be the primary then. */
+/**
+ * The files that the article keeps ready for a standby: its own settings, and the connection to the node that will be
+ * the primary.
+ */
 export function saveForArticle(lab: Lab, checkpoint: 'fast' | 'spread', id: number, primary: number): void {
   const { user } = lab.layout;
   const directory = join(makeScriptDirectory(lab, `article-${checkpoint}`), `saved${id}`);
@@ -142,7 +145,7 @@ export function articleRebuildScript(lab: Lab, checkpoint: 'fast' | 'spread'): s
   return join(makeScriptDirectory(lab, `article-${checkpoint}`), 'do_followmaster.sh');
 }
 
-/** Below the lab's directory, so that it goes with the lab. */
+/** A directory below the lab's, so that it is removed with the lab. */
 export function rivalsDirectory(lab: Lab): string {
   return join(lab.directory, 'rivals');
 }

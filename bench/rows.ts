@@ -1,4 +1,4 @@
-// Every row of the benchmark: what is measured on each side, against what, and what was promised.
+// Every row of the benchmark: each side's measurement, and the promise.
 
 import type { Bed } from './bed';
 import { runRebuildRound, runRejoinRound } from './copy-round';
@@ -26,13 +26,13 @@ export interface Plan {
   readonly isHeld: (ours: Figures, other: Figures | null) => boolean | null;
   /** Rounds, where fewer than usual are enough. */
   readonly rounds?: number;
-  /** Why it cannot be measured here; null: it can. */
+  /** The reason why it cannot be measured here; null: it can. */
   readonly obstacle: string | null;
   readonly ours: (beds: Beds) => Promise<Measured>;
   readonly other: ((beds: Beds) => Promise<Measured>) | null;
 }
 
-/** What one round gives. */
+/** The result of one round. */
 export interface Measured {
   readonly value: number;
   /** Acknowledged writes that were not there afterwards, where that was counted. */
@@ -182,12 +182,12 @@ async function outageWithSamples(beds: Beds, failure: Failure): Promise<Measured
 async function articleFor(beds: Beds, checkpoint: 'fast' | 'spread'): Promise<Side> {
   const { lab } = await beds.three();
   const side = installArticle(lab, checkpoint);
-  // The article knows beforehand who will be the primary: the node with the lowest number.
+  // The article knows the next primary beforehand: the node with the lowest number.
   saveForArticle(lab, checkpoint, 2, 1);
   return side;
 }
 
-/** All standbys that are left, after an immediate stop of the primary. */
+/** Measures until all remaining standbys follow, after an immediate stop of the primary. */
 async function follow(making: Promise<Bed>, side: Side, data: 'small' | 'large', withinMs: number): Promise<Measured> {
   const round = await runFailoverRound(await making, {
     ...{ ...stopped, side, data, pauseMs: 19 },

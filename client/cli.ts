@@ -1,5 +1,6 @@
 // The command line: names, options, exit codes and output. Each command's code is loaded only when it runs.
-// Output is plain lines without colour (so NO_COLOR needs nothing), or one JSON value with -o json; errors and progress go to stderr.
+// Output is plain lines without colour (so NO_COLOR needs nothing), or one JSON value with -o json; errors and progress
+// go to stderr.
 
 import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
@@ -227,7 +228,7 @@ function addMaintenance(program: Command, execute: Execute): void {
     });
 }
 
-/** At most ten days: Node's timers take no more than 24. */
+/** At most ten days, because Node's timers take no more than 24. */
 function parseSeconds(text: string): number {
   const seconds = Number(text);
   if (!/^[0-9]{1,6}$/.test(text) || seconds < 1 || seconds > 864_000)
@@ -241,7 +242,10 @@ function withOutput(command: Command): Command {
   );
 }
 
-/** Problems of a cluster file start with its path and line, so that editors can jump there: nothing is put before them. */
+/**
+ * Prints an error. Problems of a cluster file start with path and line, so that editors can jump there: nothing may be
+ * put before them.
+ */
 function reportError(error: unknown, io: Io, isJson: boolean): ExitCode {
   const exitCode = error instanceof ConfigurationError ? 2 : error instanceof CommandFailure ? error.exitCode : 1;
   const message = error instanceof Error ? error.message : String(error);

@@ -1,4 +1,4 @@
-// What a command hands back to cli.ts: plain lines for people, plain JSON for programs, and the exit code.
+// A command's result for cli.ts: plain lines for people, plain JSON for programs, and the exit code.
 
 /** 0 done, 1 refused or incomplete, 2 usage or configuration, 3 cannot reach Temporal, 4 timed out. */
 export type ExitCode = 0 | 1 | 2 | 3 | 4;
@@ -9,7 +9,7 @@ export interface CommandResult {
   readonly json: unknown;
 }
 
-/** An expected end without a result; `message` is what the person reads: what was attempted, what was seen, what to do. */
+/** An expected end without a result; `message` tells the person what was attempted, what was seen, what to do. */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure';
 

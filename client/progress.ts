@@ -1,11 +1,12 @@
-// Work that is under way, as Temporal shows it: pending activities with what they last said, and steps that wait for a person.
+// Work in progress, as Temporal shows it: pending activities with their last progress, and steps that wait for a
+// person.
 
 import { type Client, defaultPayloadConverter, type WorkflowExecutionDescription } from '@temporalio/client';
 import type { ParkedStep } from '../domain/facts/decision';
 import { parkedQueryName, watchActivityName } from '../domain/facts/names';
 
 export interface ProgressLine {
-  /** Two lines with equal keys say the same, though a counter in them may have moved. */
+  /** Lines with equal keys say the same, even if a counter in them has moved. */
   readonly key: string;
   readonly line: string;
 }
@@ -17,13 +18,13 @@ type Failure = NonNullable<PendingActivity['lastFailure']>;
 /** temporal.api.enums.v1.PendingActivityState: an attempt runs. */
 const startedState = 2;
 
-/** The node that a follow is about; null for the incident. */
+/** The node of a follow's workflow; null for the incident itself. */
 export function findNodeOf(workflowId: string): number | null {
   const node = /[.]follow[.]([0-9]+)/.exec(workflowId)?.[1];
   return node === undefined ? null : Number(node);
 }
 
-/** One line for each activity that runs, or waits for its next attempt; a watch is always there, and is nobody's work. */
+/** A line for each activity that runs or waits for its next attempt. A watch is left out, because it always runs. */
 export function describePending({ workflowId, raw }: WorkflowExecutionDescription): ProgressLine[] {
   const node = findNodeOf(workflowId);
   const who = node === null ? 'incident' : `node ${node}`;
@@ -39,7 +40,7 @@ export async function listParked(
   return await client.workflow.getHandle(run.workflowId, run.runId).query<readonly ParkedStep[]>(parkedQueryName);
 }
 
-/** For a shell: what decides about the step, with the first of its choices as the example. */
+/** The shell command that decides about the step, with its first choice as the example. */
 export function formatDecideCommand(program: string, incident: string, step: ParkedStep, clusterFile: string): string {
   const file = /^[\w./~+-]+$/.test(clusterFile) ? clusterFile : `'${clusterFile.replaceAll("'", `'\\''`)}'`;
   return `${program} decide ${incident} ${step.stepId} ${step.choices[0] ?? 'retry'} --reason "..." --config ${file}`;
@@ -54,7 +55,7 @@ export function describeParked(step: ParkedStep): string {
 function describeActivity(who: string, pending: PendingActivity): ProgressLine {
   const activity = (pending.activityType?.name ?? 'step').replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   const attempt = (pending.attempt ?? 1) > 1 ? `, attempt ${String(pending.attempt)}` : '';
-  // While it waits for its next attempt, what it said in the last one is stale.
+  // While the activity waits for its next attempt, progress of the last attempt is stale.
   const said = Number(pending.state) === startedState ? readHeartbeat(pending) : null;
   if (said?.isSentence)
     return { key: `${who} ${activity}${attempt} ${said.key}`, line: toOneLine(`${said.text}${attempt}`) };
@@ -81,7 +82,7 @@ function decode(payload: Payload): unknown[] {
   }
 }
 
-/** Activities say what they see as words, or as {line, percent}, where the line is a whole sentence. */
+/** Reads an activity's progress: words, or {line, percent} with a whole sentence. */
 function readHeartbeat({
   heartbeatDetails,
 }: PendingActivity): { text: string; isSentence: boolean; key: string } | null {
@@ -93,7 +94,7 @@ function readHeartbeat({
   return { text: line, isSentence: true, key: typeof percent === 'number' ? String(Math.floor(percent)) : line };
 }
 
-/** Temporal wraps an activity's failure in its own. */
+/** The innermost message, because Temporal wraps an activity's failure in its own. */
 function innermostMessage(failure: Failure | null | undefined): string {
   let inner = failure;
   while (inner?.cause) inner = inner.cause;

@@ -1,5 +1,5 @@
-// The way to Temporal for one command: a connection within 5 s that is closed at the end, and what goes wrong on it as
-// one sentence with its exit code.
+// One command's connection to Temporal: made within 5 s, closed at the end, and its errors as one sentence with an exit
+// code.
 
 import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
 import { NamespaceNotFoundError } from '@temporalio/common';
@@ -8,7 +8,7 @@ import type { ClusterConfiguration } from '../domain/facts/cluster';
 import { CommandFailure } from './outcome';
 
 const connectMs = 5000;
-/** For calls that nobody but the server has to answer. */
+/** Bound for calls that the server alone answers. */
 const callMs = 10_000;
 
 /** gRPC's numbers for: invalid argument, not found; permission denied, unauthenticated. */
@@ -41,7 +41,7 @@ export async function withinCallTime<T>(client: Client, call: () => Promise<T>):
   return await client.connection.withDeadline(Date.now() + callMs, call);
 }
 
-/** The server gave no answer, as opposed to: it said no. */
+/** The server gave no answer, which is not the same as a refusal. */
 export function isUnanswered(error: unknown): boolean {
   const call = findCallError(error);
   return call !== null && ![...noCodes, ...refusalCodes].includes(call.code);
@@ -65,7 +65,7 @@ function explain(error: unknown, { address, namespace }: Settings['temporal']): 
   return new CommandFailure(3, `cannot reach Temporal at ${address} (${seen}): ${advice}`);
 }
 
-/** The SDK wraps the call's own error, or does not. */
+/** The call's own error, which the SDK wraps in some cases. */
 function findCallError(error: unknown): { code: number; details: string } | null {
   const cause: unknown = error instanceof Error ? error.cause : null;
   return [error, cause].find(isGrpcServiceError) ?? null;

@@ -1,4 +1,4 @@
-// Shows what an incident does for one node while somebody waits: each new thing once, one line at a time.
+// Shows what an incident does for one node while a person waits: each new line once.
 
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -28,10 +28,10 @@ export class ProgressWatch {
     private readonly say: (line: string) => void,
   ) {}
 
-  /** Looks again and again until the signal comes; never rejects, because the answer comes another way. */
+  /** Looks again and again until the signal comes. Never rejects, because the answer comes another way. */
   async follow(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      // Its own signal for each look: every call leaves a listener behind on the one that it is given.
+      // A new signal for each look, because every call leaves a listener on its signal.
       const looking = new AbortController();
       const stop = (): void => {
         looking.abort();
@@ -65,7 +65,7 @@ export class ProgressWatch {
     try {
       for (const step of await listParked(this.client, this.subject.run)) this.showParked(step);
     } catch (error) {
-      // An incident that an older worker runs answers, too: it does not know the question.
+      // An error that is an answer is no silence: the incident of an older worker does not know the question.
       if (this.isSilenceTold || signal.aborted || !isUnanswered(error)) return;
       this.isSilenceTold = true;
       const { taskQueue } = this.configuration.temporal;

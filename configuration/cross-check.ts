@@ -5,7 +5,7 @@ import { findDebianCluster } from '../domain/texts/service';
 import type { ClusterFile } from './schema';
 import type { Path } from './yaml-lines';
 
-/** A value in which anything may be missing. */
+/** A value with any part missing. */
 export type Draft<T> = T extends readonly (infer Item)[]
   ? readonly (Draft<Item> | undefined)[]
   : T extends object
@@ -62,7 +62,10 @@ function checkNodes({ nodes }: Draft<ClusterFile>, report: Report): void {
   );
 }
 
-/** Neither may be renamed, nor stopped, with the other. Reported at the later node of two. */
+/**
+ * Two nodes on one host must not share a data directory or a service: a rename or a stop would hit both. Reported at
+ * the later of the two.
+ */
 function checkSharedHosts({ nodes, postgres }: Draft<ClusterFile>, report: Report): void {
   const service = postgres?.service;
   const isGuessed = service === 'systemd' || service === 'pg_ctlcluster';
@@ -84,7 +87,7 @@ function checkSharedHosts({ nodes, postgres }: Draft<ClusterFile>, report: Repor
   }
 }
 
-/** Otherwise the service's name comes from PG_VERSION, which both may have in common. */
+/** Without own services the service's name comes from PG_VERSION, which both nodes may share. */
 function haveOwnServices(left: string, right: string): boolean {
   const [one, other] = [findDebianCluster(left), findDebianCluster(right)];
   return one !== null && other !== null && (one.version !== other.version || one.name !== other.name);
@@ -103,7 +106,7 @@ function checkTls({ postgres }: Draft<ClusterFile>, report: Report): void {
     report(['postgres', 'sslRootCertificate'], 'has no effect without sslMode require, verify-ca or verify-full');
 }
 
-/** A rebuild replaces the data directory: what is needed during one must not lie in it. */
+/** Checks that nothing a rebuild needs lies in the data directory, which the rebuild replaces. */
 function checkDirectories({ nodes, paths }: Draft<ClusterFile>, report: Report): void {
   const dataDirectories = new Set(nodes?.map((node) => node?.dataDirectory));
   for (const key of ['savedConfiguration', 'jobs'] as const) {

@@ -1,5 +1,5 @@
 // Reads a cluster file: text → YAML with line numbers → schema → cross checks → ClusterConfiguration.
-// Nothing is half accepted: either every default is filled in, or one ConfigurationError lists every problem with its line.
+// The result has every default filled in; otherwise one ConfigurationError lists every problem with its line.
 
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
@@ -31,7 +31,7 @@ export function loadClusterFile(path: string): ClusterConfiguration {
   return parseClusterFile(readClusterFile(path), path);
 }
 
-/** Its text. Throws ConfigurationError when it cannot be read. */
+/** The text of a cluster file. Throws ConfigurationError when it cannot be read. */
 export function readClusterFile(path: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -42,7 +42,7 @@ export function readClusterFile(path: string): string {
   }
 }
 
-/** The same for a text in memory; `path` only names it in the error. */
+/** Validates a text in memory; `path` only names the file in errors. */
 export function parseClusterFile(text: string, path: string): ClusterConfiguration {
   const yaml = readYaml(text);
   const syntaxProblems = findSyntaxProblems(yaml);

@@ -6,7 +6,10 @@ import * as v from 'valibot';
 /** Any part of the schema below. */
 export type Schema = v.GenericSchema;
 
-/** A mapping. valibot's object() takes a list for an empty mapping and fills in every default, so lists are turned away first. */
+/**
+ * A mapping. valibot's object() accepts a list as an empty mapping and fills in every default, so lists are refused
+ * first.
+ */
 function section<Entries extends v.ObjectEntries>(entries: Entries) {
   const mapping = v.object(entries, 'a mapping of keys to values');
   type Mapping = typeof mapping;
@@ -33,7 +36,10 @@ function oneOf<const Choices extends readonly string[]>(...choices: Choices) {
   return v.picklist(choices, `one of ${choices.join(', ')}`);
 }
 
-/** Without what a shell, pgpool.conf or a comparison of real paths would read differently; pgpool keeps 255 bytes (MAX_PATH_LENGTH). */
+/**
+ * Excludes characters that a shell, pgpool.conf or a comparison of real paths would read differently; pgpool keeps 255
+ * bytes (MAX_PATH_LENGTH).
+ */
 function isPlainPath(path: string): boolean {
   const [start, ...parts] = path.split('/');
   return (
@@ -83,7 +89,8 @@ const node = section({
   port: v.optional(port(), 5432),
   dataDirectory: absolutePath("the node's data directory"),
   applicationName: v.optional(
-    // What a server keeps as it is: 63 bytes (NAMEDATALEN) of printable ASCII (pg_clean_ascii). In synchronous_standby_names * means everybody.
+    // The server keeps 63 bytes (NAMEDATALEN) of printable ASCII (pg_clean_ascii). In synchronous_standby_names * means
+    // every standby.
     text('1 to 63 printable ASCII characters other than "*" alone', (value) => /^(?!\*$)[ -~]{1,63}$/.test(value)),
   ),
   priority: v.optional(wholeNumber(0, 1000), 100),
@@ -124,7 +131,7 @@ const rung = v.picklist(
   'one of repoint, rebuild (rewind is not built yet: a rebuild takes its place)',
 );
 
-/** Keys of features to come. Nothing is accepted that has no effect. */
+/** Keys of features that are not built: refused, because a key without effect would mislead. */
 export const notBuilt: readonly string[] = [
   'policy.slots',
   'policy.slotRetentionBytes',
@@ -171,7 +178,7 @@ function isAddress(value: string): boolean {
   return hostPattern.test(match?.[1] ?? match?.[2] ?? '') && portNumber >= 1 && portNumber <= 65535;
 }
 
-/** The whole file, unknown keys aside: valibot stops at the first of those, so load.ts looks for them itself. */
+/** The whole file except unknown keys: valibot stops at the first of those, so load.ts looks for them itself. */
 export const clusterFileSchema = section({
   cluster: text('1 to 40 of a-z 0-9 -', (value) => /^[a-z0-9-]{1,40}$/.test(value)),
   nodes: v.array(node, 'a list of 2 to 16 nodes (3 recommended)'),
@@ -216,13 +223,16 @@ export const clusterFileSchema = section({
 /** The file's contents after defaults; what depends on other keys (names, ssh per node) is still open. */
 export type ClusterFile = v.InferOutput<typeof clusterFileSchema>;
 
-/** The keys below a section, or undefined for anything else. The test of the documentation walks the schema with these, too. */
+/**
+ * The keys below a section, or undefined for anything else. The test of the documentation uses these to walk the
+ * schema.
+ */
 export function getEntries(schema: Schema): Readonly<Record<string, Schema>> | undefined {
   const inner = unwrap(schema);
   return 'entries' in inner ? (inner.entries as Record<string, Schema>) : undefined;
 }
 
-/** What every item of a list must be, or undefined for anything else. */
+/** The schema of a list's items, or undefined for anything else. */
 export function getItem(schema: Schema): Schema | undefined {
   const inner = unwrap(schema);
   return 'item' in inner ? (inner.item as Schema) : undefined;

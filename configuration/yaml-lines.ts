@@ -28,7 +28,9 @@ export function readYaml(text: string): YamlText {
   return { document, lineAt: (offset) => Math.max(1, lines.linePos(offset).line) };
 }
 
-/** The first problem of each line: later ones on a line are mostly echoes. Aliases are refused, so a document is a finite tree. */
+/**
+ * The first problem of each line: later ones on a line are mostly echoes. Aliases are refused, so a document is finite.
+ */
 export function findSyntaxProblems({ document, lineAt }: YamlText): Problem[] {
   const byLine = new Map<number, Problem>();
   const add = (offset: number, sentence: string) => {

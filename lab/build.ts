@@ -1,4 +1,4 @@
-// Builds a lab, in parallel where nothing depends on each other; whatever goes wrong, takes down what was started.
+// Builds a lab, in parallel where parts are independent; after a failure takes down what was started.
 import path from 'node:path';
 import { loadClusterFile } from '../configuration/load';
 import { findTools } from './tools';
@@ -21,11 +21,11 @@ export interface LabOptions {
   readonly name?: string;
   /** Default true. */
   readonly withWorker?: boolean;
-  /** Told what is being done, one line at a time. */
+  /** Called with one line for each act. */
   readonly onProgress?: (line: string) => void;
 }
 
-/** Returns the layout of a lab whose every part answers. */
+/** Returns the layout of a lab in which every part answers. */
 export async function build(options: LabOptions): Promise<Layout> {
   const name = options.name ?? 'default';
   const nodeCount = options.nodes ?? 3;
@@ -58,7 +58,7 @@ export async function build(options: LabOptions): Promise<Layout> {
   }
 }
 
-/** A lab whose processes are all gone (after a reboot, say) makes room; one that runs is in the way. */
+/** Removes a lab without processes (after a reboot, say); a lab that runs is an error. */
 async function removeLeftovers(name: string): Promise<void> {
   const state = readState(name);
   if (!state) return;
@@ -90,7 +90,7 @@ function catchInterruption(): { signal: AbortSignal; release: () => void } {
 
 type Part = (signal: AbortSignal) => Promise<void>;
 
-/** Runs the parts in parallel. One part's failure stops the others, and all have come to rest before it rejects with that failure. */
+/** Runs the parts in parallel. A part's failure stops the others; the rejection comes when all have ended. */
 async function inParallel(outer: AbortSignal, parts: readonly Part[]): Promise<void> {
   const failure = new AbortController();
   const signal = AbortSignal.any([outer, failure.signal]);

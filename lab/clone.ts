@@ -1,4 +1,4 @@
-// Which of a clone's files the product needs to run, and copying them without using space where that is possible.
+// Finds the files of a clone that the product needs to run, and copies them, without using space where possible.
 import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 
@@ -16,7 +16,7 @@ export function listProductionPackages(root: string): string[] {
     .map(([name]) => name);
 }
 
-/** Not: nested packages (they have entries of their own), and the native libraries of other platforms. */
+/** Excludes nested packages, which have entries of their own, and the native libraries of other platforms. */
 export function isWanted(name: string, parent: string): boolean {
   if (name === 'node_modules') return false;
   if (!parent.endsWith('core-bridge/releases')) return true;
@@ -34,7 +34,10 @@ export function listFiles(directory: string, wants: (name: string, parent: strin
     });
 }
 
-/** `put` is linkOrCopy for what is only ever replaced, copy for what is rewritten in place (a compiler's output). */
+/**
+ * `put` is linkOrCopy for files that are only ever replaced, and copy for files that are rewritten in place (a
+ * compiler's output).
+ */
 export function copyTree(
   from: string,
   to: string,
@@ -64,12 +67,12 @@ export function linkOrCopy(from: string, to: string): void {
       return;
     }
   } catch {
-    // Another file system: copied below.
+    // The other file system cannot be linked to, so copy below.
   }
   copy(from, to);
 }
 
-/** Readable by everybody; runnable if it was. */
+/** Copies a file, readable for every user, and executable if it was. */
 export function copy(from: string, to: string): void {
   copyFileSync(from, to);
   chmodSync(to, (statSync(from).mode & 0o111) === 0 ? 0o644 : 0o755);

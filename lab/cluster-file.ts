@@ -1,4 +1,4 @@
-// The lab's cluster file: what a user of an existing cluster writes by hand.
+// The lab's cluster file, as a user of an existing cluster writes it by hand.
 import path from 'node:path';
 import { stringify } from 'yaml';
 import { writeFor } from './files';
@@ -35,7 +35,7 @@ export function writeClusterFile(layout: Layout): void {
         passFile: worker.pcpPassFile,
       },
     ],
-    // A lab's standbys fail for a moment all day, and nobody detaches them on purpose.
+    // A lab's standbys fail all day, and no person detaches one on purpose.
     policy: { reattachMs: 2000 },
     temporal: {
       address: `${temporal.host}:${temporal.port}`,

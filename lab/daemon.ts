@@ -6,14 +6,14 @@ import { recordAs } from './state';
 import { waitFor } from './wait';
 
 export interface DaemonPlan {
-  /** In lab.json, and in error messages. */
+  /** The daemon's name in lab.json and in error messages. */
   readonly key: string;
   readonly command: string;
   readonly argv: readonly string[];
   /** Marks the daemon and what it starts as belonging to this directory of the lab. */
   readonly directory: string;
   readonly logFile: string;
-  /** Does it serve? `said` is what it has logged since it was started. */
+  /** Does the daemon serve? `said` is its log since its start. */
   readonly isReady: (said: string) => boolean | Promise<boolean>;
   readonly timeoutMs: number;
 }

@@ -1,5 +1,5 @@
-// `npm run demo`: a real cluster, the article's failure under write load, the failed node's return, another failure, and proof of
-// what happened. Exit 0 only if proven.
+// `npm run demo`: a real cluster, the article's failure under write load, the failed node's return, another failure,
+// and proof of each. Exit 0 only if proven.
 
 import { Client, Connection } from '@temporalio/client';
 import { writeFileSync } from 'node:fs';
@@ -45,7 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function show(lab: Lab, options: DemoOptions, say: Say): Promise<number> {
-  // It is never closed: a call that an interrupted act has left behind would throw outside of everything.
+  // Never closed: a pending call of an interrupted act would throw an error that no code catches.
   const connection = await Connection.connect({ address: lab.temporal.address });
   const temporal = new Client({ connection, namespace: lab.temporal.namespace });
   const result = await play({ lab, temporal, say });
@@ -57,7 +57,7 @@ async function show(lab: Lab, options: DemoOptions, say: Say): Promise<number> {
 
 class Interruption extends Error {}
 
-/** Rejects at the first signal that would end the process, so that the lab is taken down all the same. */
+/** Rejects at the first signal that would end the process, so that the lab is still taken down. */
 async function interruption(): Promise<never> {
   return await new Promise((_, reject) => {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -86,6 +86,6 @@ async function untilEnter(lab: Lab, { second }: DemoJson, say: Say): Promise<voi
 }
 
 void main(process.argv.slice(2)).then((exitCode) => {
-  // An act that was interrupted, or has failed, leaves writers behind that would try for ever.
+  // Ends the writers of an interrupted or failed act, which would go on for ever.
   process.exit(exitCode);
 });

@@ -1,4 +1,4 @@
-// What can happen to a node: stopped, killed, vanished, frozen, and back again. Each is what the name says and nothing more.
+// Faults of a node: stopped, killed, vanished, frozen, and back again. Each function does only what its name says.
 import type { Layout, NodeLayout } from './layout';
 import { dropPackets, passPackets } from './network';
 import { readPostmaster, startPostgres, stopPostgres } from './postgres';
@@ -12,7 +12,7 @@ export async function stopImmediate(layout: Layout, node: NodeLayout): Promise<v
   await stopPostgres(layout, node, 'immediate');
 }
 
-/** kill -9 of the postmaster alone: its backends notice by themselves, and until then go on committing. */
+/** kill -9 of the postmaster alone: its backends go on committing until they notice. */
 export async function killPostgres(node: NodeLayout): Promise<void> {
   const postmaster = requirePostmaster(node);
   sendSignal(postmaster, 'SIGKILL');
@@ -22,12 +22,12 @@ export async function killPostgres(node: NodeLayout): Promise<void> {
   });
 }
 
-/** SIGKILL for all that runs on the node's host: sshd, its sessions and what they started, postmaster, backends. */
+/** SIGKILL for every process of the node's host: sshd, its sessions and their children, postmaster, backends. */
 export async function killHost(layout: Layout, node: NodeLayout): Promise<void> {
   await killAll(() => findHostProcesses(layout, node), `the processes of node ${node.id}`);
 }
 
-/** The host as it boots: sshd, and PostgreSQL as it lies. */
+/** Boots the host: sshd, and PostgreSQL in its present state. */
 export async function startHost(layout: Layout, node: NodeLayout): Promise<void> {
   await Promise.all([
     isRunning(recordedSshd(layout, node)) ? undefined : startSshd(layout, node),
@@ -35,7 +35,7 @@ export async function startHost(layout: Layout, node: NodeLayout): Promise<void>
   ]);
 }
 
-/** PostgreSQL as it lies, standby or primary. */
+/** Starts PostgreSQL in its present state, standby or primary. */
 export async function start(layout: Layout, node: NodeLayout): Promise<void> {
   await startPostgres(layout, node);
 }
@@ -45,13 +45,13 @@ export interface FreezeOptions {
   readonly withSsh?: boolean;
 }
 
-/** SIGSTOP for the postmaster and all its processes: its port still accepts connections, and nobody answers. */
+/** SIGSTOP for the postmaster and all its processes: the port still accepts connections, but no process answers. */
 export async function freeze(layout: Layout, node: NodeLayout, options: FreezeOptions = {}): Promise<void> {
   requirePostmaster(node);
   const frozen = new Set<number>();
   await waitFor(
     () => {
-      // Twice the same set: nothing was forked between listing and stopping.
+      // Two equal lists in a row prove that no process was forked between listing and stopping.
       const found = findFreezable(layout, node, options).filter(({ pid }) => !frozen.has(pid));
       for (const record of found) if (sendSignal(record, 'SIGSTOP')) frozen.add(record.pid);
       return found.length === 0;
@@ -65,7 +65,7 @@ export function thaw(layout: Layout, node: NodeLayout): void {
   for (const record of findHostProcesses(layout, node)) sendSignal(record, 'SIGCONT');
 }
 
-/** As root: the host is gone from the network, so whoever asks it anything runs into a timeout. */
+/** As root: takes the host off the network, so that every request to it times out. */
 export async function dropHost(layout: Layout, node: NodeLayout): Promise<void> {
   await dropPackets(layout, node);
   updateState(layout.name, ({ dropped }) => ({ dropped: [...new Set([...dropped, node.id])] }));

@@ -1,8 +1,8 @@
-// Files for the user that the lab's programs run as; created by us, owned and read by them, whatever our file mode mask.
+// Creates files that the user of the lab's programs owns and reads, whatever our file mode mask.
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { SystemUser } from './processes';
 
-/** Mode 0600 by default: most of what the lab writes for its user is nobody else's business. */
+/** Mode 0600 by default, because most of the lab's files are private to its user. */
 export function writeFor(user: SystemUser, file: string, text: string, mode = 0o600): void {
   writeFileSync(file, text, { mode });
   chmodSync(file, mode);

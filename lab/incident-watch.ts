@@ -1,4 +1,4 @@
-// Follows a workflow and its children as Temporal records them, so that people see every step when it happens.
+// Watches a workflow and its children as Temporal records them, so that people see every step when it happens.
 
 import { type Client, defaultPayloadConverter, WorkflowNotFoundError } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
@@ -14,7 +14,7 @@ export interface ActivityRecord {
   /** Milliseconds since the epoch, by the server's clock. */
   readonly startedAt: number;
   readonly endedAt: number;
-  /** Null when it failed for good. */
+  /** Null when the activity failed for good. */
   readonly result: unknown;
   readonly failure: string | null;
 }
@@ -24,14 +24,14 @@ export interface RunRecord {
   readonly runId: string;
   readonly activities: readonly ActivityRecord[];
   readonly result: unknown;
-  /** When each signal came in. */
+  /** Arrival time of each signal. */
   readonly signals: readonly number[];
 }
 
 export interface Watcher {
-  /** It is about to run. */
+  /** The activity is about to run. */
   onScheduled?(workflowId: string, activity: string): void;
-  /** It has ended, well or for good. */
+  /** The activity has ended, well or for good. */
   onActivity?(record: ActivityRecord): void;
 }
 
@@ -72,7 +72,7 @@ export async function watchRun(
     } else if (event.childWorkflowExecutionStartedEventAttributes) {
       const { workflowExecution } = event.childWorkflowExecutionStartedEventAttributes;
       const child = { workflowId: workflowExecution?.workflowId ?? '', runId: workflowExecution?.runId ?? '' };
-      // The child's own end reaches the parent; what goes wrong in watching it must not end the parent's story.
+      // The child's own end reaches the parent; an error in watching the child must not end the watch of the parent.
       void watchRun(client, child, watcher, signal).catch(() => undefined);
     } else if (event.workflowExecutionSignaledEventAttributes) {
       signals.push(at);
@@ -87,7 +87,7 @@ export async function watchRun(
   throw new Error(`${run.workflowId} ended without a result`);
 }
 
-/** The last run, once it is closed; null when there was none yet. The next event opens another one. */
+/** The id of the last run, once it is closed; null when there was none yet. The next event opens another run. */
 export async function waitUntilClosed(client: Client, workflowId: string, signal: AbortSignal): Promise<string | null> {
   for (;;) {
     const last = await describeLast(client, workflowId);
@@ -96,7 +96,7 @@ export async function waitUntilClosed(client: Client, workflowId: string, signal
   }
 }
 
-/** The id of the run that is opened after the one named, once there is one. */
+/** Waits for the run that is opened after the one named. */
 export async function waitForRun(
   client: Client,
   workflowId: string,

@@ -1,4 +1,5 @@
-// System V shared memory and semaphores that killed servers leave in the kernel, where no directory's removal finds them.
+// System V shared memory and semaphores that killed servers leave in the kernel, where removing a directory does not
+// remove them.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Layout } from './layout';
@@ -14,8 +15,8 @@ function readTable(name: 'shm' | 'sem', layout: Layout): string[][] {
 }
 
 /**
- * Removes what the lab's dead servers left: segments that nobody is attached to, created by one of `pids` or named in a
- * postmaster's pid file, and semaphores that one of `pids` has touched and nobody who lives.
+ * Removes the leftovers of the lab's dead servers: unattached segments, created by one of `pids` or named in a
+ * postmaster's pid file, and semaphores last touched by one of `pids`, unless a living process has touched them.
  */
 export async function removeIpc(layout: Layout, pids: ReadonlySet<number>): Promise<void> {
   const { user } = layout;
@@ -29,7 +30,10 @@ export async function removeIpc(layout: Layout, pids: ReadonlySet<number>): Prom
   }
 }
 
-/** Line 7 of postmaster.pid: "key id" (PostgreSQL source, utils/pidfile.h). A server that stops by itself removes the file. */
+/**
+ * Line 7 of postmaster.pid: "key id" (PostgreSQL source, utils/pidfile.h). A server that stops cleanly removes the
+ * file.
+ */
 function readPidFileSegments(layout: Layout): Set<string> {
   const files = layout.nodes
     .filter(({ directory }) => existsSync(directory))
@@ -38,7 +42,7 @@ function readPidFileSegments(layout: Layout): Set<string> {
   return new Set(ids.flatMap((line) => line?.trim().split(/\s+/)[1] ?? []));
 }
 
-/** Empty without it: a server may be removing it just now. */
+/** Empty without the file: a server may be removing it now. */
 function readIfThere(file: string): string {
   try {
     return readFileSync(file, 'utf8');
@@ -48,7 +52,7 @@ function readIfThere(file: string): string {
 }
 
 /** /proc has no pids for semaphores; ipcs prints them as the fifth column: semnum value ncount zcount pid. */
-// pgpool's children come and go (it starts new ones at every failover), so that many of these pids nobody knows any more.
+// pgpool starts new children at every failover, so many of these pids are unknown by now.
 async function isLeftBy(id: string, pids: ReadonlySet<number>, layout: Layout): Promise<boolean> {
   const { stdout } = await run('ipcs', ['-s', '-i', id], { user: layout.user });
   const touched = [...stdout.matchAll(/^\d+\s+\d+\s+\d+\s+\d+\s+(\d+)\s*$/gm)].map((match) => Number(match[1]));

@@ -29,7 +29,7 @@ export async function up(options: LabOptions = {}): Promise<Lab> {
   return new Lab(await build(options));
 }
 
-/** A lab that is up. Rejects when there is none of this name, or it is still being built. */
+/** Opens a lab that is up. Rejects when there is none of this name, or it is still being built. */
 export function open(name = 'default'): Promise<Lab> {
   return Promise.resolve().then(() => {
     const state = readState(name);
@@ -142,7 +142,7 @@ export class Lab {
     await this.kill('temporal');
   }
 
-  /** On the same database file. */
+  /** Starts Temporal on the same database file. */
   async startTemporal(): Promise<void> {
     this.requireStopped('temporal');
     await startTemporal(this.layout);
@@ -153,7 +153,7 @@ export class Lab {
     await this.stop('pgpool', 'SIGINT');
   }
 
-  /** It remembers which nodes were down (pgpool_status). */
+  /** Starts pgpool, which remembers the nodes that were down (pgpool_status). */
   async startPgpool(): Promise<void> {
     this.requireStopped('pgpool');
     await startPgpool(this.layout);
@@ -164,22 +164,25 @@ export class Lab {
     await keepData(this.layout, name);
   }
 
-  /** Every node as keepData found it, running, with nothing down for pgpool; pgpool must be stopped, no incident open. */
+  /**
+   * Puts back every node's data as keepData found it, running, with no node down for pgpool; pgpool must be stopped, no
+   * incident open.
+   */
   async putBackData(name: string): Promise<void> {
     await putBackData(this.layout, name);
   }
 
-  /** `lines` come last in pgpool.conf, from its next start on. */
+  /** Sets the last lines of pgpool.conf, from its next start on. */
   setPgpoolLines(lines: string): void {
     writePgpoolConf(this.layout, this.configuration, lines);
   }
 
-  /** Measures everything now; what does not answer within 8 s is null. */
+  /** Measures everything now; a part that does not answer within 8 s is null. */
   async report(): Promise<LabReport> {
     return report(this.state(), this.configuration);
   }
 
-  /** Stops exactly what this lab started and removes it. Does nothing when it is gone already. */
+  /** Stops exactly what this lab started, and removes it. Does nothing for a lab that is gone. */
   async down(): Promise<void> {
     await takeDown(this.name);
   }

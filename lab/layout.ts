@@ -1,4 +1,5 @@
-// Where everything of a lab lies: directories, addresses, ports, users. Plain data, computed once by planLayout and kept in lab.json.
+// The layout of a lab: directories, addresses, ports, users. Plain data, computed once by planLayout and kept in
+// lab.json.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, lstatSync, mkdirSync, chmodSync } from 'node:fs';
 import os from 'node:os';
@@ -39,7 +40,9 @@ export interface Layout {
     readonly namespace: string;
     readonly taskQueue: string;
   };
-  /** The worker's directory, and what it and people need to get in: passwords, ssh identity, known hosts. */
+  /**
+   * The worker's directory, and the keys to the lab for the worker and people: passwords, ssh identity, known hosts.
+   */
   readonly worker: {
     readonly directory: string;
     readonly passFile: string;
@@ -66,10 +69,10 @@ export function baseDirectory(): string {
   return path.join(os.tmpdir(), `pgpool-runbook-lab-${process.getuid?.() ?? 0}`);
 }
 
-/** Creates the base directory, or refuses one that somebody else could change under us. */
+/** Creates the base directory, or refuses one that another user can change. */
 export function ensureBaseDirectory(): string {
   const directory = baseDirectory();
-  // Whatever the caller's mask: the lab's user must get through.
+  // The lab's user must be able to enter, whatever the caller's mask.
   if (mkdirSync(directory, { recursive: true }) !== undefined) chmodSync(directory, 0o755);
   const status = lstatSync(directory);
   if (!status.isDirectory() || status.uid !== process.getuid?.() || (status.mode & 0o022) !== 0) {
@@ -143,7 +146,7 @@ export function readLocalSockets(): LocalSocket[] {
   });
 }
 
-/** True when nobody has a socket on 127.<slot>.0.0/16, such as another user's lab. */
+/** True when no program, such as another user's lab, has a socket on 127.<slot>.0.0/16. */
 export function isSlotUnused(slot: number): boolean {
   return !readLocalSockets().some(({ host }) => host.startsWith(`127.${slot}.`));
 }
@@ -201,7 +204,7 @@ export function planLayout(name: string, slot: number, nodeCount: number, tools:
       directory: pgpoolDirectory,
     },
     temporal: {
-      // Its services reach each other at 127.0.0.1 whatever --ip says, so labs differ by port here.
+      // Temporal's services reach each other at 127.0.0.1 whatever --ip says, so labs differ by port here.
       host: '127.0.0.1',
       port: findPort(firstTemporalPort + slot * 100, sockets),
       httpPort: findPort(firstTemporalPort + slot * 100 + 10, sockets),

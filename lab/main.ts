@@ -122,7 +122,7 @@ async function start({ name, nodes, withWorker }: Arguments): Promise<number> {
 }
 
 async function showStatus(lab: Lab): Promise<number> {
-  // The client takes half a second to load, and most commands do without it.
+  // Load the client only here: it takes half a second, and most commands do without it.
   const { readProgress } = await import('./progress.js');
   const [seen, progress] = await Promise.all([lab.report(), readProgress(lab)]);
   for (const line of [...formatReport(seen), ...progress]) print(line);

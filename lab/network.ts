@@ -1,5 +1,6 @@
-// The lab's packets: who listens, and (as root) dropping everything from and to a node's address, so that timeouts are real.
-// Our rules live in one chain per lab, which removeRules deletes whole.
+// The lab's network: finds listeners, and (as root) drops all packets from and to a node's address, so that timeouts
+// are real.
+// Our rules are in one chain per lab, which removeRules deletes whole.
 import { readLocalSockets, type Layout, type NodeLayout } from './layout';
 import { run, runOrFail } from './processes';
 
@@ -16,7 +17,7 @@ const iptables = (...argv: string[]): Promise<string> => runOrFail('iptables', [
 const succeeds = async (...argv: string[]): Promise<boolean> =>
   (await run('iptables', ['-w', '5', ...argv], { user: root })).code === 0;
 
-/** Drops every packet from and to the node's address; what is connected stays connected and hears nothing. */
+/** Drops every packet from and to the node's address; open connections stay open and hear nothing. */
 export async function dropPackets(layout: Layout, node: NodeLayout): Promise<void> {
   if (process.getuid?.() !== 0) {
     throw new Error('only root can drop packets (iptables): run this as root, or freeze the node instead');

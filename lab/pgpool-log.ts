@@ -1,4 +1,4 @@
-// What the lab's pgpool says in its log, with the time of each line by the machine's clock.
+// The log of the lab's pgpool, with the time of each line by the machine's clock.
 
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,17 +10,17 @@ export interface LogLine {
   readonly text: string;
 }
 
-/** What pgpool makes of one failover: milliseconds since the epoch, null for what it does not say. */
+/** The times of one failover in pgpool: milliseconds since the epoch, null for what the log does not show. */
 export interface FailoverTimes {
-  /** It calls failover_command. */
+  /** pgpool calls failover_command. */
   readonly calledAt: number | null;
-  /** failover_command has returned; from here on it looks for the primary by itself. */
+  /** failover_command has returned; from here on pgpool looks for the primary itself. */
   readonly returnedAt: number | null;
-  /** It serves again, and starts new children. */
+  /** pgpool serves again, and starts new children. */
   readonly doneAt: number | null;
 }
 
-/** Bytes, as the start of a later readPgpoolLog. */
+/** Size in bytes, as the start of a later readPgpoolLog. */
 export function pgpoolLogSize(lab: Lab): number {
   return statSync(logFile(lab)).size;
 }
@@ -49,7 +49,10 @@ function logFile(lab: Lab): string {
   return join(lab.directory, 'pgpool', 'pgpool.log');
 }
 
-/** log_line_prefix %m: local time with milliseconds. pgpool prints its "failover done" without a line's end, too. */
+/**
+ * The time by log_line_prefix %m: local time with milliseconds. pgpool also prints its "failover done" without a line's
+ * end.
+ */
 function timeOf(line: string): number | null {
   const match = /^(?:failover done\.[^:]*\))?(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}\.\d{3})/.exec(line);
   return match ? new Date(`${match[1]!}T${match[2]!}`).getTime() : null;

@@ -1,4 +1,5 @@
-// The lab's pgpool: the users' generated pgpool.conf, plus what only this machine knows (addresses, directories, sizes).
+// The lab's pgpool: the generated pgpool.conf as users get it, plus the settings of this machine (addresses,
+// directories, sizes).
 import { chmodSync, copyFileSync, existsSync } from 'node:fs';
 import path from 'node:path';
 import type { ClusterConfiguration } from '../domain/facts/cluster';
@@ -35,7 +36,7 @@ log_line_prefix = '%m: pid %p: '
 `;
 }
 
-/** Also in the form for one node, which the generated text has, and which wins. */
+/** Each setting also in its form for one node, which the generated text has and which wins. */
 function forEachNode(layout: Layout, name: string, value: number): string {
   return ['', ...layout.nodes.map(({ id }) => String(id))].map((node) => `${name}${node} = ${value}`).join('\n');
 }
@@ -67,8 +68,8 @@ export function writePgpoolConf(layout: Layout, configuration: ClusterConfigurat
 }
 
 /**
- * Runs the hook once as pgpool will, because pgpool says nothing when its hook cannot start. Delivering an empty spool does
- * nothing, and proves that the hook starts, reads its hook.conf and may use its spool.
+ * Runs the hook once as pgpool will, because pgpool says nothing when its hook cannot start. Delivering an empty spool
+ * does nothing, and proves that the hook starts, reads its hook.conf and may use its spool.
  */
 export async function proveHookStarts(layout: Layout): Promise<void> {
   const { hook, user } = layout;
@@ -96,7 +97,7 @@ export async function startPgpool(layout: Layout, signal?: AbortSignal): Promise
   await startDaemon(layout, plan, signal);
 }
 
-/** Renamed in 4.4, when it became a list (release notes of pgpool-II 4.4). */
+/** The setting's name, which changed in 4.4 when it became a list (release notes of pgpool-II 4.4). */
 function socketKey(version: string): string {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major > 4 || (major === 4 && minor >= 4) ? 'unix_socket_directories' : 'socket_dir';

@@ -1,4 +1,5 @@
-// The lab's PostgreSQL nodes: a primary by initdb, standbys by pg_basebackup, and how they are started and asked.
+// The lab's PostgreSQL nodes: creates a primary by initdb and standbys by pg_basebackup, and starts, stops and queries
+// them.
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { Client, type ClientConfig } from 'pg';
@@ -38,7 +39,7 @@ host all all 127.0.0.0/8 scram-sha-256
 host replication all 127.0.0.0/8 scram-sha-256
 `;
 
-/** How to reach a node, or pgpool, as superuser; it gives up on a silent host. */
+/** The superuser's connection to a node or pgpool; it gives up on a silent host. */
 export function connectionTo(layout: Layout, server: { host: string; port: number }): ClientConfig {
   const { host, port } = server;
   const password = readSuperuserPassword(layout);
@@ -53,14 +54,14 @@ export function connectionTo(layout: Layout, server: { host: string; port: numbe
   };
 }
 
-/** One query on a connection of its own; rejects on a silent server after 5 s at most. */
+/** Runs one query on a connection of its own; rejects on a silent server after 5 s at most. */
 export async function query(
   layout: Layout,
   server: { host: string; port: number },
   text: string,
 ): Promise<Record<string, unknown>[]> {
   const client = new Client(connectionTo(layout, server));
-  // A server that dies while we disconnect emits an error that nobody awaits.
+  // A server that dies while we disconnect emits an error, which would end the process without a listener.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -97,7 +98,7 @@ export async function createPrimary(layout: Layout, passwords: Passwords, signal
 /** Clones node 0, as `pg_basebackup -R` does it, and starts the standby. */
 export async function createStandby(layout: Layout, node: NodeLayout, signal: AbortSignal): Promise<void> {
   const primary = getNodeLayout(layout, 0);
-  // The host exactly as pgpool.conf spells it: with detach_false_primary, pgpool compares the two as text.
+  // The host is spelled as in pgpool.conf: with detach_false_primary, pgpool compares the two as text.
   const source = [
     `host=${primary.host}`,
     `port=${primary.port}`,
@@ -121,7 +122,7 @@ function writeSettings(layout: Layout, node: NodeLayout): void {
   writeFor(layout.user, file, own + formatSettings(node));
 }
 
-/** Starts the node as it lies (standby or primary) and waits until it answers a query. */
+/** Starts the node in its present state (standby or primary) and waits until it answers a query. */
 export async function startPostgres(layout: Layout, node: NodeLayout, signal?: AbortSignal): Promise<void> {
   if (readPostmaster(node)) throw new Error(`node ${node.id}: PostgreSQL runs already`);
   const plan = {
@@ -136,13 +137,13 @@ export async function startPostgres(layout: Layout, node: NodeLayout, signal?: A
   await startDaemon(layout, plan, signal);
 }
 
-/** The running postmaster, whoever started it; null when the pid file is missing or stale. */
+/** The running postmaster, by whatever program it was started; null when the pid file is missing or stale. */
 export function readPostmaster(node: NodeLayout): ProcessRecord | null {
   try {
     const file = path.join(node.dataDirectory, 'postmaster.pid');
     const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
     const record = readRecord(pid);
-    // The pid may have been given to another program since: a postmaster works in its data directory.
+    // Another program may have the pid by now; a postmaster works in its data directory.
     const [works, data] = [statSync(`/proc/${pid}/cwd`), statSync(node.dataDirectory)];
     return record && works.ino === data.ino && works.dev === data.dev ? record : null;
   } catch {

@@ -1,4 +1,4 @@
-// Operating system processes by (pid, start time), so that a pid that was given to someone else is never touched.
+// Operating system processes by (pid, start time), so that a reused pid is never touched.
 // Linux only: everything is read from /proc.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, fchownSync, openSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
@@ -51,7 +51,10 @@ function identity(options: RunOptions): { uid?: number; gid?: number } {
   return process.getuid?.() === options.user.uid ? {} : { uid: options.user.uid, gid: options.user.gid };
 }
 
-/** Runs a program to its end and returns its exit code (null when killed) and output. Rejects only when it cannot start. */
+/**
+ * Runs a program to its end and returns its exit code (null when killed) and output. Rejects only when the program
+ * cannot start.
+ */
 export function run(
   command: string,
   argv: readonly string[],
@@ -77,7 +80,7 @@ export function run(
   });
 }
 
-/** Like run, but anything other than exit 0 is an error that quotes what the program said. Returns its output. */
+/** Like run, but any exit code except 0 is an error that quotes the program's output. Returns the output. */
 export async function runOrFail(command: string, argv: readonly string[], options: RunOptions): Promise<string> {
   const { code, stdout, stderr } = await run(command, argv, options);
   if (code !== 0) {
@@ -90,13 +93,16 @@ export async function runOrFail(command: string, argv: readonly string[], option
 }
 
 export interface DaemonOptions extends RunOptions {
-  /** Both outputs are appended to it. */
+  /** The file to which both outputs are appended. */
   readonly logFile: string;
-  /** Called before anything else can happen, so that no started process goes unrecorded. */
+  /** Called at once, so that no started process goes unrecorded. */
   readonly record: (record: ProcessRecord) => void;
 }
 
-/** Starts a daemon in a session of its own; it outlives us. Resolves once it runs (not: once it is ready). */
+/**
+ * Starts a daemon in a session of its own; it outlives us. Resolves once the daemon runs, which may be before it is
+ * ready.
+ */
 export async function startDetached(
   command: string,
   argv: readonly string[],
@@ -157,7 +163,7 @@ export function isRunning(record: ProcessRecord | undefined): record is ProcessR
   return record !== undefined && readEntry(record.pid)?.startTicks === record.startTicks;
 }
 
-/** False when it was gone already. */
+/** False when the process was gone already. */
 export function sendSignal(record: ProcessRecord, signal: NodeJS.Signals): boolean {
   if (!isRunning(record)) return false;
   try {
@@ -174,10 +180,10 @@ function listProcesses(): ProcessEntry[] {
 }
 
 /**
- * Everything that belongs to `directory` (a lab's or a node's): the given roots that still run, processes that carry its
- * mark in their environment, PostgreSQL and pgpool processes that work inside it (they overwrite their environment to set
- * their title, and a child that was forked just before its parent was killed has nobody to be found by), and all
- * descendants of these.
+ * Every process of `directory` (a lab's or a node's): the given roots that still run, processes with its mark in their
+ * environment, PostgreSQL and pgpool processes that work inside it, and all descendants of these. PostgreSQL and pgpool
+ * are found by directory because they overwrite their environment to set their title, and an orphan has no parent to be
+ * found by.
  */
 export function findProcesses(directory: string, roots: readonly ProcessRecord[]): ProcessRecord[] {
   const all = listProcesses();
@@ -213,7 +219,7 @@ export function findPostgresProcesses(directory: string): ProcessRecord[] {
   return listProcesses().filter(({ pid }) => isServerInside(pid, directory, /\/postgres$/));
 }
 
-/** Processes with this text in their command line: scripts, and what was started with the path of one. */
+/** Processes with this text in their command line: scripts, and programs started with a script's path. */
 export function findCommands(text: string): ProcessRecord[] {
   return listProcesses().filter(({ pid }) => {
     try {
@@ -225,7 +231,7 @@ export function findCommands(text: string): ProcessRecord[] {
 }
 
 function isServerInside(pid: number, directory: string, program: RegExp): boolean {
-  // What is removed under a process keeps its path, and gets this ending (proc(5)).
+  // The path of a file that was removed under a process has this ending (proc(5)).
   const read = (link: string): string => readlinkSync(`/proc/${pid}/${link}`).replace(/ \(deleted\)$/, '');
   try {
     return `${read('cwd')}/`.startsWith(`${directory}/`) && program.test(read('exe'));

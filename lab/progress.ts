@@ -1,4 +1,4 @@
-// What the runbooks of a lab are doing right now, as lines: pending activities with their last heartbeat, and parked steps.
+// The runbooks' work in a lab as lines: pending activities with their last heartbeat, and parked steps.
 
 import { Client, Connection } from '@temporalio/client';
 import { describeParked, describePending, formatDecideCommand, listParked } from '../client/progress';
@@ -12,7 +12,7 @@ type Place = Pick<Lab, 'clusterFile'> & {
   readonly temporal: Pick<Lab['temporal'], 'address' | 'namespace'>;
 };
 
-/** Never rejects: without Temporal, or without a worker, a line says what is missing. */
+/** Never rejects: a line says what is missing, such as Temporal or a worker. */
 export async function readProgress(lab: Place): Promise<string[]> {
   const { address, namespace } = lab.temporal;
   const deadline = Date.now() + boundMs;
@@ -36,7 +36,7 @@ async function readOpenRuns(client: Client, { configuration, clusterFile }: Plac
     lines.push(...describePending(description).map(({ line }) => line));
     if (type === workflowTypes.incident) incidents.push({ workflowId, runId });
   }
-  // Last, because without a worker it takes all the time that is left.
+  // Incidents come last, because without a worker they take all the time that is left.
   for (const incident of incidents) {
     try {
       for (const step of await listParked(client, incident)) {

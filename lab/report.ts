@@ -1,4 +1,4 @@
-// What a lab looks like right now: each node by SQL, each process by its pid, each backend as pgpool sees it by PCP.
+// The state of a lab now: each node by SQL, each process by its pid, each backend as pgpool sees it by PCP.
 import { readNodeInfo } from '../activities/io/pcp/pcp';
 import type { ClusterConfiguration } from '../domain/facts/cluster';
 import type { Layout, NodeLayout } from './layout';
@@ -18,7 +18,7 @@ export interface NodeReport {
   readonly timeline: number | null;
   /** Received or replayed on a standby, whichever is greater; written on a primary. */
   readonly lsn: string | null;
-  /** Node whose WAL it streams now. */
+  /** The node that this node streams from now. */
   readonly streamingFrom: number | null;
 }
 
@@ -27,7 +27,7 @@ export interface BackendReport {
   readonly id: number;
   readonly status: string;
   readonly role: string;
-  /** What the node itself said to pgpool. */
+  /** The node's own answer to pgpool. */
   readonly pgRole: string;
 }
 

@@ -26,7 +26,7 @@ export function createPasswords(layout: Layout): Passwords {
   ]);
   writeFor(user, worker.passFile, `${lines.join('\n')}\n`);
   writeFor(user, worker.pcpPassFile, `${pgpool.host}:${pgpool.pcpPort}:${users.pcp}:${pcp}\n`);
-  // pgpool needs the text: it answers each node's SCRAM challenge in the client's name.
+  // pgpool needs the plain password, because it answers each node's SCRAM challenge in the client's name.
   const poolPasswords = `${users.superuser}:TEXT${superuser}\n${users.replication}:TEXT${replication}\n`;
   writeFor(user, path.join(pgpool.directory, 'pool_passwd'), poolPasswords);
   const hash = createHash('md5').update(pcp).digest('hex');

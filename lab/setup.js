@@ -1,4 +1,5 @@
-// Set-up for `npm run demo`, `npm run lab`, `npm test` and `npm run check`: installs what is missing or says how to get it.
+// Set-up for `npm run demo`, `npm run lab`, `npm test` and `npm run check`: installs what is missing, or says how to
+// get it.
 // Exit codes: 0 ready, 1 the sources do not compile, 2 something is missing, 130 interrupted.
 'use strict';
 
@@ -18,7 +19,7 @@ function checkNode() {
 
 checkNode();
 
-/** Where the lab's programs are; throws an error that lists what is missing. Installs nothing, needs no network. */
+/** Finds the lab's programs; throws an error that lists the missing ones. Installs nothing, needs no network. */
 exports.findTools = function findTools(environment) {
   return require('./setup/tools.js').findTools(environment);
 };

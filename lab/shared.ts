@@ -1,4 +1,5 @@
-// What the lab's user must run or read but cannot reach, such as a clone under /root: copied once, beside the labs, for all of them.
+// Copies of files that the lab's user must run or read but cannot reach, such as a clone under /root: made once, beside
+// the labs, for all of them.
 // Copies are named by content and never changed; the last lab to go down removes them.
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';

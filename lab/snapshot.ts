@@ -1,5 +1,5 @@
-// A cluster's data directories as they were once, kept as copies and put back: every round of a measurement begins alike.
-// Only PostgreSQL's and pgpool's state is put back; Temporal's incidents are its own, and must be closed before.
+// Copies of a cluster's data directories that can be put back, so that every round of a measurement begins alike.
+// Only PostgreSQL's and pgpool's state is put back; Temporal's incidents are not, and must be closed before.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { restoreHost, startHost, thaw } from './faults';
@@ -9,19 +9,19 @@ import { stopPostgres, waitForStandbys } from './postgres';
 import { findPostgresProcesses, killAll, labVariable, runOrFail } from './processes';
 import { readState } from './state';
 
-/** Where keepData has put this node's data. */
+/** The place of this node's data in the copies. */
 export function keptDirectory(layout: Layout, name: string, node: number): string {
   return path.join(layout.directory, 'kept', name, `node${node}`);
 }
 
-/** Copies every node's data as it is after a clean stop. pgpool must be stopped; PostgreSQL runs again afterwards. */
+/** Copies every node's data after a clean stop. pgpool must be stopped; PostgreSQL runs again afterwards. */
 export async function keepData(layout: Layout, name: string): Promise<void> {
   const target = path.join(layout.directory, 'kept', name);
   const parent = path.dirname(target);
   if (!existsSync(parent)) makeDirectoryFor(layout.user, parent, 0o700);
   makeDirectoryFor(layout.user, target, 0o700);
   const standbys = layout.nodes.filter(isStandby);
-  // The primary first: it sends all its WAL before it is gone, so that the copies hold the same.
+  // Stop the primary first: it then sends all its WAL, so that all copies hold the same.
   for (const nodes of [layout.nodes.filter((node) => !standbys.includes(node)), standbys])
     await Promise.all(nodes.map((node) => stopPostgres(layout, node, 'fast')));
   for (const node of layout.nodes) await copy(layout, node.dataDirectory, keptDirectory(layout, name, node.id));
@@ -29,8 +29,8 @@ export async function keepData(layout: Layout, name: string): Promise<void> {
 }
 
 /**
- * Puts back what keepData kept, whatever became of the nodes meanwhile, and starts them. pgpool must be stopped, and forgets
- * which nodes were down.
+ * Puts back the copies of keepData, whatever the nodes' state, and starts the nodes. pgpool must be stopped, and
+ * forgets which nodes were down.
  */
 export async function putBackData(layout: Layout, name: string): Promise<void> {
   const dropped = readState(layout.name)?.dropped ?? [];
@@ -38,8 +38,8 @@ export async function putBackData(layout: Layout, name: string): Promise<void> {
   for (const node of layout.nodes) {
     thaw(layout, node);
     await killAll(() => findPostgresProcesses(node.directory), `node ${node.id}'s PostgreSQL`);
-    // With its siblings: what a rebuild has copied or set aside. And the socket's lock: until somebody has reaped the server
-    // that was killed, its pid still counts as alive.
+    // Remove also the directories of a rebuild beside it, and the socket's lock: the pid of a killed server counts as
+    // alive until it is reaped.
     for (const entry of readdirSync(node.directory))
       if (entry.startsWith(path.basename(node.dataDirectory)) || entry.startsWith('.s.PGSQL.'))
         remove(path.join(node.directory, entry));
@@ -52,7 +52,7 @@ export async function putBackData(layout: Layout, name: string): Promise<void> {
   ])
     for (const entry of readdirSync(directory)) remove(path.join(directory, entry));
   remove(path.join(layout.pgpool.directory, 'pgpool_status'));
-  // What is not on disk yet would be paid for by whoever is measured next.
+  // Write to disk now, because otherwise the next measurement would pay for it.
   await runOrFail('sync', ['--file-system', layout.directory], { user: layout.user });
   await startAll(layout);
 }

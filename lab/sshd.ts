@@ -1,4 +1,4 @@
-// One sshd per node: unprivileged, on the node's address, with a host key of its own.
+// The nodes' sshds: one each, unprivileged, on the node's address, with a host key of its own.
 import { readFileSync, appendFileSync } from 'node:fs';
 import path from 'node:path';
 import { startDaemon } from './daemon';

@@ -1,4 +1,5 @@
-// lab.json: what a lab has started, so that another program (npm run lab -- down) can stop exactly that. Also the slot locks.
+// lab.json: a record of what a lab has started, so that another program (npm run lab -- down) can stop exactly that.
+// Also the slot locks.
 import {
   existsSync,
   mkdirSync,
@@ -28,7 +29,7 @@ export interface LabState {
   readonly phase: 'starting' | 'up';
   /** The program that runs `up`, while the phase is starting. */
   readonly owner: ProcessRecord;
-  /** sshd<id>, postgres<id>, pgpool, temporal, worker. A postmaster that a runbook started is found by its pid file instead. */
+  /** sshd<id>, postgres<id>, pgpool, temporal, worker. The pid file leads to a postmaster that a runbook started. */
   readonly processes: Readonly<Record<string, ProcessRecord>>;
   /** Nodes whose packets are dropped. */
   readonly dropped: readonly number[];
@@ -58,7 +59,7 @@ function writeState(directory: string, state: LabState): void {
   renameSync(temporary, path.join(directory, stateFileName));
 }
 
-/** Reads, changes and writes in one go: nothing else of this program can come between. */
+/** Reads, changes and writes without a pause, so that nothing else of this program comes between. */
 export function updateState(name: string, change: (state: LabState) => Partial<LabState>): void {
   const state = readState(name);
   if (state) writeState(state.layout.directory, { ...state, ...change(state) });
@@ -113,7 +114,7 @@ function tryLock(key: string, labName: string): boolean {
   const mine = `${file}.${process.pid}`;
   writeFileSync(mine, JSON.stringify({ labName, holder: thisProcess() }));
   try {
-    // link, not open with O_EXCL: the lock appears with its contents, so that nobody reads an empty one.
+    // Use link, not open with O_EXCL: the lock appears with its contents, so that no process reads an empty one.
     for (let attempt = 0; attempt < 2; attempt++) {
       try {
         linkSync(mine, file);
@@ -128,7 +129,10 @@ function tryLock(key: string, labName: string): boolean {
   }
 }
 
-/** False when the lock counts. Renames, then looks again: another waiter may have replaced the stale lock by its own meanwhile. */
+/**
+ * False when the lock counts. Renames, then looks again, because another waiter may have replaced the stale lock
+ * meanwhile.
+ */
 function removeStale(file: string, aside: string): boolean {
   try {
     if (!isStale(file)) return false;

@@ -9,7 +9,7 @@ import { waitFor } from './wait';
 import { removeSharedIfUnused } from './shared';
 import { isStarting, readState, stateFileName, releaseSlot, type LabState } from './state';
 
-/** Takes the lab down whatever state it is in. Says nothing about a lab that does not exist: false then. */
+/** Takes the lab down in whatever state it is. False for a lab that does not exist. */
 export async function takeDown(name: string): Promise<boolean> {
   const state = readState(name);
   if (!state) return false;
@@ -34,14 +34,14 @@ export function hasProcesses(state: LabState): boolean {
   return findProcesses(state.layout.directory, Object.values(state.processes)).length > 0;
 }
 
-/** Returns the pids of all that was stopped, or had been started and was gone already. */
+/** Stops the lab's processes. Returns the pids of all that it had started, gone ones included. */
 async function stopProcesses(state: LabState): Promise<Set<number>> {
   const { layout, processes } = state;
   const what = `the processes of lab "${layout.name}"`;
   const { worker, pgpool } = processes;
   const findAll = (): ProcessRecord[] => findProcesses(layout.directory, Object.values(processes));
   const pids = new Set([...Object.values(processes), ...findAll()].map(({ pid }) => pid));
-  // The worker first and at once: it would begin to repair what we take apart.
+  // Kill the worker first: it would begin to repair what we take apart.
   if (worker) sendSignal(worker, 'SIGKILL');
   await killAll(() => findOthers(state), what);
   if (pgpool) await stopPgpoolGently(pgpool);
@@ -50,7 +50,7 @@ async function stopProcesses(state: LabState): Promise<Set<number>> {
   return pids;
 }
 
-/** Everything but pgpool, which removes its shared memory and semaphores only when it ends by itself. */
+/** Every process but pgpool, which removes its shared memory and semaphores only at a clean end. */
 function findOthers({ layout, processes }: LabState): ProcessRecord[] {
   const own = processes['pgpool'] ? findProcesses(layout.pgpool.directory, [processes['pgpool']]) : [];
   const kept = new Set(own.map(({ pid }) => pid));
@@ -60,11 +60,11 @@ function findOthers({ layout, processes }: LabState): ProcessRecord[] {
 async function stopPgpoolGently(record: ProcessRecord): Promise<void> {
   sendSignal(record, 'SIGCONT');
   sendSignal(record, 'SIGINT');
-  // It may sit in a failover command or a search for a primary; then it is killed.
+  // pgpool may hang in a failover command or a search for a primary; then it is killed.
   await waitFor(() => !isRunning(record), { what: 'pgpool to end', timeoutMs: 5000 }).catch(() => undefined);
 }
 
-/** lab.json last: whoever is killed in the middle of this leaves a lab that can be taken down. */
+/** Removes lab.json last: an interrupted removal leaves a lab that can be taken down. */
 function removeDirectory(directory: string): void {
   const remove = { recursive: true, force: true, maxRetries: 3 };
   for (const name of readdirSync(directory)) if (name !== stateFileName) rmSync(path.join(directory, name), remove);
@@ -76,7 +76,7 @@ function removeEmptyBase(): void {
     try {
       rmdirSync(directory);
     } catch {
-      // Another lab uses it.
+      // The directory is in use by another lab.
     }
   }
 }

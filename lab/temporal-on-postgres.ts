@@ -1,5 +1,5 @@
-// The lab's other Temporal: the server as it runs in production, with its state in a PostgreSQL of its own. It takes the place
-// of the development server, on the same ports, and begins empty; it has no Web.
+// The lab's other Temporal: the production server, with its state in a PostgreSQL of its own. It replaces the
+// development server, on the same ports, and begins empty; it has no Web.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { stringify } from 'yaml';
@@ -19,7 +19,10 @@ const databases = [
 ] as const;
 const databaseUser = 'temporal';
 
-/** The development server must be stopped. Takes about 10 s: it makes the databases first, unless they are there already. */
+/**
+ * Starts the production server; the development server must be stopped. Takes about 10 s, because it first makes
+ * missing databases.
+ */
 export async function startTemporalOnPostgres(layout: Layout, programs: TemporalServer): Promise<void> {
   const server = await usablePath(layout, programs.server);
   const directory = path.join(layout.temporal.directory, 'postgres');

@@ -6,11 +6,11 @@ import { usablePath } from './shared';
 import type { Layout } from './layout';
 import { runOrFail } from './processes';
 
-/** Temporal's dynamic configuration, whichever server it is. */
+/** Temporal's dynamic configuration, for either server. */
 export const serverSettings = {
   // The default of 20 a second costs every step 50 ms once a burst has used it up (measured).
   'history.transferProcessorMaxPollRPS': 200,
-  // And by default every timer and retry fires up to a second late.
+  // By default every timer and retry fires up to a second late.
   'history.timerProcessorMaxTimeShift': '1ms',
 } as const;
 
@@ -47,7 +47,7 @@ export function httpAddress(layout: Layout): string {
   return `http://${layout.temporal.host}:${layout.temporal.httpPort}`;
 }
 
-/** Its HTTP API knows the namespace and the search attributes. */
+/** The server's HTTP API knows the namespace and the search attributes. */
 export async function isServing(layout: Layout): Promise<boolean> {
   const address = `${httpAddress(layout)}/api/v1/namespaces/${layout.temporal.namespace}`;
   const attributes = `${httpAddress(layout)}/cluster/namespaces/${layout.temporal.namespace}/search-attributes`;

@@ -1,4 +1,4 @@
-// Where the lab's programs are, typed: what setup.js (plain JavaScript, runs before anything is compiled) has found.
+// The paths of the lab's programs, typed: the answer of setup.js (plain JavaScript, runs before anything is compiled).
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -23,7 +23,10 @@ export function findCloneRoot(from: string = __dirname): string {
   return findCloneRoot(parent);
 }
 
-/** Throws one error that lists everything missing and how to get it. Takes about 0.3 s: it asks each program for its version. */
+/**
+ * Finds the programs, or throws one error that lists everything missing and how to get it. Takes about 0.3 s, because
+ * it asks each program for its version.
+ */
 export function findTools(environment: NodeJS.ProcessEnv = process.env): Tools {
   return loadSetup().findTools(environment);
 }
@@ -45,7 +48,7 @@ interface Setup {
 }
 
 function loadSetup(): Setup {
-  // A variable path: the compiler must not look for types of plain JavaScript, and dist/ has no copy of it.
+  // The path is a variable, so that the compiler looks for no types of plain JavaScript; dist/ has no copy of the file.
   const file = join(findCloneRoot(), 'lab', 'setup.js');
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- setup.js is CommonJS outside of the compiled tree
   return require(file) as Setup;

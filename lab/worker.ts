@@ -4,7 +4,7 @@ import { startDaemon } from './daemon';
 import type { Layout } from './layout';
 import { usableClone, usablePath } from './shared';
 
-/** Starts the worker and waits until it says that it is ready. `from` is another build, which the lab's user can read. */
+/** Starts the worker and waits until it says that it is ready. `from` is another build that the lab's user can read. */
 export async function startWorker(layout: Layout, signal?: AbortSignal, from?: string): Promise<void> {
   const { directory } = layout.worker;
   const [node, clone] = [await usablePath(layout, process.execPath), from ?? (await usableClone(layout))];

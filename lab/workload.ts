@@ -1,18 +1,18 @@
-// A write load that keeps an honest journal: every id is attempted once, and what became of it is known or "unknown".
-// The demo, the scenarios and the benchmarks share it.
+// A write load with an honest journal: every id is attempted once, and its result is known or "unknown". The demo, the
+// scenarios and the benchmarks share it.
 
 import { Client, type ClientConfig } from 'pg';
 import { messageOf } from '../activities/io/failures';
 
 export interface Acknowledged {
   readonly id: number;
-  /** Milliseconds of the one clock of this process, when COMMIT was answered. */
+  /** Milliseconds of this process's clock, when COMMIT was answered. */
   readonly at: number;
 }
 
 export interface Journal {
   readonly acknowledged: readonly Acknowledged[];
-  /** Sent, and the connection broke before the answer: may be there or not. */
+  /** Ids whose connection broke before the answer: written or not. */
   readonly unknown: readonly number[];
   readonly errors: ReadonlyMap<string, number>;
 }
@@ -25,7 +25,7 @@ export interface WorkloadOptions {
   readonly pauseMs: number;
 }
 
-// Generous, like most clients: a pgpool child that took a connection while nodes change looks again only after a second.
+// Generous, like most clients: a pgpool child that has a connection while nodes change looks again only after a second.
 const connectMs = 3000;
 const queryMs = 1000;
 
@@ -79,7 +79,7 @@ export class Workload {
       } catch (error) {
         const text = messageOf(error);
         this.errorCounts.set(text, (this.errorCounts.get(text) ?? 0) + 1);
-        // A hung server never answers a goodbye.
+        // A hung server never answers the end of a connection.
         if (client) destroy(client);
         client = null;
       }
@@ -104,12 +104,12 @@ export class Workload {
     }
   }
 
-  /** An id is never used twice: after an error nobody knows whether it was written. */
+  /** Inserts one id. An id is never used twice: after an error it is unknown whether it was written. */
   private async insert(client: Client, writer: number): Promise<void> {
     const id = this.nextId++;
     try {
       const { rowCount } = await client.query(`insert into ${this.options.table} values ($1, $2)`, [id, writer]);
-      // Seen at moments when no node accepted writes: an answer that is none.
+      // Seen at moments when no node accepted writes: an answer without a row.
       if (rowCount !== 1) throw new Error(`the answer to an INSERT says ${String(rowCount)} rows`);
       this.acknowledgedIds.push({ id, at: performance.now() });
     } catch (error) {
@@ -143,7 +143,7 @@ export function longestGapMs(journal: Journal, since = 0): number {
 
 /** Acknowledged ids that the table on this node does not hold, compared id by id. */
 export async function findLostIds(journal: Journal, connection: ClientConfig, table: string): Promise<number[]> {
-  // The load may go on: what is acknowledged from now on may come after the look.
+  // Look at acknowledged ids first: the load may go on, and later ids may come after the look.
   const acknowledged = journal.acknowledged.map((entry) => entry.id);
   const client = new Client(connection);
   await client.connect();

@@ -1,4 +1,5 @@
-// What `npm pack` ships: the compiled product with its documents, and nothing of the lab, the tests or the compiler.
+// The package of `npm pack`: the compiled product with its documents, and nothing of the lab, the tests or the
+// compiler.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// An activity's attempt on Temporal: beats for it, hands in what it may know of itself, and turns its failure into Temporal's.
+// An activity's attempt on Temporal: sends its heartbeats, gives it clock and cancellation, and turns its failure into
+// Temporal's.
 
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
@@ -7,13 +8,14 @@ import { Failure } from '../activities/io/failures';
 
 const beatMs = 500;
 
-/** What an attempt told last; one before it included. */
+/** The last progress that this attempt, or the one before it, has told. */
 interface Progress {
   last: unknown;
 }
 
 /**
- * Runs one attempt in Temporal's context, beating twice a second. Beats tell what was told last: a beat without details would erase it.
+ * Runs one attempt in Temporal's context, with a heartbeat twice a second. Each heartbeat repeats the last progress,
+ * because one without details would erase it.
  * @throws ApplicationFailure of the failure's type; CancelledFailure
  */
 export async function runAttempt<T>(body: (attempt: Attempt) => Promise<T>): Promise<T> {
@@ -24,7 +26,7 @@ export async function runAttempt<T>(body: (attempt: Attempt) => Promise<T>): Pro
   );
 }
 
-/** The same for one that beats by itself, and must be noticed when it no longer does. */
+/** Runs an attempt that sends its own heartbeats, so that Temporal notices when it stands still. */
 export async function runUnbeaten<T>(body: (attempt: Attempt) => Promise<T>): Promise<T> {
   return await runWith(body, () => undefined);
 }
@@ -70,7 +72,7 @@ function makeAttempt(context: Context, progress: Progress): Attempt {
   };
 }
 
-/** Type, message, details and whether it is retried: what workflows and Temporal Web go by. */
+/** Type, message, details and retry: workflows and Temporal Web rely on these. */
 function toApplicationFailure({ type, message, details, isFinal, isQuiet, cause }: Failure): ApplicationFailure {
   return ApplicationFailure.create({
     type,

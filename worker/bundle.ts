@@ -1,5 +1,5 @@
-// What the build makes besides the compiler's output: the workflows in one bundle, so that a worker starts in a second instead of
-// four, and the nodes' scripts, each in one file.
+// The build's output beside the compiler's: the workflows in one bundle, so that a worker starts in one second instead
+// of four, and the nodes' scripts, each in one file.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

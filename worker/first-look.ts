@@ -1,4 +1,5 @@
-// At start every way to every node is tried once, so that a wrong key, password or path is read on a quiet day, not found in an incident.
+// Tries every way to every node at start, so that a wrong key, password or path shows on a quiet day and not in an
+// incident.
 
 import { messageOf } from '../activities/io/failures';
 import { probeFrom, readHostFacts } from '../activities/io/host/host-facts';
@@ -10,7 +11,7 @@ import type { HostFacts, NodeFacts } from '../domain/facts/facts';
 
 const lookMs = 5000;
 
-/** One sentence for each way that does not work now; a node may be down, so none of them stops the worker. */
+/** A sentence for each way that does not work now. A node may be down, so none of them stops the worker. */
 export async function findUnreachable(tools: WorkerTools, configuration: ClusterConfiguration): Promise<string[]> {
   const { cluster } = configuration;
   const nodes = configuration.nodes.map(async (node) => {
@@ -50,7 +51,9 @@ interface Look {
   readonly host: HostFacts;
 }
 
-/** A failover asks the primary from each standby's host, too, with that host's own password file. */
+/**
+ * A failover asks the primary from each standby's host too, with that host's own password file, so each is tried here.
+ */
 async function findSilentProbes(
   tools: WorkerTools,
   configuration: ClusterConfiguration,
@@ -69,7 +72,10 @@ async function findSilentProbes(
   return (await Promise.all(lines)).flat();
 }
 
-/** Monitoring, synchronous_standby_names and pgpool.conf may know it by the name that it has. */
+/**
+ * Warns before a follow renames a standby: monitoring, synchronous_standby_names and pgpool.conf may use its present
+ * name.
+ */
 function findOtherName(name: string, { applicationName }: NodeConfiguration, facts: NodeFacts): string[] {
   if (facts.isInRecovery !== true || applicationName === null || facts.applicationName === applicationName) return [];
   const has = String(facts.applicationName);

@@ -1,5 +1,5 @@
-// Keeps one connection of each kind open to every node, looks at the other ways that a failover needs from time to time, and says when a way stops working, and when it
-// works again.
+// Keeps one connection of each kind open to every node, tries the other ways that a failover needs from time to time,
+// and says when a way stops working and when it works again.
 
 import { messageOf } from '../activities/io/failures';
 import { probeFrom } from '../activities/io/host/host-facts';
@@ -12,13 +12,19 @@ import type { ClusterFile } from './tools';
 
 const warmEveryMs = 2000;
 const warmTimeoutMs = 2000;
-/** Ways that cost more than a round trip: a psql on a standby's host, and lines in pgpool's log. */
+/** Interval for ways that cost more than a round trip: a psql on a standby's host, and lines in pgpool's log. */
 const seldomMs = 300_000;
 const probeMs = 5000;
-/** After a refused key or password; then each time the longer one. fail2ban locks out whoever fails five times in ten minutes. */
+/**
+ * First and later pauses after a refused key or password: fail2ban locks out a client that fails five times in ten
+ * minutes.
+ */
 const [refusalPauseMs, longestPauseMs] = [30_000, 300_000];
 
-/** refusal: whoever asks again without a change is refused again. passing: says nothing of its own. */
+/**
+ * isRefusal: asking again without a change is refused again. isPassing: not told, because the next look opens a new
+ * connection or another way's failure says more.
+ */
 interface Trouble {
   readonly kind: string;
   readonly message: string;
@@ -26,7 +32,7 @@ interface Trouble {
   readonly isPassing: boolean;
 }
 
-/** Of one way to one node. */
+/** One way to one node. */
 class Way {
   private isBusy = false;
   private isFirst = true;
@@ -70,7 +76,7 @@ class Way {
     this.nextAt = Date.now() + Math.max(pauseMs, this.everyMs);
     if (trouble?.isPassing) return;
     const kind = trouble?.kind ?? null;
-    // The first look at every way, at the worker's start, is told by first-look.ts.
+    // first-look.ts tells of the first try of every way, at the worker's start.
     if (!this.isFirst && kind !== this.kind)
       this.say(trouble ? `warning: ${this.name}: ${trouble.message}` : `${this.name}: works again`);
     this.isFirst = false;
@@ -78,7 +84,7 @@ class Way {
   }
 }
 
-/** A way that depends on another one, or that nobody's own failure describes. */
+/** A way that depends on another one, or whose trouble has no failure of its own. */
 class Broken extends Error {
   constructor(
     readonly kind: string,
@@ -103,7 +109,7 @@ function describe(error: unknown): Trouble {
   return { kind: 'other', message, isRefusal: true, isPassing: false };
 }
 
-/** Returns a function that stops it. No line holds a secret: the messages are those of the failures. */
+/** Returns a function that stops it. No line holds a secret: the messages are the failures' own. */
 export function keepWarm(tools: WorkerTools, files: readonly ClusterFile[], say: (line: string) => void): () => void {
   const ways = files.flatMap(({ configuration }) => [
     ...configuration.nodes.flatMap((node) => waysTo(tools, configuration, node, say)),
@@ -139,7 +145,7 @@ function waysTo(
   ];
 }
 
-/** A failover asks the primary from each standby's host, with that host's own password file. @throws Broken */
+/** Asks the primary from each standby's host, with that host's own password file, as a failover does. @throws Broken */
 async function probePrimary(
   tools: WorkerTools,
   configuration: ClusterConfiguration,
@@ -148,7 +154,7 @@ async function probePrimary(
 ): Promise<void> {
   const others = configuration.nodes.filter((node) => node !== from);
   const primary = (await Promise.all(others.map((node) => findWritable(tools, configuration, node)))).find(Boolean);
-  // A key that was refused is not offered again for this.
+  // Do not offer a refused key again for this.
   if (!primary || !isReachable) throw new Broken('other', 'there is nobody to ask, or no way to its host', true);
   const { answer, seen } = await probeFrom(tools, configuration, from, primary, probeMs);
   if (answer === 'answered') return;

@@ -1,4 +1,5 @@
-// The worker's log: plain lines. Of what Temporal's SDK says one line each, without stack, and nothing twice within ten minutes.
+// The worker's log in plain lines. A message of Temporal's SDK is one line without stack, and is not repeated within
+// ten minutes.
 
 import type { Logger, LogLevel, LogMetadata } from '@temporalio/worker';
 import { messageOf } from '../activities/io/failures';
@@ -6,13 +7,13 @@ import { messageOf } from '../activities/io/failures';
 const repeatMs = 600_000;
 const shown: ReadonlySet<LogLevel> = new Set(['WARN', 'ERROR']);
 
-/** While Temporal is away its client says so with every try: temporal-watch.ts says it once. */
+/** Messages of Temporal's client with every failed try; temporal-watch.ts says it once instead. */
 const connectionTrouble =
   /grpc call|polling|poller|long poll|transport error|connection (?:refused|reset)|unavailable|deadline ?exceeded/i;
 
 /**
- * For Runtime.install. Activities' failures are retried, or end in a line of the incident: here they are one line each.
- * What a workflow says (a parked step) is passed on whatever its level.
+ * A logger for Runtime.install. Failures of activities are one line each, because they are retried or end in a line of
+ * the incident. A workflow's message (a parked step) is passed on at any level.
  */
 export class LineLogger implements Logger {
   private readonly saidAt = new Map<string, number>();
@@ -24,7 +25,7 @@ export class LineLogger implements Logger {
     if (!isOurs && !shown.has(level)) return;
     const line = formatLine(message, meta);
     if (!isOurs && meta['sdkComponent'] !== 'activity' && connectionTrouble.test(line)) return;
-    // Counts and times differ between repeats.
+    // Repeats differ only in counts and times.
     const key = line.replaceAll(/[0-9]+/g, '0');
     const now = Date.now();
     if (now - (this.saidAt.get(key) ?? -Infinity) < repeatMs) return;

@@ -26,7 +26,8 @@ type Say = (line: string) => void;
 type TemporalSettings = ClusterFile['configuration']['temporal'];
 
 /**
- * Runs until SIGTERM or SIGINT. Says "worker ready: …" once it has run a workflow, then one warning for each way to a node that does not work.
+ * Runs until SIGTERM or SIGINT. Says "worker ready: …" once it has run a workflow, then warns of each way to a node
+ * that does not work.
  * @throws ConfigurationError for a bad cluster file, before anything is started; TransportError without Temporal
  */
 export async function runWorker(clusterFiles: readonly string[], say: Say = sayOnStdout): Promise<void> {
@@ -34,7 +35,7 @@ export async function runWorker(clusterFiles: readonly string[], say: Say = sayO
   const queues = groupByQueue(files);
   Runtime.install({
     logger: new LineLogger(say),
-    // Else the native side prints to the console by itself.
+    // Without this the native side prints to the console itself.
     telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} } },
     shutdownSignals: ['SIGTERM', 'SIGINT'],
   });
@@ -85,7 +86,10 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
   }
 }
 
-/** A Worker of the watches alone: they take no slot from a failover. One that was cancelled keeps its slot until its next beat. */
+/**
+ * A Worker for the watches alone, so that they take no slot from a failover. A cancelled watch keeps its slot until its
+ * next heartbeat.
+ */
 async function createWatcher(
   place: { readonly connection: NativeConnection; readonly namespace: string; readonly taskQueue: string },
   tools: WorkerTools,
@@ -104,12 +108,14 @@ async function createWatcher(
   });
 }
 
-/** Also where every cluster's watch is cancelled and started again at once. */
+/** Enough slots for every cluster's watch to be cancelled and started again at once. */
 function watchSlots(clusters: number): number {
   return 2 * clusters + 1;
 }
 
-/** Ready once a workflow has run; then what a person should know before the worst night. */
+/**
+ * Says that the worker is ready once a workflow has run, and then the warnings that a person needs before an incident.
+ */
 async function announce(
   parts: Parameters<typeof warmUp>[0],
   namespace: string,
@@ -133,7 +139,9 @@ async function announce(
 
 const pingMs = 2000;
 
-/** gRPC's own pause between tries grows to two minutes: the worker would long be unable to start a workflow after Temporal is back. */
+/**
+ * gRPC's own pause between tries grows to two minutes, in which the worker could not work although Temporal is back.
+ */
 const reconnectSoon = { 'grpc.initial_reconnect_backoff_ms': 500, 'grpc.max_reconnect_backoff_ms': 2000 };
 
 /** The bundle that the build made, else the compiled sources (bundled now, about 3 s). */

@@ -1,4 +1,5 @@
-// The worker's log tells what changed a cluster: one line for each fence, promotion, replaced data and attached node.
+// Writes each change of a cluster into the worker's log: one line for each fence, promotion, replaced data and attached
+// node.
 
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 

@@ -1,5 +1,5 @@
-// What a new version does about runs that an older one left open: those that it cannot replay fail at once, and what they were about is
-// decided by a new run.
+// Open runs of an older version: a run that this version cannot replay fails at once, and a new run decides about its
+// events.
 
 import { type Client, defaultPayloadConverter } from '@temporalio/client';
 import { Worker, type ReplayWorkerOptions, type WorkerOptions } from '@temporalio/worker';
@@ -10,14 +10,14 @@ import { type ClusterEvent, parseEvent } from '../domain/facts/event';
 import { eventSignalName, incidentStart, searchAttributeNames, workflowTypes } from '../domain/facts/names';
 
 /**
- * A run that this version cannot replay fails, instead of standing still and swallowing every further event of its cluster: hooks
- * then send theirs again.
+ * Makes a run that this version cannot replay fail. Otherwise it would stand still and swallow its cluster's events;
+ * now hooks send theirs again.
  */
 export const failUnreplayable: Pick<WorkerOptions, 'workflowFailureErrorTypes'> = {
   workflowFailureErrorTypes: { '*': ['NondeterminismError'] },
 };
 
-/** Workflows that no version knows any more, and that an older one may have left open. */
+/** Workflow types of older versions, whose runs may still be open. */
 const formerTypes = { await: 'awaitNode' } as const;
 
 type History = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['fetchHistory']>>;
@@ -29,13 +29,13 @@ interface OpenRun {
   readonly history: History;
 }
 
-/** A failure at the next workflow task takes a moment; another worker that still has the old version may go on with the run. */
+/** Time for a run to fail at its next workflow task; another worker of the old version may go on with it. */
 const closeMs = 20_000;
 const pollMs = 200;
 
 /**
- * Replays the open runs of these clusters on this version's workflows, and says in one line each which do not survive. The events of
- * such an incident are sent again, to a new run; a node that such a wait was for is looked at by an incident.
+ * Replays the open runs of these clusters on this version's workflows, and says in one line for each run that fails
+ * what is done. An incident's events are sent again, to a new run.
  */
 export async function lookAfterOpenRuns(
   client: Client,
@@ -62,7 +62,7 @@ async function readOpenRuns(client: Client, cluster: string): Promise<OpenRun[]>
   return runs;
 }
 
-/** Returns what becomes of it, in words. */
+/** Returns in words what is done for the run. */
 async function replace(client: Client, configuration: ClusterConfiguration, run: OpenRun): Promise<string> {
   try {
     if (run.type === workflowTypes.incident) return await sendAgain(client, configuration, run);
@@ -85,7 +85,7 @@ async function sendAgain(client: Client, configuration: ClusterConfiguration, ru
   const [first, ...others] = eventsToRepeat(run.history);
   const advice = 'what a person asked for is to be asked for again';
   if (!first) return advice;
-  // The signal makes it fail, with the event in it.
+  // The signal's workflow task makes the run fail, with this event in it.
   if ((await send(client, configuration, first)) === run.runId) {
     const handle = client.workflow.getHandle(run.workflowId, run.runId);
     const deadline = Date.now() + closeMs;
@@ -104,7 +104,10 @@ async function send(client: Client, configuration: ClusterConfiguration, event: 
   return (await workflow.signalWithStart(workflowTypes.incident, incidentStart(configuration, event))).signaledRunId;
 }
 
-/** The last failover first, then the last event about each node. Consent to replace data (rejoin) is given to one run only. */
+/**
+ * The last failover first, then the last event about each node. Rejoins are left out: a person's consent to replace
+ * data counts for one run only.
+ */
 function eventsToRepeat(history: History): ClusterEvent[] {
   const last = new Map<string, ClusterEvent>();
   for (const { workflowExecutionSignaledEventAttributes: signal } of history.events ?? []) {

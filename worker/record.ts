@@ -1,4 +1,5 @@
-// What is recorded of a cluster and its watch's samples as the worker reaches them: in one description of the workflow `cluster`. Written by an update of it.
+// Reads a cluster's record and its watch's samples for the worker, in one description of the workflow `cluster`.
+// Writing is an update of that workflow.
 
 import { type Client, WithStartWorkflowOperation, WorkflowNotFoundError } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
@@ -16,14 +17,14 @@ import {
 import { type Conclusion, nothingRecorded, parseRecorded, type Recorded } from '../domain/facts/record';
 import { newerState, parseWatchState, type WatchState } from '../domain/facts/watch';
 
-/** A look must not cost the failover time; an answer takes some milliseconds. */
+/** Bound of a look's read: an answer takes some milliseconds, and a failover must not wait for more. */
 const readMs = 100;
-/** The watch may wait a little longer, and asks again a second later. */
+/** Bound of the watch's read: it may wait longer, and asks again a second later. */
 const openMs = 500;
 
 type Description = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>;
 
-/** Of the last run, whether it runs or not; null = there was none. */
+/** The description of the last run, open or closed; null = there was none. */
 async function describe(client: Client, workflowId: string): Promise<Description | null> {
   try {
     return await client.workflow.getHandle(workflowId).describe();
@@ -42,7 +43,7 @@ interface Known {
 async function readCluster(client: Client, cluster: string): Promise<Known> {
   const { memo, status, raw } = (await describe(client, clusterWorkflowId(cluster))) ?? {};
   const watches = (raw?.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === watchActivityName);
-  // Beside the running one there may be the one before, which has not noticed its cancellation yet.
+  // Two watches can be listed: the running one, and an earlier one that has not noticed its cancellation.
   const states = watches.map(({ heartbeatDetails }) => decodeState(heartbeatDetails?.payloads?.[0]));
   return {
     recorded: parseRecorded(memo?.[recordedMemoName]),

@@ -1,4 +1,4 @@
-// Workflows set search attributes; on a server that does not know them their tasks would fail for ever. Checked at start.
+// Checks at start that the server knows our search attributes: without them every workflow task would fail for ever.
 
 import { type Connection } from '@temporalio/client';
 import { searchAttributeNames } from '../domain/facts/names';

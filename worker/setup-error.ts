@@ -1,4 +1,4 @@
-// The server lacks something that the worker needs and cannot make itself: a person has to, so the message says what to run.
+// The server lacks something that the worker cannot make: the message says what a person must run.
 
 export class WorkerSetupError extends Error {
   override readonly name = 'WorkerSetupError';

@@ -1,4 +1,4 @@
-// Whether Temporal answers, said once when it stops and once when it is back: nothing fails over meanwhile.
+// Says once when Temporal stops answering and once when it is back: without Temporal no failover is made.
 
 export interface TemporalWatch {
   /** Resolves when the server answers. Called every everyMs. */
@@ -10,7 +10,7 @@ export interface TemporalWatch {
   readonly everyMs?: number;
 }
 
-/** Two misses in a row are needed: a server that is busy for a moment is not away. */
+/** Two misses in a row count: a server that is busy for a moment is not away. */
 export async function watchTemporal({ ping, address, say, signal, everyMs = 2000 }: TemporalWatch): Promise<void> {
   let answeredAt = Date.now();
   let misses = 0;

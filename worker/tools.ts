@@ -16,7 +16,7 @@ export interface ClusterFile {
   readonly configuration: ClusterConfiguration;
 }
 
-/** `say` gets one line when a cluster file has become invalid: the last valid one stays in force. */
+/** `say` gets a line when a cluster file has become invalid: the last valid one stays in force. */
 export function createTools(files: readonly ClusterFile[], client: Client, say: (line: string) => void): WorkerTools {
   const lastValid = new Map(
     files.map((file) => [file.configuration.cluster, { ...file, text: null as string | null }]),
@@ -28,21 +28,21 @@ export function createTools(files: readonly ClusterFile[], client: Client, say: 
     readConfiguration: (cluster) => {
       const file = lastValid.get(cluster);
       if (!file)
-        // Another worker on the same task queue may serve it: a retry finds that one.
+        // Another worker on the same task queue may serve that cluster, and a retry can find it.
         throw failure(
           'unreachable',
           `this worker serves no cluster ${cluster}: start one with that cluster's file, on a task queue of its own`,
         );
       try {
         const text = readClusterFile(file.path);
-        // To parse it again would cost more than the look that asks for it.
+        // Parsing an unchanged file again would cost more than the look itself.
         if (text === file.text) return file.configuration;
         const configuration = parseClusterFile(text, file.path);
         if (configuration.cluster === cluster) lastValid.set(cluster, { path: file.path, configuration, text });
         else
           say(`${file.path} now names cluster ${configuration.cluster}: the last file for ${cluster} stays in force`);
       } catch (error) {
-        // A slip of the pen at night must not stop a failover.
+        // A typing error must not stop a failover.
         say(`the last valid cluster file stays in force: ${messageOf(error)}`);
       }
       return (lastValid.get(cluster) ?? file).configuration;

@@ -1,4 +1,4 @@
-// A worker is ready when it has run workflows: before that a failover would wait for what is missing.
+// Runs workflows before the worker says that it is ready, so that no failover waits for a missing part.
 
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { messageOf } from '../activities/io/failures';
@@ -17,12 +17,12 @@ export interface WarmUp {
 
 const rounds = 8;
 const enoughMs = 4000;
-/** A worker without tasks would otherwise be waited for for ever. */
+/** A bound, because a workflow that no worker takes would wait for ever. */
 const workflowTimeout = '20s';
 
 /**
- * Runs the workflow `warmUp` until it has worked once, and then a few times more while that is quick. Says why it does not work, once for
- * each reason. Resolves false when the worker ended first.
+ * Runs the workflow `warmUp` until it has worked once, and then a few times more while that is quick. Says once for
+ * each reason why it does not work. Resolves false when the worker ended first.
  */
 export async function warmUp({ say, signal, pauseMs = 5000, ...input }: WarmUp): Promise<boolean> {
   let said = '';
@@ -43,7 +43,7 @@ export async function warmUp({ say, signal, pauseMs = 5000, ...input }: WarmUp):
 
 type Rounds = Pick<WarmUp, 'client' | 'taskQueue' | 'clusters'>;
 
-/** Ends early where nodes are silent: a worker that is needed now must not wait for them. */
+/** Ends early if nodes are silent: a worker that is needed now must not wait for them. */
 async function runRounds({ client, taskQueue, clusters }: Rounds): Promise<void> {
   const startedAt = Date.now();
   for (let round = 1; round <= rounds && (round === 1 || Date.now() - startedAt < enoughMs); round += 1) {

@@ -20,10 +20,13 @@ import { sentenceOf } from './runbooks/ground';
 type Followed = Omit<Extract<Message, { on: 'followed' }>, 'now'>;
 type Tell = (followed: Followed) => void;
 
-/** A follow that somebody else's run has left ends within this, once it is cancelled. */
+/** Time in which a follow left by another run ends, once it is cancelled. */
 const endingMs = 2000;
 
-/** Starts the node's follow, and tells of its end. One that an incident has left behind, which was terminated, is cancelled and waited for. */
+/**
+ * Starts the node's follow, and tells of its end. A follow left behind by a terminated incident is cancelled and waited
+ * for first.
+ */
 export async function runFollow(
   move: FollowMove & { readonly cluster: string },
   parking: Parking,
@@ -48,7 +51,7 @@ async function untilStarted(input: FollowInput) {
         workflowId: followWorkflowId(input.cluster, input.node),
         staticSummary: `node ${input.node} follows node ${input.primary}`,
         cancellationType: ChildWorkflowCancellationType.ABANDON,
-        // The incident may continue as new while it runs.
+        // The incident may continue as new while the follow runs.
         parentClosePolicy: ParentClosePolicy.ABANDON,
         workflowTaskTimeout: '2s',
       });
@@ -64,20 +67,23 @@ function failed(node: number, line: string): FollowReport {
   return { node, rung: 'none', outcome: 'incomplete', reason: 'step-failed', line, ms: 0 };
 }
 
-/** It is closed only when nothing of it acts on its node any more. */
+/** A follow is closed only when none of its acts runs on the node any more. */
 export async function cancelFollow(cluster: string, node: number): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
-    // One that has ended need not be cancelled.
+    // A follow that has ended need not be cancelled.
     await getExternalWorkflowHandle(followWorkflowId(cluster, node))
       .cancel()
       .catch(() => undefined);
   });
 }
 
-/** Seldom: each question is some events in the history of a follow that may be parked for weeks. */
+/** A long interval, because each question adds events to the history of a follow that may be parked for weeks. */
 const carriedMs = 3_600_000;
 
-/** A follow of the run before this one tells of its end itself. One that was terminated cannot: now and then it is asked whether it runs. */
+/**
+ * Watches a follow of the run before this one. The follow tells of its end itself, except when it was terminated; so
+ * now and then it is asked whether it runs.
+ */
 export async function watchCarried(
   cluster: string,
   { id, number }: NodeState,
@@ -88,7 +94,7 @@ export async function watchCarried(
   for (;;) {
     await sleep(carriedMs, { summary: `does the follow of node ${id} still run?` });
     try {
-      // Nothing waits for a step of this name: the signal changes nothing.
+      // No step has this name, so the signal changes nothing.
       await getExternalWorkflowHandle(workflowId).signal(stepResumedSignal, 'none');
     } catch (error) {
       if (isCancellation(error)) throw error;

@@ -1,5 +1,5 @@
-// The workflow of one standby's follow: the runbook on Temporal's ground. It outlives the run of the incident that started it, and tells the incident
-// of its end.
+// The workflow of one standby's follow: the runbook on Temporal's ground. The workflow outlives the run of the incident
+// that started it, and tells the incident when it ends.
 
 import { CancellationScope, isCancellation, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { FollowReport } from '../domain/facts/outcome';

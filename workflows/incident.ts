@@ -1,5 +1,6 @@
-// The coordinator of one cluster: one run at a time, from the first event until drained. The loop takes one message at a time, changes one value by the
-// page (domain/plans/incident.ts), and performs the page's moves without awaiting them: their ends are messages. The loop is the lock.
+// The coordinator of one cluster: one run at a time, from the first event until drained. The loop takes one message at
+// a time, changes one value by the page (domain/plans/incident.ts) and performs the page's moves without awaiting them:
+// their ends are messages. The loop is the lock.
 
 import {
   allHandlersFinished,
@@ -53,7 +54,7 @@ export async function incident(
   parking.listen();
   upsertSearchAttributes(searchAttributes({ cluster, operation: 'incident' }));
   if (carried) mover.adopt(carried);
-  // A run that was opened by a signal that is no event has nothing to do.
+  // A run that was opened by an invalid signal has nothing to do.
   if (queue.length === 0) tell({ on: 'alarm' });
   try {
     while (!isOver(state, Date.now()) || queue.length > 0) {
@@ -126,12 +127,15 @@ function listen(tell: (said: Said) => void, read: () => IncidentState, queue: re
   setHandler(stateQuery, read, { description: 'The incident as one value: events, nodes, decision, verdict.' });
 }
 
-/** A history may grow for ever while a question is parked. Follows go on; a decision, or work in the background, ends first. */
+/**
+ * True when the run may continue as new: a parked question can make its history long. Follows go on; a decision, or
+ * work in the background, must end first.
+ */
 function mayContinue(state: IncidentState): boolean {
   return workflowInfo().continueAsNewSuggested && isAtRest(state) && allHandlersFinished();
 }
 
-/** The next thing that happens, or the alarm that the state asks for. */
+/** The next message, or the alarm that the state asks for. */
 async function nextMessage(queue: Message[], state: IncidentState): Promise<Message> {
   const at = alarmAt(state);
   if (at === null) await condition(() => queue.length > 0);
@@ -145,7 +149,7 @@ function summaryOf({ decision, settling, look }: IncidentState): string {
   return look ? 'parked: Failover' : 'late events join this run';
 }
 
-/** What people see of one message: the rows of the page that decided, and what the incident is searched by. */
+/** Shows people one message: the rows of the page that decided, and the incident's search attributes. */
 function show(
   steps: Steps,
   parking: Parking,

@@ -1,4 +1,5 @@
-// One look at every node and every pgpool, for a person who asks how the cluster is. Nothing is decided and nothing is changed.
+// One look at every node and every pgpool, for a person who asks for the cluster's status. Nothing is decided or
+// changed.
 
 import { upsertSearchAttributes } from '@temporalio/workflow';
 import { type ClusterOverview, describeCluster } from '../domain/plans/overview';

@@ -1,4 +1,5 @@
-// The messages of an incident: what others may send it and what it answers. Client and hook use the same names.
+// The messages of an incident: the questions and orders that it takes, and its answers. Client and hook use the same
+// names.
 
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Decision, ParkedStep } from '../domain/facts/decision';
@@ -30,10 +31,16 @@ export type { FollowInput } from './runbooks/following';
 /** Payload: a ClusterEvent, parsed by the receiver because any HTTP client may have written it. */
 export const eventSignal = defineSignal<[unknown]>(eventSignalName);
 
-/** Argument: an eventId that was signalled before. Answers once the incident has decided and, where it promotes, promoted. */
+/**
+ * Argument: the id of an event that was signalled before. Answers once the incident has decided and, if needed,
+ * promoted.
+ */
 export const settledUpdate = defineUpdate<Verdict, [string]>(settledUpdateName);
 
-/** What a person wants done about a parked step; answers with a sentence. Rejected when the step is not parked or the choice not open. */
+/**
+ * A person's choice for a parked step; answers with a sentence. Rejected when the step is not parked or the choice not
+ * open.
+ */
 export const decideUpdate = defineUpdate<string, [Decision]>(decideUpdateName);
 export const parkedQuery = defineQuery<readonly ParkedStep[]>(parkedQueryName);
 
@@ -50,7 +57,7 @@ export const stepResumedSignal = defineSignal<[string]>(stepResumedSignalName);
 export const streamsSignal = defineSignal<[number]>(streamsSignalName);
 /** From a follow to its incident: its node, its number, and its report; null = it was cancelled. */
 export const followedSignal = defineSignal<[number, number, FollowReport | null]>(followedSignalName);
-/** From an incident to the workflow `cluster`: nodes about which a person has decided that nothing is to be done. */
+/** From an incident to the workflow `cluster`: nodes that a person has chosen to leave as they are. */
 export const leftSignal = defineSignal<[readonly number[]]>(leftSignalName);
 export const stateQuery = defineQuery<IncidentState>(stateQueryName);
 /** From the incident to the child that owns the step. */
@@ -59,21 +66,21 @@ export const decidedSignal = defineSignal<[Decision]>(decidedSignalName);
 /** A person says which node is the primary. */
 export interface Acceptance {
   readonly node: number;
-  /** Who says so: user@host. */
+  /** The person as user@host. */
   readonly operator: string;
 }
 
-/** A person takes a node (null = the whole cluster) in hand, or gives it back. */
+/** A person starts or stops the maintenance of a node, or, with null, a pause of the cluster. */
 export type Maintaining = { readonly node: number | null; readonly operator: string } & (
   | {
       readonly action: 'start';
       readonly reason: string;
-      /** Null = until it is stopped. */ readonly forMs: number | null;
+      /** Null = until a person stops it. */ readonly forMs: number | null;
     }
   | { readonly action: 'stop' }
 );
 
-/** The result of an incident's run: the verdict that mattered most, and what became of every event and node. */
+/** The result of an incident's run: the weightiest verdict, and the result for every event and node. */
 export interface IncidentReport extends Verdict {
   readonly primary: number | null;
   readonly events: readonly (Verdict & { readonly eventId: string })[];

@@ -1,4 +1,5 @@
-// Steps that wait for a person. An incident knows its own and its children's; a decision about a child's step is passed on to it.
+// Steps that wait for a person. An incident knows its own and its children's, and passes a decision about a child's
+// step on to that child.
 
 import {
   ApplicationFailure,
@@ -24,7 +25,7 @@ export interface ChildStep {
 
 interface Waiting {
   readonly step: ParkedStep;
-  /** The child that owns the step; null = this workflow does. */
+  /** The child that owns the step; null = this workflow owns it. */
   readonly child: string | null;
   decision: Decision | null;
 }
@@ -33,10 +34,10 @@ export class Parking {
   private readonly steps = new Map<string, Waiting>();
   private readonly noted = new Map<string, string>();
 
-  /** What PgOutcome says while nothing is parked. */
+  /** The value of PgOutcome while nothing is parked. */
   private outcome = 'running';
 
-  /** @param carried what the run before this one knew of its children */
+  /** @param carried the children's parked steps that the last run knew */
   constructor(
     private readonly shown: Steps,
     carried: readonly ChildStep[] = [],
@@ -86,7 +87,9 @@ export class Parking {
     });
   }
 
-  /** The search attribute PgOutcome: `parked` as long as anything is, else the given or last given outcome. */
+  /**
+   * Shows `parked` in the search attribute PgOutcome while anything is parked, else the given or last given outcome.
+   */
   showOutcome(outcome = this.outcome): void {
     this.outcome = outcome;
     upsertSearchAttributes(searchAttributes({ outcome: this.parked.length > 0 ? 'parked' : outcome }));
@@ -96,14 +99,14 @@ export class Parking {
     return [...this.steps.values()].filter((entry) => entry.decision === null).map((entry) => entry.step);
   }
 
-  /** The child has ended: nobody waits for these decisions any more. */
+  /** Drops the steps of a child that has ended. */
   forgetChild(workflowId: string): void {
     const left = [...this.steps].filter(([, { child }]) => child === workflowId);
     for (const [stepId] of left) this.steps.delete(stepId);
     if (left.length > 0) this.showOutcome();
   }
 
-  /** Waits for a decision; 'retry' as well after `againMs`, or once `isOver`, if given. */
+  /** Waits for a decision. Returns 'retry' after `againMs`, or once `isOver`, if given. */
   async park(question: Question, againMs: number | null = null, isOver = (): boolean => false): Promise<Choice> {
     const step = { ...question, since: new Date(Date.now()).toISOString() };
     const entry: Waiting = { step, child: null, decision: null };
@@ -123,12 +126,12 @@ export class Parking {
     return entry.decision?.choice ?? 'retry';
   }
 
-  /** One that is repeated by itself is not noted each time. */
+  /** Notes a parked step once: a step that repeats itself would be noted each time. */
   private note(step: ParkedStep): void {
     const seen = `${step.problem}; ${describeChoices(step)}`;
     if (this.noted.get(step.stepId) !== seen) {
       this.shown.note(`Parked: ${step.title}`, seen);
-      // An incident knows its children's, too.
+      // Only the incident logs, because it also knows its children's steps.
       if (!workflowInfo().parent) log.info(`parked: ${step.title}: ${seen}`);
     }
     this.noted.set(step.stepId, seen);
@@ -153,14 +156,16 @@ function describeChoices({ stepId, choices }: ParkedStep): string {
   return `waits for the update decide, step ${stepId}: ${choices.join(', ')}`;
 }
 
-/** For a child. An incident has no parent. One that has ended cannot be told, and need not be. */
+/**
+ * Sends a signal to the child's incident, if there is one. An incident that has ended cannot be told, and need not be.
+ */
 export async function tellParent(
   tell: (parent: ReturnType<typeof getExternalWorkflowHandle>) => Promise<void>,
 ): Promise<void> {
   const { parent } = workflowInfo();
   if (!parent) return;
   try {
-    // Whichever of its runs is open: it may have continued as new.
+    // Without a run id, because the incident may have continued as new.
     await tell(getExternalWorkflowHandle(parent.workflowId));
   } catch (error) {
     if (isCancellation(error)) throw error;

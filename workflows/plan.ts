@@ -1,4 +1,5 @@
-// What would be done if these nodes were down now: one real look, then the runbooks on dry ground. Nothing is changed.
+// Tells what a failover would do if these nodes were down now: one real look, then the runbooks on dry ground. Nothing
+// is changed.
 
 import { upsertSearchAttributes } from '@temporalio/workflow';
 import { perform } from './ground';

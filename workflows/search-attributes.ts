@@ -1,4 +1,4 @@
-// What incidents can be searched by in Temporal Web: PgCluster="shop" and PgOutcome="refused".
+// The search attributes of incidents in Temporal Web: PgCluster="shop" and PgOutcome="refused".
 
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { searchAttributeNames } from '../domain/facts/names';

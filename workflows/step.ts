@@ -38,13 +38,16 @@ export class Steps {
     }
   }
 
-  /** A decision, or something that was seen: a line without a duration. */
+  /** Adds a decision or an observation: a line without a duration. */
   note(title: string, seen: string): void {
     this.rows.push({ title, startedAt: Date.now(), state: 'note', seen, ms: null });
     this.show();
   }
 
-  /** Markdown: Temporal Web renders it on the workflow's page. A workflow that is parked for days has many rows: the last ones count. */
+  /**
+   * Shows the rows as Markdown on the workflow's page in Temporal Web. A workflow parked for days has many rows, so
+   * only the last ones are shown.
+   */
   private show(): void {
     const lines = this.rows
       .slice(-shownRows)

@@ -1,4 +1,5 @@
-// Runs the reading half of a failover on every cluster: the first runs of a fresh worker are 100 ms slower, and those must not be a failover.
+// Runs the reading half of a failover on every cluster: the first runs of a fresh worker are 100 ms slower, and a
+// failover must not be one of them.
 
 import { perform } from './ground';
 

@@ -65,7 +65,7 @@ export class Watching {
     }
   }
 
-  /** What the watch has found to be true. */
+  /** The record that the watch has found to be true. */
   private takeUp({ conclusion, told }: WatchReport): void {
     const { left } = this.read();
     const back = told.flatMap(({ kind, node }) => (kind === 'answers' || kind === 'taken-up' ? [node] : []));

@@ -17,7 +17,8 @@ const pcpMs = 1500;
 const searchMs = 7000;
 const firstLookMs = 200;
 const lookMs = 100;
-const settleMs = 25_000;
+/** Time in which pgpool must show the primary. */
+const confirmMs = 25_000;
 /** pgpool's queue holds ten requests (pool.h, MAX_REQUEST_QUEUE_SIZE). */
 const attachPauseMs = 1000;
 /** Without a search an attach takes effect within a second; after so many it waits in the queue. */
@@ -41,7 +42,7 @@ export async function confirmPrimary(
   // pgpool is busy with its own failover now, and every question costs it a process.
   await attempt.sleep(firstLookMs);
   let seen = '';
-  while (Date.now() - startedAt < settleMs) {
+  while (Date.now() - startedAt < confirmMs) {
     attempt.tell(seen);
     try {
       const info = await pcp.readNodeInfo(pgpool, input.primary, { timeoutMs: pcpMs });

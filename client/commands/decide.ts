@@ -1,4 +1,4 @@
-// pgpool-runbook decide: what a person wants done about a parked step; without a step, what is parked.
+// pgpool-runbook decide: sends a person's choice for a parked step; without a step, lists the parked steps.
 
 import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { hostname, userInfo } from 'node:os';
@@ -22,7 +22,10 @@ interface Run {
   readonly runId: string;
 }
 
-/** @throws CommandFailure 1 when nothing is open, or the incident rejects the decision; 2 usage; 3 without Temporal; 4 without a worker */
+/**
+ * @throws CommandFailure 1 when nothing is open or the incident rejects the decision; 2 usage; 3 without Temporal; 4
+ * without a worker
+ */
 export async function decide(
   incident: string,
   stepId: string | undefined,
@@ -86,7 +89,7 @@ async function sendDecision(client: Client, run: Run, decision: Decision): Promi
   }
 }
 
-/** Unlike Temporal itself, which has just answered, a worker may be away. */
+/** Asks a worker, which may be away although Temporal answers. */
 async function askWorker<T>(client: Client, { temporal }: ClusterConfiguration, ask: () => Promise<T>): Promise<T> {
   try {
     return await withinCallTime(client, ask);

@@ -1,4 +1,4 @@
-// pgpool-runbook maintenance: a node is left alone, or no failover is made, until a person gives it back or the time is over.
+// pgpool-runbook maintenance: a node is left alone, or no failover is made, until a person ends it or the time is over.
 
 import { type ClusterConfiguration, findNode } from '../../domain/facts/cluster';
 import type { Maintenance } from '../../domain/facts/maintenance';
@@ -12,7 +12,7 @@ import { describeHeld, tellCluster } from './record';
 
 export interface MaintenanceArguments {
   readonly config: string;
-  /** "30m", "2h", "1d"; without it until it is stopped. */
+  /** "30m", "2h", "1d"; without it until a person stops it. */
   readonly for?: string;
   readonly reason?: string;
   readonly operator?: string;
@@ -60,7 +60,7 @@ function parseNode(configuration: ClusterConfiguration, text: string): number {
 
 const unitsMs: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** At most 30 days: what lasts longer is no maintenance. */
+/** At most 30 days: a longer absence belongs into the cluster file. */
 function parseDuration(text: string): number {
   const [, count, unit = ''] = /^([1-9][0-9]{0,3})([mhd])$/.exec(text) ?? [];
   const ms = Number(count) * (unitsMs[unit] ?? NaN);

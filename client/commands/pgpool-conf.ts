@@ -1,4 +1,4 @@
-// pgpool-runbook pgpool-conf and hook-conf: print the two files that wire a pgpool to its cluster, or write the first into pgpool.conf.
+// pgpool-runbook pgpool-conf and hook-conf: print the two files that wire a pgpool to its cluster, or write the first.
 
 import { chmodSync, chownSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { loadClusterFile } from '../../configuration/load';
@@ -16,7 +16,7 @@ export interface PgpoolConfArguments {
   readonly write?: string;
 }
 
-/** With `write` the block is put into that file, in place of an earlier one; the rest of the file stays as it is. */
+/** With `write` the block is put into that file, in place of an earlier one; other lines stay. */
 export function pgpoolConf({ config, pgpool, hook, hookConf, write }: PgpoolConfArguments): CommandResult {
   const configuration = loadClusterFile(config);
   const options = {
@@ -50,7 +50,7 @@ function writeInto(file: string, format: (site: string) => string): CommandResul
   };
 }
 
-/** At once, with the owner and the mode that it has: a pgpool that reloads meanwhile must not read half of it. */
+/** Replaces the file at once, with its owner and mode: a pgpool that reloads meanwhile must not read half of it. */
 function replaceFile(file: string, text: string): void {
   const path = realpathSync(file);
   const { mode, uid, gid } = statSync(path);
@@ -79,14 +79,17 @@ export function printHookConf({ config, temporalHttp, spool }: HookConfArguments
   const configuration = loadClusterFile(config);
   // Temporal's HTTP API listens on the frontend's host, by convention on port 7243.
   const host = configuration.temporal.address.replace(/:[0-9]+$/, '');
-  // One spool per cluster, as hook.conf.example says.
+  // Each cluster has its own spool, as hook.conf.example says.
   const ownSpool = spool ?? `/var/lib/pgpool-runbook/${configuration.cluster}`;
   const options = { temporalHttp: temporalHttp ?? `http://${host}:7243`, spool: ownSpool };
   const text = usageErrors(() => formatHookConf(configuration, options));
   return { exitCode: 0, lines: text.trimEnd().split('\n'), json: { hookConf: text } };
 }
 
-/** The domain refuses bad values with a RangeError, and here every value comes from the command line, or from pgpool.conf. */
+/**
+ * Turns the domain's RangeErrors into usage errors, because every value comes from the command line or from
+ * pgpool.conf.
+ */
 function usageErrors<T>(format: () => T, file?: string): T {
   try {
     return format();

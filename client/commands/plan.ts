@@ -1,4 +1,5 @@
-// pgpool-runbook plan: what would be done if nodes were down now, from the facts of this moment. Changes nothing.
+// pgpool-runbook plan: tells what a failover would do if nodes were down, from the facts of this moment. Changes
+// nothing.
 
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { randomUUID } from 'node:crypto';

@@ -1,4 +1,4 @@
-// pgpool-runbook record: what is known of a cluster, and a person's word about who its primary is.
+// pgpool-runbook record: shows the record of a cluster, or records a person's word about which node is the primary.
 
 import {
   type Client,
@@ -40,7 +40,10 @@ export async function showRecord(options: RecordArguments): Promise<CommandResul
   return { exitCode: 0, lines, json: { record, maintenance: held } };
 }
 
-/** @throws CommandFailure 1 when the node does not accept writes, 2 for a node that the file does not have, 3 without Temporal, 4 without a worker */
+/**
+ * @throws CommandFailure 1 when the node does not accept writes, 2 for a node that the file does not have, 3 without
+ * Temporal, 4 without a worker
+ */
 export async function acceptPrimary(nodeText: string, options: RecordArguments): Promise<CommandResult> {
   const { configuration } = loadClusterFiles([options.config])[0]!;
   const node = /^[0-9]{1,3}$/.test(nodeText) ? findNode(configuration, Number(nodeText)) : undefined;
@@ -82,7 +85,7 @@ export async function readRecorded(client: Client, configuration: ClusterConfigu
 const answerMs = 15_000;
 
 /**
- * Tells the workflow `cluster`, starting it where it does not run.
+ * Sends an update to the workflow `cluster`, starting it where it does not run.
  * @throws CommandFailure 1 when it refuses, 4 when no worker answers
  */
 export async function tellCluster<Answer>(
@@ -108,7 +111,7 @@ export async function tellCluster<Answer>(
   }
 }
 
-/** One line for each node, or the cluster, that somebody has in hand. */
+/** A line for a node in maintenance, or for a paused cluster. */
 export function describeHeld(entry: Recorded['maintenance'][number]): string {
   const what = entry.node === null ? 'the cluster is paused' : `node ${entry.node} is in maintenance`;
   return `${what} ${describeMaintenance(entry)}`;

@@ -1,5 +1,5 @@
-// pgpool-runbook rejoin: makes a node follow the primary again, and waits for what becomes of it.
-// The work is Temporal's: waiting may be given up at any time, and the rejoin goes on.
+// pgpool-runbook rejoin: makes a node follow the primary again, and waits for the result.
+// Temporal does the work: a person may stop waiting at any time, and the rejoin goes on.
 
 import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { randomUUID } from 'node:crypto';
@@ -17,7 +17,7 @@ import { ProgressWatch } from '../watch';
 
 export interface RejoinArguments {
   readonly config: string;
-  /** False: only hand the event over. */
+  /** False: only send the event. */
   readonly wait: boolean;
   /** Seconds; without it, as long as it takes. */
   readonly timeout?: number;
@@ -87,7 +87,7 @@ async function waitForVerdict(
   say: (line: string) => void,
 ): Promise<Verdict> {
   const ending = new AbortController();
-  // Every poll for the answer leaves one.
+  // Each poll for the answer leaves a listener behind.
   setMaxListeners(0, ending.signal);
   const giveUp = (why: string): void => {
     const left = `${why}: the rejoin of node ${event.node} goes on in the incident ${nameOf(run)}`;
@@ -107,7 +107,7 @@ async function waitForVerdict(
   const watch = new ProgressWatch(client, configuration, { run, node: event.node, clusterFile: options.config }, say);
   const watching = watch.follow(ending.signal);
   try {
-    // A call that is between two attempts of its own notices the end of the waiting late.
+    // A call that pauses between two attempts notices late that the waiting has ended.
     return await Promise.race([askUntilSettled(client, run, event.eventId, ending.signal, say), endOf(ending.signal)]);
   } finally {
     clearTimeout(timer);
@@ -125,7 +125,10 @@ async function endOf(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** Temporal may restart meanwhile: the event's id is the update's, too, so asking again joins the same update. */
+/**
+ * Waits for the answer, even over a restart of Temporal: the event's id is also the update's, so asking again joins the
+ * same update.
+ */
 async function askUntilSettled(
   client: Client,
   run: Run,
@@ -150,7 +153,7 @@ async function askUntilSettled(
   }
 }
 
-/** The run has ended before it could answer: its result holds what became of each event. */
+/** The answer of a run that has ended: its result holds the verdict of each event. */
 async function readClosed(client: Client, run: Run, eventId: string, seen: Error): Promise<Verdict> {
   const handle = client.workflow.getHandle(run.workflowId, run.runId);
   const { status } = await withinCallTime(client, () => handle.describe());

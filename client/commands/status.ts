@@ -1,4 +1,5 @@
-// pgpool-runbook status: how the cluster is now, by one look; what is going on; what waits for a person. Says what is known while no worker answers.
+// pgpool-runbook status: the cluster by one look, the work in progress, and steps that wait for a person. Without a
+// worker it shows what Temporal and the record know.
 
 import { type Client, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { randomUUID } from 'node:crypto';
@@ -31,7 +32,9 @@ interface OpenIncident {
   readonly parked: readonly ParkedStep[];
 }
 
-/** Exit code 1 when the look shows no primary, or more than one, when a node is away, or when a step waits for a person. */
+/**
+ * Exit code 1 when the look shows no primary or more than one, when a node is away, or when a step waits for a person.
+ */
 export async function status(options: StatusArguments): Promise<CommandResult> {
   const { configuration } = loadClusterFiles([options.config])[0]!;
   return await withTemporal(configuration, async (client) => {
@@ -100,7 +103,7 @@ async function findIncident(client: Client, { cluster }: ClusterConfiguration): 
     if (description.status.name !== 'RUNNING') return null;
     const { workflowId, runId, startTime } = description;
     const doing = await describeWork(client, description);
-    // A worker must answer a query; without one the rest is known all the same.
+    // Only a worker answers a query; without one the rest is still shown.
     const parked = await withinCallTime(client, () => listParked(client, { workflowId, runId })).catch(() => []);
     return { workflowId, runId, since: startTime.toISOString(), doing, parked };
   } catch (error) {
@@ -111,7 +114,7 @@ async function findIncident(client: Client, { cluster }: ClusterConfiguration): 
 
 type Description = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>;
 
-/** Of the incident and its children. */
+/** The work of the incident and its children. */
 async function describeWork(client: Client, incident: Description): Promise<string[]> {
   const children = (incident.raw.pendingChildren ?? []).map(({ workflowId, runId }) =>
     withinCallTime(client, () => client.workflow.getHandle(workflowId!, runId!).describe()),

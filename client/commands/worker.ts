@@ -3,7 +3,9 @@
 import { loadClusterFiles } from '../cluster-files';
 import { CommandFailure, type CommandResult } from '../outcome';
 
-/** Resolves after a clean shutdown. Throws ConfigurationError before anything is started, CommandFailure 3 without Temporal. */
+/**
+ * Resolves after a clean shutdown. Throws ConfigurationError before anything starts, CommandFailure 3 without Temporal.
+ */
 export async function worker(files: readonly string[], isJson: boolean): Promise<CommandResult> {
   const clusters = loadClusterFiles(files);
   const { runWorker } = await import('../../worker/main.js');
@@ -21,8 +23,8 @@ export async function worker(files: readonly string[], isJson: boolean): Promise
 }
 
 /**
- * The two faces of a server that does not answer: the worker's connection throws TransportError, and the client's a
- * plain Error with the text of @grpc/grpc-js (client.ts, waitForReady).
+ * The two forms of a server that does not answer: the worker's connection throws TransportError, and the client a plain
+ * Error with the text of @grpc/grpc-js (client.ts, waitForReady).
  */
 function isUnreachable(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;

@@ -1,21 +1,24 @@
-// Under which name the primary lists a standby: in pg_stat_replication, and in synchronous_standby_names.
+// The name under which the primary lists a standby: in pg_stat_replication and in synchronous_standby_names.
 
 import type { ClusterConfiguration, NodeConfiguration } from './cluster';
 import type { NodeFacts } from './facts';
 
 type Named = Pick<NodeFacts, 'applicationName'>;
 
-/** What is written into a primary_conninfo without application_name, where the cluster file gives none. */
+/** The application_name for a primary_conninfo that has none, where the cluster file gives none either. */
 export function defaultApplicationName(id: number): string {
   return `node${id}`;
 }
 
-/** The name that the standby really has, as far as that was measured; else the cluster file's; else node<id>. */
+/** The name that was measured on the standby; else the cluster file's; else node<id>. */
 export function applicationNameOf(node: NodeConfiguration, facts?: Named): string {
   return facts?.applicationName ?? node.applicationName ?? defaultApplicationName(node.id);
 }
 
-/** The configuration with the names that these nodes really have: a name of the cluster file counts only from the next repoint on. */
+/**
+ * The configuration with the names that were measured: a name of the cluster file takes effect only at the next
+ * repoint.
+ */
 export function withRealNames(
   configuration: ClusterConfiguration,
   facts: readonly (Named & Pick<NodeFacts, 'node'>)[],

@@ -1,4 +1,4 @@
-// What a cluster is: the cluster file's contents after validation, every default filled in.
+// A cluster: the cluster file's contents after validation, every default filled in.
 // configuration/schema.ts produces exactly this shape; everything else only reads it.
 
 /** One PostgreSQL node; `id` is pgpool's backend number. */
@@ -7,7 +7,7 @@ export interface NodeConfiguration {
   readonly host: string;
   readonly port: number;
   readonly dataDirectory: string;
-  /** Null: the file gives none, and the standby keeps the one of its own primary_conninfo. See application-name.ts. */
+  /** Null: the file gives none, and the standby keeps the name in its primary_conninfo. See application-name.ts. */
   readonly applicationName: string | null;
   /** Greater wins between candidates that are equal in (timeline, LSN); 0 = never a candidate. */
   readonly priority: number;
@@ -37,7 +37,7 @@ export interface PolicyConfiguration {
   readonly baseBackup: {
     /** Kilobytes (1024 bytes) a second that a base backup may take from the primary; 0 = unlimited. */
     readonly maximumRateKilobytes: number;
-    /** On the way only; by the server, from PostgreSQL 15. */
+    /** Compresses the copy on the network only; the server does it, from PostgreSQL 15. */
     readonly compression: 'none' | 'gzip' | 'lz4' | 'zstd';
   };
   readonly replacedData: 'keep' | 'remove' | 'removeFirst';
@@ -45,7 +45,7 @@ export interface PolicyConfiguration {
   readonly rejoin: 'automatic' | 'manual';
   readonly synchronous: { readonly standbys: number; readonly whenNone: 'degrade' | 'wait' };
   readonly minimumIntervalMs: number;
-  /** How long a standby that works and was detached stays so; 0 = it is attached at once. */
+  /** Pause before a detached standby that works is attached again; 0 = at once. */
   readonly reattachMs: number;
 }
 
@@ -62,7 +62,7 @@ export interface ClusterConfiguration {
     readonly passFile: string;
     /** libpq's sslmode, for every connection to a node. */
     readonly sslMode: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
-    /** On the worker's host and on each node; null: whoever answers is believed. */
+    /** A path on the worker's host and on each node; null: no server certificate is checked. */
     readonly sslRootCertificate: string | null;
     readonly service: ServiceConfiguration;
   };

@@ -1,27 +1,27 @@
-// What a rebuild works on: the target's directories as measured, and the directories as planned. Plain data, recorded in history.
+// The directories that a rebuild works on, as measured and as planned. Plain data, recorded in history.
 
 import type { HostFacts } from './facts';
 
 /** One directory of the target that a rebuild replaces, as it was measured. */
 export interface PlaceFacts {
   readonly exists: boolean;
-  /** True also for one that does not exist. */
+  /** True also for a directory that does not exist. */
   readonly isEmpty: boolean;
-  /** By the ssh user. */
+  /** The ssh user owns the directory. */
   readonly isOwned: boolean;
   readonly isMountPoint: boolean;
   /** The ssh user may rename it, and write beside it: no mount point, and the parent exists and is writable. */
   readonly isRenamable: boolean;
   /** The primary, on the same machine, uses this very directory, too. */
   readonly isPrimarys: boolean;
-  /** Of the filesystem that its copy is written to: places with the same device share its free bytes. */
+  /** The filesystem that the copy is written to: places with the same device share its free bytes. */
   readonly device: string | null;
   readonly freeBytes: number | null;
-  /** What it takes itself, linked directories excluded; null when that could not be measured in time. */
+  /** Bytes in the directory without linked directories; null when they could not be measured in time. */
   readonly usedBytes: number | null;
-  /** What the leftover of an earlier copy beside it takes: that goes before the next copy comes. */
+  /** Bytes in the leftover of an earlier copy beside the directory; the leftover is removed before the next copy. */
   readonly leftoverBytes: number;
-  /** Something in it that is not PostgreSQL's own, or a mount point below it: it would be lost, or could not be replaced. */
+  /** A foreign file, which a rebuild would lose, or a mount point below the directory, which cannot be replaced. */
   readonly stranger: string | null;
 }
 
@@ -30,7 +30,7 @@ export interface LinkedDirectory extends PlaceFacts {
   readonly kind: 'wal' | 'tablespace';
   /** The link's name: `pg_wal`, or the tablespace's OID below pg_tblspc. */
   readonly link: string;
-  /** Real path on the node. */
+  /** The real path on the node. */
   readonly path: string;
 }
 
@@ -42,7 +42,10 @@ export interface SourceTablespace {
   readonly bytes: number;
 }
 
-/** What `inspectData` measured on the target, and on the primary what the copy will need. The place is the data directory. */
+/**
+ * Facts about the target, and about what its copy needs from the primary, as `inspectData` measured them. The place is
+ * the data directory.
+ */
 export interface DataFacts extends PlaceFacts {
   /** The configured path with every symbolic link resolved, also when only its parent exists; null without a parent. */
   readonly realPath: string | null;
@@ -50,15 +53,15 @@ export interface DataFacts extends PlaceFacts {
   readonly version: string | null;
   /** Half copied or half removed: no PG_VERSION, but backup_label or our mark of a removal. */
   readonly isUnfinished: boolean;
-  /** Taken at the same time as the rest: processes, control file. */
+  /** Processes and control file, measured together with the rest. */
   readonly host: HostFacts;
   readonly hasControlFile: boolean;
   /** From the control file, also while PostgreSQL runs; null when there is none, or it cannot be read. */
   readonly own: {
     readonly systemIdentifier: string;
-    /** In pg_controldata's words; `copied` while it is a base backup that was never started: those words are its source's. */
+    /** pg_controldata's words; `copied` for a base backup that was never started, whose words are its source's. */
     readonly state: string;
-    /** The newest that the control file or the WAL on disk names. */
+    /** The newest timeline in the control file or in the WAL on disk. */
     readonly timeline: number;
   } | null;
   /** The directory is the fresh copy of the rebuild with this id, which is not finished. */
@@ -67,14 +70,14 @@ export interface DataFacts extends PlaceFacts {
   /** Tablespaces of the primary that the target does not have: `path` is the primary's own location. */
   readonly missing: readonly LinkedDirectory[];
   readonly source: {
-    /** Major. */
+    /** Major version. */
     readonly version: string;
     readonly systemIdentifier: string;
     readonly timeline: number;
     readonly isInRecovery: boolean;
     /** Of the data directory, WAL and tablespaces excluded. */
     readonly bytes: number;
-    /** What the copy's pg_wal may come to hold. */
+    /** Bytes that the copy's pg_wal may grow to. */
     readonly walBytes: number;
     readonly tablespaces: readonly SourceTablespace[];
   };

@@ -8,9 +8,12 @@ export interface ParkedStep {
   /** Unique within the incident: node0.base-backup. [A-Za-z0-9._-] */
   readonly stepId: string;
   readonly title: string;
-  /** What failed, or what is asked; and what each choice will do. */
+  /** The failure, or the question, and what each choice will do. */
   readonly problem: string;
-  /** retry = do it again from fresh facts; skip = go on without it; rebuild = replace its data by a copy; abort = leave the rest undone. */
+  /**
+   * retry = do the step again from fresh facts; skip = go on without it; rebuild = replace the node's data by a copy;
+   * abort = leave the rest undone.
+   */
   readonly choices: readonly Choice[];
   /** ISO time. */
   readonly since: string;
@@ -23,7 +26,10 @@ export interface Decision {
   readonly reason: string;
 }
 
-/** Null when the decision is accepted, else why not. The value came from outside: Temporal Web lets anybody type it. */
+/**
+ * Null when the decision is accepted, else the reason why not. The value is not trusted: anybody can type it in
+ * Temporal Web.
+ */
 export function findDecisionProblem(value: unknown, parked: readonly ParkedStep[]): string | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return 'a decision is an object: {"stepId": ..., "choice": "retry", "operator": ..., "reason": ...}';
@@ -48,7 +54,7 @@ function printable(value: unknown): string {
   return JSON.stringify(value ?? null).slice(0, 60);
 }
 
-/** Dots, as in the command that is shown to be copied, are no reason. */
+/** The "..." of the command that people copy is no reason. */
 function isText(value: unknown): value is string {
   return typeof value === 'string' && /[\p{L}\p{N}]/u.test(value);
 }

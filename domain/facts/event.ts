@@ -1,4 +1,4 @@
-// What pgpool's hooks, people and the watch tell an incident. Everything in an event is a hint: facts decide.
+// Events: what pgpool's hooks, people and the watch tell an incident. Everything in an event is a hint: facts decide.
 
 export type EventKind = 'failover' | 'follow' | 'returned' | 'rejoin';
 
@@ -14,7 +14,7 @@ export interface ClusterEvent {
   readonly oldPrimary: number | null;
   /** ISO time at the sender. */
   readonly at: string;
-  /** From the watch: what differs from the record, in words. */
+  /** From the watch: the difference from the record, in words. */
   readonly seen?: string;
 }
 
@@ -68,7 +68,7 @@ function isNodeId(value: unknown): boolean {
   );
 }
 
-/** In words, for the table of steps. */
+/** The event in words, for the table of steps. */
 export function describeEvent(event: ClusterEvent): string {
   const old = event.oldPrimary === null ? 'none' : String(event.oldPrimary);
   const node = event.node === null ? 'none' : String(event.node);
@@ -82,10 +82,10 @@ function inOneLine(text: string): string {
   return text.replaceAll(/\p{Cc}+|[\u2028\u2029]/gu, ' ').slice(0, 400);
 }
 
-/** Short and on one line: the value came from outside and lands in logs. */
+/** Short and on one line, because the value came from outside and lands in logs. */
 function printable(value: unknown): string {
   if (value === undefined) return 'missing';
   const text = (JSON.stringify(value) as string | undefined)?.slice(0, 60) ?? typeof value;
-  // JSON leaves these as they are; a terminal or a log reader may take them for commands or for ends of line.
+  // JSON does not escape these characters; a terminal or a log reader may take them for commands or line ends.
   return text.replaceAll(/[\u007f-\u009f\u2028\u2029]/g, '?');
 }

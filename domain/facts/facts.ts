@@ -15,8 +15,9 @@ export type SqlAnswer = 'answered' | 'recovering' | 'refused' | 'rejected' | 'si
 export type ProcessAnswer = 'running' | 'orphans' | 'none' | 'unknown';
 
 /**
- * How it was made sure that the former primary took no more writes. Written into standby.signal, whose contents PostgreSQL
- * ignores: before-promotion = stopped with proof before anybody else was promoted; after-return = it was up beside its successor.
+ * The way in which a former primary was kept from taking writes. It is written into standby.signal, whose contents
+ * PostgreSQL ignores.
+ * before-promotion = stopped with proof before another node was promoted; after-return = stopped beside its successor.
  */
 export type FenceMark = 'before-promotion' | 'after-return' | 'none';
 
@@ -26,15 +27,17 @@ export interface HostFacts {
   readonly processes: ProcessAnswer;
   /** The node's clock minus the worker's, so that deadlines can be given in the node's time. */
   readonly clockOffsetMs: number | null;
-  /** False only where it is certain that there is none: no such path, or no PG_VERSION or control file in it. */
+  /** False only with proof: no such path, or no PG_VERSION or control file in it. */
   readonly hasDataDirectory: boolean | null;
   readonly hasStandbySignal: boolean | null;
   readonly fenceMark: FenceMark | null;
-  /** The newest timeline of which pg_wal holds a segment: the control file may name an older one until a checkpoint has ended. */
+  /**
+   * The newest timeline of any segment in pg_wal: the control file may name an older one until a checkpoint has ended.
+   */
   readonly walTimeline: number | null;
-  /** From its files while processes of it are there; null when unreadable or not asked. */
+  /** Read from the node's files while it has processes; null when unreadable or not asked. */
   readonly synchronousStandbyNames: string | null;
-  /** While it runs as a standby: what its control file says that the primary has set, by setting. */
+  /** The primary's settings by the control file of a running standby. */
   readonly neededSettings: Readonly<Record<string, number>> | null;
   /** From pg_controldata while no process runs. */
   readonly controlFile: {
@@ -44,7 +47,7 @@ export interface HostFacts {
   } | null;
 }
 
-/** Of a node's PostgreSQL. */
+/** The address of a node's PostgreSQL. */
 export interface Address {
   readonly host: string;
   readonly port: number;
@@ -55,7 +58,7 @@ export interface WalReceiverFacts {
   readonly host: string | null;
   readonly port: number | null;
   readonly timeline: number | null;
-  /** By the node's own clock. `streaming` stays true for 60 s after the sender's host dies; this does not lie. */
+  /** Measured by the node's clock. Needed because `streaming` stays true for 60 s after the sender's host dies. */
   readonly lastMessageAgeMs: number | null;
 }
 
@@ -69,28 +72,32 @@ export interface NodeFacts {
   readonly position: WalPosition | null;
   /** How far a standby has replayed; null = nothing yet, or no standby. */
   readonly replayedLsn: string | null;
-  /** What a standby's receiver has brought since its server started; null = nothing, or no standby. */
+  /** End of the WAL that a standby's receiver has received since its server started; null = none, or no standby. */
   readonly receivedLsn: string | null;
   readonly history: readonly TimelineEnd[];
-  /** Since this timeline's history file appeared here, that is since the last promotion; null on timeline 1. */
+  /** Age of this timeline's history file on the node, so the time since the last promotion; null on timeline 1. */
   readonly timelineAgeMs: number | null;
   readonly isReplayPaused: boolean | null;
   /** A standby's recovery_min_apply_delay; null = no standby. */
   readonly applyDelayMs: number | null;
-  /** While replay is paused: its own values of the settings that must be at least the primary's, by setting. */
+  /** The standby's own values, while replay is paused, of the settings that must be at least the primary's. */
   readonly ownSettings: Readonly<Record<string, number>> | null;
-  /** What a fence of ours left in standby.signal; null = no standby, or unreadable. */
+  /** The mark of our fence in standby.signal; null = no standby, or unreadable. */
   readonly fenceMark: FenceMark | null;
   readonly synchronousStandbyNames: string | null;
-  /** Of its primary_conninfo; for a standby without one the name that PostgreSQL gives it; of a node that does not answer, its last word to this worker. Null = it has none, or never said. */
+  /**
+   * application_name of the standby's primary_conninfo, or the name that PostgreSQL gives it without one. For a node
+   * that does not answer: the name that this worker heard last. Null = the node has none, or this worker never heard
+   * it.
+   */
   readonly applicationName: string | null;
   readonly walReceiver: WalReceiverFacts | null;
-  /** Where a standby's primary_conninfo leads; null = nowhere, or no standby. */
+  /** The server that a standby's primary_conninfo names; null = none, or no standby. */
   readonly upstream: Address | null;
-  /** Who uses a node that accepts writes: sessions of clients but ours, and standbys that stream from it; null = no primary. */
+  /** Sessions of clients except ours, and below standbys that stream from the node; null = the node is no primary. */
   readonly clients: number | null;
   readonly followers: number | null;
-  /** Null when there was no need to look: SQL had answered. */
+  /** Null when SQL answered, so the host was not looked at. */
   readonly host: HostFacts | null;
 }
 
@@ -99,7 +106,7 @@ export interface ProbeFacts {
   readonly from: number;
   readonly about: number;
   readonly answer: SqlAnswer | 'unknown';
-  /** Of a node that answered; else null. */
+  /** Null for a node that did not answer. */
   readonly isInRecovery: boolean | null;
   readonly seen: string;
 }
@@ -115,19 +122,22 @@ export interface PgpoolNodeFacts {
 export interface PgpoolFacts {
   readonly pgpool: string;
   readonly nodes: readonly PgpoolNodeFacts[];
-  /** It gave any answer over PCP, be it an error. */
+  /** pgpool answered over PCP, if only with an error. */
   readonly isReached: boolean;
-  /** Empty when every node was answered for. */
+  /** Empty when pgpool answered for every node. */
   readonly seen: string;
 }
 
 export interface Facts {
   readonly takenAt: string;
-  /** What the last decision left as true; null = nothing is recorded, or it could not be read in time. */
+  /** The record; null = nothing is recorded, or it could not be read in time. */
   readonly record: ClusterRecord | null;
-  /** What people have in hand, expired ones included. */
+  /** Every maintenance and pause, expired ones included. */
   readonly maintenance: readonly Maintenance[];
-  /** What the watch last told of every node and pgpool, with the time of each one's last answer; null = no watch runs, or nothing was told. */
+  /**
+   * The watch's last samples of every node and pgpool, with the time of each one's last answer; null = no watch runs,
+   * or it has told nothing.
+   */
   readonly watch: WatchSamples | null;
   readonly nodes: readonly NodeFacts[];
   readonly probes: readonly ProbeFacts[];
@@ -138,12 +148,12 @@ export function factsOf(facts: Facts, node: number): NodeFacts | undefined {
   return facts.nodes.find((entry) => entry.node === node);
 }
 
-/** Its WAL receiver names this address, as the cluster file spells it; whether it streams is another question. */
+/** The node's WAL receiver names this address, as the cluster file spells it. The receiver need not be streaming. */
 export function receivesFrom({ walReceiver }: NodeFacts, { host, port }: Address): boolean {
   return walReceiver?.host === host && walReceiver.port === port;
 }
 
-/** Its timeline is a newer one, with this one in its history. */
+/** The node's timeline is newer than `timeline` and has it in its history. */
 export function descendsFrom({ position, history }: NodeFacts, timeline: number): boolean {
   return (position?.timeline ?? 0) > timeline && history.some((end) => end.timeline === timeline);
 }

@@ -1,4 +1,4 @@
-// What a person is doing on purpose: a node that is to be left alone, or a cluster in which no promotion is to be made.
+// Maintenance: a person asks that a node is left alone, or that no failover is made in a cluster.
 
 export interface Maintenance {
   /** Null = a pause of the whole cluster. */
@@ -12,12 +12,12 @@ export interface Maintenance {
   readonly until: string | null;
 }
 
-/** Those that have not expired at this time (ISO). */
+/** The entries that have not expired at this time (ISO). */
 export function inForce(maintenance: readonly Maintenance[], at: string): Maintenance[] {
   return maintenance.filter(({ until }) => until === null || Date.parse(until) > Date.parse(at));
 }
 
-/** The list with this one; one of the same node, or of the cluster, is replaced. */
+/** The list with this entry in place of an earlier one for the same node or cluster. */
 export function startMaintenance(maintenance: readonly Maintenance[], started: Maintenance): Maintenance[] {
   return [...stopMaintenance(maintenance, started.node), started];
 }
@@ -31,7 +31,7 @@ export function describeMaintenance({ operator, reason, since, until }: Maintena
   return `by ${operator} since ${since}${until === null ? '' : ` until ${until}`}: ${reason}`;
 }
 
-/** Empty for anything but a list of them: a memo may have been written by another version, or by hand. */
+/** Empty for malformed input: a memo may come from another version, or be written by hand. */
 export function parseMaintenance(value: unknown): Maintenance[] {
   if (!Array.isArray(value)) return [];
   return value.filter((entry: unknown): entry is Maintenance => {

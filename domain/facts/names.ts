@@ -18,9 +18,9 @@ export const eventSignalName = 'event';
 /** Update that answers once the event with the given id is settled; hook.sh waits on it. */
 export const settledUpdateName = 'settled';
 
-/** Update with a Decision: what a person wants done about a parked step. */
+/** Update with a Decision: a person's choice for a parked step. */
 export const decideUpdateName = 'decide';
-/** Query: the steps of an incident, its children's included, that wait for a decision. */
+/** Query: the parked steps of an incident and of its children. */
 export const parkedQueryName = 'parked';
 /** Signal from a follow to its incident: the node streams, and commits may wait for it. */
 export const streamsSignalName = 'streams';
@@ -28,29 +28,32 @@ export const streamsSignalName = 'streams';
 export const stepParkedSignalName = 'stepParked';
 export const stepResumedSignalName = 'stepResumed';
 export const decidedSignalName = 'decided';
-/** Signal from a follow to its incident: it has ended. */
+/** Signal from a follow to its incident: the follow has ended. */
 export const followedSignalName = 'followed';
 /** Query: the incident's state, one value. */
 export const stateQueryName = 'state';
 
-/** Update of the workflow `cluster` with a Conclusion: what an incident has left as true. Answers with the record. */
+/** Update of the workflow `cluster` with a Conclusion of an incident. Answers with the record. */
 export const concludeUpdateName = 'conclude';
-/** Update of the workflow `cluster` with {node, operator}: a person says who the primary is. Rejected when that node does not accept writes. */
+/**
+ * Update of the workflow `cluster` with {node, operator}: a person says which node is the primary. Rejected when that
+ * node does not accept writes.
+ */
 export const acceptUpdateName = 'accept';
-/** Update of the workflow `cluster`: a person takes a node, or the cluster, in hand, or gives it back. */
+/** Update of the workflow `cluster`: a person starts or stops a maintenance or a pause. */
 export const maintainUpdateName = 'maintain';
-/** Signal from an incident to the workflow `cluster`: a person has let these nodes go. */
+/** Signal from an incident to the workflow `cluster`: a person has chosen to leave these nodes as they are. */
 export const leftSignalName = 'left';
-/** Query of the workflow `cluster`: what it knows. */
+/** Query of the workflow `cluster`: the record, and who has what in maintenance. */
 export const recordedQueryName = 'recorded';
-/** Key in its memo of the same. */
+/** Key in the memo of the workflow `cluster` for the answer of that query. */
 export const recordedMemoName = 'recorded';
 
 export function incidentWorkflowId(cluster: string): string {
   return `pgpool-${cluster}`;
 }
 
-/** The task queue of the watches: a failover's activity never waits behind one. */
+/** The task queue of the watches: separate, so that no failover's activity waits behind a watch. */
 export function watchTaskQueue(taskQueue: string): string {
   return `${taskQueue}.watch`;
 }
@@ -63,7 +66,7 @@ export function clusterWorkflowId(cluster: string): string {
   return `pgpool-${cluster}.cluster`;
 }
 
-/** Several people may ask at the same time. */
+/** One id for each request, because several people may ask at the same time. */
 export function planWorkflowId(cluster: string, id: string): string {
   return `pgpool-${cluster}.plan.${id}`;
 }
@@ -72,14 +75,14 @@ export function lookWorkflowId(cluster: string, id: string): string {
   return `pgpool-${cluster}.look.${id}`;
 }
 
-/** One id for each node, so that no node ever has two follows at a time, whichever incidents started them. */
+/** One id for each node, so that a node never has two follows at a time, even of two incidents. */
 export function followWorkflowId(cluster: string, node: number): string {
   return `pgpool-${cluster}.follow.${node}`;
 }
 
 export const searchAttributeNames = { cluster: 'PgCluster', operation: 'PgOperation', outcome: 'PgOutcome' } as const;
 
-/** What signalWithStart is given to tell a cluster's incident of an event, opening one if none is open. */
+/** Arguments of signalWithStart that tell a cluster's incident of an event, and open an incident if none is open. */
 export function incidentStart({ cluster, temporal }: ClusterConfiguration, event: ClusterEvent) {
   return {
     workflowId: incidentWorkflowId(cluster),
@@ -91,7 +94,7 @@ export function incidentStart({ cluster, temporal }: ClusterConfiguration, event
   };
 }
 
-/** What the workflow `cluster` is started with where it does not run; `recorded` is what its last run has left. */
+/** Arguments that start the workflow `cluster` where it does not run; `recorded` is the result of its last run. */
 export function clusterStart({ cluster, temporal }: ClusterConfiguration, recorded: Recorded) {
   return {
     workflowId: clusterWorkflowId(cluster),

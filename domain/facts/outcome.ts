@@ -1,11 +1,11 @@
-// Judged results: what became of an event, and of a node.
+// Outcomes: the judged result for an event, and for a node.
 
 import type { ReasonCode } from './reasons';
 
 /** completed: done and proven; incomplete: acted, evidence missing; refused: chose not to act. */
 export type Outcome = 'completed' | 'incomplete' | 'refused';
 
-/** What an incident says about one event; hook.sh prints `line` into pgpool's log. */
+/** An incident's answer to one event; hook.sh prints `line` into pgpool's log. */
 export interface Verdict {
   readonly outcome: Outcome;
   readonly reason: ReasonCode;
@@ -13,10 +13,10 @@ export interface Verdict {
   readonly line: string;
 }
 
-/** What became of one node in converge. */
+/** The result of one node's follow. */
 export interface FollowReport {
   readonly node: number;
-  /** The rung that was taken; `none` when nothing had to be, or could be, done. */
+  /** The rung that was taken; `none` when nothing was needed or possible. */
   readonly rung: 'none' | 'repoint' | 'rewind' | 'rebuild';
   readonly outcome: Outcome;
   readonly reason: ReasonCode;

@@ -1,4 +1,5 @@
-// Why an incident, a follow or a rebuild ended as it did: stable codes. Each has one row in docs/failure-modes.md (checked by test/tidy.test.ts).
+// Stable codes for why an incident, a follow or a rebuild ended as it did. Each has one row in docs/failure-modes.md
+// (checked by test/tidy.test.ts).
 
 export const reasonCodes = [
   'promoted',

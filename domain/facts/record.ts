@@ -1,4 +1,5 @@
-// The record: what the last decision about a cluster left as true. It lives in the workflow `cluster`, and in that workflow's memo, where looks read it.
+// The record: what the last decision about a cluster left as true. The workflow `cluster` keeps it, also in its memo,
+// where looks read it.
 
 import type { ClusterConfiguration } from './cluster';
 import { type Maintenance, parseMaintenance } from './maintenance';
@@ -12,17 +13,17 @@ export interface RecordedNode {
 /** A node that was the primary before. */
 export interface FormerPrimary {
   readonly node: number;
-  /** Stopped with proof before its successor accepted writes. */
+  /** The node was stopped with proof before its successor accepted writes. */
   readonly isFenceConfirmed: boolean;
 }
 
-/** What an incident has found true at its end, or a person has said. */
+/** A cluster's state as an incident found it at its end, or as a person said. */
 export interface Conclusion {
   readonly systemIdentifier: string;
   /** The node that accepts writes. */
   readonly primary: number;
   readonly timeline: number;
-  /** `us`: a promotion of ours opened the timeline; `others`: it was found so, or a person said so. */
+  /** `us`: a promotion of ours opened the timeline; `others`: the timeline was found open, or a person said so. */
   readonly openedBy: 'us' | 'others';
   readonly former: FormerPrimary | null;
   /** Nodes that did not answer, or could not be made to follow. */
@@ -31,14 +32,14 @@ export interface Conclusion {
   readonly at: string;
   /** `<workflow id>/<run id>` of the incident, or the person who said so. */
   readonly by: string;
-  /** `at` of a record that the facts have shown to be void, as after a restore; null = none was. */
+  /** `at` of a record that the facts have shown to be void, as after a restore; null = no record is void. */
   readonly voids: string | null;
-  /** Where each node is, by the cluster file. */
+  /** The address of each node by the cluster file. */
   readonly nodes: readonly RecordedNode[];
 }
 
 export interface ClusterRecord extends Conclusion {
-  /** ISO time since when this node is the primary on this timeline. */
+  /** ISO time at which this node became the primary on this timeline. */
   readonly since: string;
 }
 
@@ -46,7 +47,7 @@ export function recordedNodes({ nodes }: ClusterConfiguration): RecordedNode[] {
   return nodes.map(({ id, host, port }) => ({ id, host, port }));
 }
 
-/** Null for anything but a record: a memo may have been written by another version, or by hand. */
+/** Null for malformed input: a memo may come from another version, or be written by hand. */
 export function parseRecord(value: unknown): ClusterRecord | null {
   if (typeof value !== 'object' || value === null) return null;
   const fields = value as Partial<Record<keyof ClusterRecord, unknown>>;
@@ -61,15 +62,15 @@ export function parseRecord(value: unknown): ClusterRecord | null {
   return isRecord ? (value as ClusterRecord) : null;
 }
 
-/** What the workflow `cluster` knows, and its memo holds. */
+/** The state of the workflow `cluster`, and the contents of its memo. */
 export interface Recorded {
   readonly record: ClusterRecord | null;
   readonly maintenance: readonly Maintenance[];
-  /** Nodes about which a person has decided, on a question, that nothing is to be done: until they come back, or the primary changes. */
+  /** Nodes that a person has chosen to leave as they are: until they come back, or the primary changes. */
   readonly left: readonly number[];
 }
 
-/** Nothing for anything else: a memo may have been written by another version, or by hand. */
+/** Empty for malformed input: a memo may come from another version, or be written by hand. */
 export function parseRecorded(value: unknown): Recorded {
   const { record, maintenance, left } = (value ?? {}) as Partial<Record<keyof Recorded, unknown>>;
   const nodes = Array.isArray(left) ? left.filter((node): node is number => Number.isInteger(node)) : [];

@@ -43,7 +43,7 @@ export interface TimelineEnd {
   readonly endLsn: string;
 }
 
-/** A timeline history file (PostgreSQL documentation, 26.3.5 Timelines; source access/transam/timeline.c). Null if a line is malformed. */
+/** A timeline history file (PostgreSQL documentation, 26.3.5 Timelines; timeline.c). Null if a line is malformed. */
 export function parseTimelineHistory(text: string): TimelineEnd[] | null {
   const ends: TimelineEnd[] = [];
   for (const raw of text.split('\n')) {
@@ -76,9 +76,10 @@ export interface TimelineRange {
 }
 
 /**
- * Up to where two branches share their WAL: the newest timeline that is common to both, and the earlier of its two ends, as
- * pg_rewind.c finds it (findCommonAncestorTimeline). Null when it is one branch. Branches without a common beginning, as when
- * a history file is lost, part at 0/0 of the node's oldest timeline: then all that it holds is taken for its own.
+ * The end of the WAL that two branches share: the newest timeline common to both, and the earlier of its two ends, as
+ * pg_rewind.c finds it (findCommonAncestorTimeline). Null when both are one branch.
+ * Branches without a common beginning, as when a history file is lost, part at 0/0 of the node's oldest timeline: all
+ * of the node's WAL then counts as its own.
  */
 export function findFork(own: Ancestry, primary: Ancestry): WalPosition | null {
   const [left, right] = [rangesOf(own), rangesOf(primary)];
@@ -93,21 +94,21 @@ export function findFork(own: Ancestry, primary: Ancestry): WalPosition | null {
   return fork;
 }
 
-/** Where a node stands, and the ends of the timelines before its own. */
+/** A node's position, and the ends of the timelines before it. */
 export interface Branch {
   readonly position: WalPosition;
   readonly history: readonly TimelineEnd[];
 }
 
-/** Of which timeline of this branch the byte before `lsn` is: the first one that ends there or later. */
+/** The timeline of this branch that holds the byte before `lsn`: the first one that ends there or later. */
 export function timelineAt({ timeline, history }: Ancestry, lsn: string): number {
   const end = history.find((entry) => entry.timeline < timeline && compareLsn(lsn, entry.endLsn) <= 0);
   return end?.timeline ?? timeline;
 }
 
 /**
- * Has `node` gone past the place where the branches part? On the primary's own branch it has not, however far it is: the two
- * positions are never of one moment. A standby has only gone as far as it has replayed.
+ * Has `node` gone past the place where the branches part? Never on the primary's own branch, because the two positions
+ * are measured at different moments. A standby counts only with what it has replayed.
  */
 export function isDiverged(node: Branch, primary: Branch): boolean {
   const ancestryOf = ({ position, history }: Branch): Ancestry => ({ timeline: position.timeline, history });

@@ -1,34 +1,38 @@
-// What the watch has seen of a cluster, and what it has told of it. Plain data: a heartbeat's detail, the next watch's input, and a witness for decisions.
+// The watch's samples of a cluster, and what it has told. Plain data: a heartbeat's detail, the next watch's input, and
+// a witness for decisions.
 
 import type { WalPosition } from './wal';
 
-/** What a node said when it answered. */
+/** A node's own words when it answered. */
 export interface NodeWords {
   readonly isInRecovery: boolean;
   readonly systemIdentifier: string;
   /** Timeline and last byte of WAL: written by a primary, received or replayed by a standby. */
   readonly position: WalPosition | null;
   readonly synchronousStandbyNames: string;
-  /** Of a standby: under which name the primary lists it. */
+  /** The name under which the primary lists this standby. */
   readonly applicationName: string | null;
-  /** Of a primary: names, in small letters, of those that stream from it. */
+  /** The names, in small letters, of the standbys that stream from this primary. */
   readonly followers: readonly string[];
-  /** Whom a standby streams from, in the cluster file's words, and on which timeline; null = it does not stream. */
+  /**
+   * The server that a standby streams from, as the cluster file spells it, and the timeline; null = the standby does
+   * not stream.
+   */
   readonly receiver: { readonly host: string; readonly port: number; readonly timeline: number } | null;
 }
 
 export interface NodeSample {
   readonly node: number;
-  /** Looks in a row that were not answered; 0 = it answers. */
+  /** Looks in a row that the node did not answer; 0 = it answers. */
   readonly misses: number;
   /** The last look, in words. */
   readonly seen: string;
-  /** ISO time of its last answer, and what it said then; null = this watch has never heard it. */
+  /** ISO time and words of the node's last answer; null = this watch has never heard the node. */
   readonly answeredAt: string | null;
   readonly said: NodeWords | null;
-  /** ISO time at which it was last seen streaming; null = never. */
+  /** ISO time of the last look that saw the node streaming; null = never. */
   readonly streamedAt: string | null;
-  /** It answers after a silence, and nobody was told of that yet. */
+  /** The node answers after a silence that was not told yet. */
   readonly isNews: boolean;
 }
 
@@ -43,9 +47,9 @@ export interface PgpoolSample {
   readonly pgpool: string;
   /** ISO time of the last look that has ended. */
   readonly at: string;
-  /** False: it gave no answer at all. */
+  /** False: pgpool gave no answer at all. */
   readonly isReached: boolean;
-  /** Those for which it answered. */
+  /** The nodes that pgpool answered for. */
   readonly nodes: readonly ShownNode[];
   readonly seen: string;
 }
@@ -84,20 +88,20 @@ export interface Difference {
   readonly node: number | null;
   /** Kind and subject. */
   readonly key: string;
-  /** ISO time at which it was first seen, this time. */
+  /** ISO time of the first look that showed the difference. */
   readonly since: string;
-  /** Derived from key and `since`: whoever tells it again tells the same event. */
+  /** Derived from key and `since`, so that telling a difference twice tells the same event. */
   readonly eventId: string;
   readonly line: string;
 }
 
-/** A difference that stands, whether it has lasted or not. */
+/** A difference that the last look showed, whether it has lasted or not. */
 export interface Standing {
   readonly key: string;
   readonly since: string;
 }
 
-/** A difference that was told: when, how often, and since when it stood then. */
+/** A difference that was told: when, how often, and since when it lasted. */
 export interface Told extends Standing {
   readonly at: string;
   readonly times: number;
@@ -109,7 +113,7 @@ export interface WatchState {
   readonly told: readonly Told[];
 }
 
-/** Null for anything but a watch's state: a heartbeat may be another version's. */
+/** Null for malformed input: a heartbeat may come from another version. */
 export function parseWatchState(value: unknown): WatchState | null {
   if (typeof value !== 'object' || value === null) return null;
   const { samples, standing, told } = value as Partial<Record<keyof WatchState, unknown>>;
@@ -127,7 +131,7 @@ function isNodeSample(value: unknown): boolean {
   return Number.isInteger(node) && Number.isInteger(misses) && typeof said === 'object';
 }
 
-/** Of two states the one with the younger look. */
+/** The state with the younger look. */
 export function newerState(left: WatchState | null, right: WatchState | null): WatchState | null {
   if (!left || !right) return left ?? right;
   return Date.parse(right.samples.takenAt) > Date.parse(left.samples.takenAt) ? right : left;

@@ -1,4 +1,5 @@
-// Facts as they would be: a node that is well taken for dead, a candidate taken for promoted, a standby taken for following. For telling, and for judging an act before it is done.
+// Facts as they would be after a crash, a fence, a promotion or a follow: for a plan that is only shown, and for
+// judging an act before it is done.
 
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import type { Facts, HostFacts, NodeFacts } from '../facts/facts';
@@ -65,7 +66,7 @@ function silent(entry: NodeFacts, sqlSeen: string): NodeFacts {
   };
 }
 
-/** What a look at its host would show, from what the node itself says now. */
+/** The host facts that a look would find, derived from the node's own words. */
 function deadHost(entry: NodeFacts, state?: string): HostFacts {
   const { isInRecovery, position, systemIdentifier, host } = entry;
   const own = isInRecovery === true ? 'in archive recovery' : 'in production';

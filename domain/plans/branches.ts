@@ -1,4 +1,5 @@
-// Which branch of the WAL is the cluster's: the one that the lost primary wrote. A standby on any other is no successor of it.
+// The cluster's branch of the WAL is the one that the lost primary wrote. A standby on another branch is no successor
+// of it.
 
 import { type ClusterConfiguration, findNode } from '../facts/cluster';
 import {
@@ -13,9 +14,9 @@ import { answeringStandbys, factsOf, type Facts, type NodeFacts, receivesFrom } 
 
 export type Positioned = NodeFacts & { readonly position: WalPosition };
 
-/** A branch's place among the others: a candidate's may continue the lost primary's, or part from it. */
+/** The standbys sorted by branch: a branch may continue the lost primary's, or part from it. */
 export interface BranchView {
-  /** The lost primary's timeline as far as anything shows it; null = nothing does. */
+  /** The lost primary's timeline; null = nothing shows it. */
   readonly current: number | null;
   /** Standbys whose WAL belongs to the current branch, or may. */
   readonly own: readonly Positioned[];
@@ -25,10 +26,10 @@ export interface BranchView {
 
 /**
  * Sorts standbys of one system by branch.
- *
- * A branch that parted before WAL that the lost primary's control file, or a standby on the primary's own timeline, holds is a stray. So is a standby
- * that has gone past the place where the current timeline began: a former primary of an earlier failover. While nothing shows the current
- * timeline, two standbys that have both gone past their fork are strays to each other.
+ * A branch is a stray if it parted before WAL that the lost primary's control file, or a standby on the primary's own
+ * timeline, holds. A standby that has gone past the beginning of the current timeline is a stray too: it is a former
+ * primary of an earlier failover. While the current timeline is unknown, two standbys that have both gone past their
+ * fork are strays to each other.
  */
 export function sortBranches(
   configuration: ClusterConfiguration,
@@ -45,8 +46,9 @@ export function sortBranches(
 }
 
 /**
- * Of the node's own files, of receivers that streamed from it, and of our own promotions of it, the newest. A control file names an older timeline until the first checkpoint
- * after a promotion has ended, so the segments in pg_wal count, too.
+ * The newest timeline named by the node's files, by receivers that streamed from it, and by our promotions of it.
+ * Segments in pg_wal count because a control file names the old timeline until the first checkpoint after a promotion
+ * has ended.
  */
 function findCurrentTimeline(
   configuration: ClusterConfiguration,
@@ -76,7 +78,7 @@ interface Holder extends Branch {
   readonly name: string;
   /** The lost primary itself, by its control file. */
   readonly isFormer: boolean;
-  /** Left behind by a failover of ours: its WAL past the fork was decided about then. */
+  /** A fence of ours left this node behind: that failover has already decided about its WAL past the fork. */
   readonly isFenced: boolean;
 }
 
@@ -92,7 +94,7 @@ function holderOf(entry: Positioned): Holder {
   };
 }
 
-/** The former primary by its control file; its timeline's history is some standby's. */
+/** The former primary by its control file; a standby provides the history of its timeline. */
 function formerHolder(facts: Facts, formerPrimary: number | null, standbys: readonly Positioned[]): Holder[] {
   const checkpoint = formerPrimary === null ? undefined : factsOf(facts, formerPrimary)?.host?.controlFile?.checkpoint;
   const history = checkpoint && findHistory(checkpoint.timeline, standbys);
@@ -127,7 +129,8 @@ function explainStray(entry: Positioned, current: number | null, holders: readon
     if (fork === null || comparePosition(holder.position, fork) <= 0) continue;
     const isCurrent = holder.isFormer || holder.position.timeline === current;
     const hasPassed = comparePosition(entry.position, fork) > 0;
-    // Nothing but a branch of the same number speaks against the current one, and nothing but the current one against its heir.
+    // Only another branch of the same number makes a standby on the current timeline a stray, and only the current
+    // branch does so to its successor.
     if (own === current || isContinuing ? !isCurrent : !hasPassed) continue;
     if (current === null && holder.isFenced) continue;
     return `node ${entry.node} is on timeline ${own}, which parted at ${fork.lsn}; ${holder.name} holds WAL up to ${holder.position.lsn} on timeline ${holder.position.timeline}`;

@@ -1,4 +1,5 @@
-// Which standby may become the primary: greatest (timeline, LSN received), then LSN replayed, then priority, then lowest id; or why none may.
+// Chooses the standby to promote: greatest (timeline, LSN received), then LSN replayed, then priority, then lowest id;
+// or says why none may be.
 
 import { withRealNames } from '../facts/application-name';
 import { type Positioned, sortBranches } from './branches';
@@ -18,7 +19,7 @@ import {
 } from '../facts/wal';
 import { answeringStandbys, factsOf, type Facts, type NodeFacts } from '../facts/facts';
 
-/** A candidate that could not be told to promote: nothing was sent, so it is a standby still. */
+/** A candidate that pg_promote could not be sent to, so it is still a standby. */
 export interface NotTold {
   readonly node: number;
   readonly times: number;
@@ -29,15 +30,18 @@ export interface CandidateRequest {
   readonly formerPrimary: number | null;
   readonly excluded: readonly number[];
   readonly notTold: readonly NotTold[];
-  /** Told to promote and not known to be stopped since: believed before any other. */
+  /** Told to promote and not known to be stopped since: preferred to any other candidate. */
   readonly told: readonly number[];
   readonly formerSynchronousStandbyNames: string | null;
-  /** WAL that failed candidates held. */
+  /** Positions of candidates that failed. */
   readonly walOfFailedCandidates: readonly WalPosition[];
   readonly opened: readonly OpenedTimeline[];
 }
 
-/** What must not be given away again: the timeline of a branch that the candidate does not know. */
+/**
+ * A timeline that a new promotion must not open again, because a branch that the candidate does not know already has
+ * it.
+ */
 export interface ReservedTimeline {
   readonly timeline: number;
   readonly history: readonly TimelineEnd[];
@@ -47,7 +51,7 @@ export interface Candidate {
   readonly candidate: number;
   readonly position: WalPosition;
   readonly lagBytes: number | null;
-  /** Nodes that hold more WAL and may not, or cannot, be promoted: known when this was decided. */
+  /** Nodes that hold more WAL than the candidate but may not, or cannot, be promoted, as known at this decision. */
   readonly passedOver: readonly number[];
   readonly reserved: readonly ReservedTimeline[];
   readonly line: string;
@@ -55,10 +59,10 @@ export interface Candidate {
 
 export type CandidateChoice = Candidate | { readonly refusal: ReasonCode; readonly line: string };
 
-/** Not told once may have been chance; a cause that repeats puts it behind the others. */
+/** Failed attempts after which a candidate is put behind the others: one may be chance, a second has a cause. */
 const patience = 2;
 
-/** Evidence rules of docs/failure-modes.md, in order; the first that forbids a promotion is the answer. */
+/** The evidence rules of docs/failure-modes.md, in order; the first that forbids a promotion is the answer. */
 export function chooseCandidate(
   configuration: ClusterConfiguration,
   facts: Facts,
@@ -79,7 +83,7 @@ export function chooseCandidate(
   const [best] = fit.sort((left, right) => compareCandidates(configuration, request, left, right));
   if (!best) return refuseEveryone(configuration, facts, request, { allowed, strays });
   const failed = request.notTold.find(({ node }) => node === best.node);
-  // The best of them is among those that failed repeatedly: so are all others.
+  // If the best one has failed repeatedly, all the others have too, because those come last.
   if (failed && failed.times >= patience) {
     const causes = request.notTold.map(({ node, line }) => `node ${node}: ${line}`).join('; ');
     return { refusal: 'promotion-failed', line: `no standby could be told to promote (${causes}): mend that` };
@@ -153,7 +157,9 @@ function isAncestor(timeline: number, of: Positioned): boolean {
   return timeline === of.position.timeline || of.history.some((entry) => entry.timeline === timeline);
 }
 
-/** The former primary's own identifier if its control file could be read, else the one that most standbys share; null in a tie. */
+/**
+ * The former primary's own identifier if its control file could be read, else the one of most standbys; null in a tie.
+ */
 function systemIdentifierOf(
   facts: Facts,
   formerPrimary: number | null,
@@ -171,15 +177,18 @@ function systemIdentifierOf(
 }
 
 interface Lag {
-  /** Bytes that the candidate lacks of what is known to exist; null while nothing is known of the primary's own WAL. */
+  /** Bytes of known WAL that the candidate lacks; null while nothing is known of the primary's own WAL. */
   readonly bytes: number | null;
-  /** Where the primary's WAL ends is known: nobody lost a primary, or it was shut down cleanly. */
+  /** The end of the primary's WAL is known: no primary was lost, or it was shut down cleanly. */
   readonly isEndKnown: boolean;
-  /** Nothing is known to be missing of what the watch saw, which is less than what was written after that. */
+  /** The candidate has all that the watch saw; the primary may have written more after that look. */
   readonly isAtLastLook: boolean;
 }
 
-/** Against other standbys' WAL, failed candidates', the stopped primary's control file and the watch's last look at it. */
+/**
+ * Compares the candidate with other standbys' WAL, failed candidates' WAL, the stopped primary's control file and the
+ * watch's last look at the primary.
+ */
 function measureLag(
   facts: Facts,
   { formerPrimary, walOfFailedCandidates }: CandidateRequest,
@@ -189,7 +198,7 @@ function measureLag(
   const former = formerPrimary === null ? undefined : factsOf(facts, formerPrimary);
   const control = former?.host?.controlFile;
   const seen = control?.checkpoint ?? former?.position;
-  // Its last checkpoint may be on an older timeline than its WAL: that says nothing.
+  // A last checkpoint on an older timeline than the primary's WAL says nothing about that WAL.
   const own = seen && seen.timeline === best.position.timeline ? seen : null;
   const sampled = sampledPosition(facts, formerPrimary);
   const known = [own, sampled].filter((position) => position !== null);
@@ -197,7 +206,8 @@ function measureLag(
     .filter((position) => position.timeline === best.position.timeline)
     .map((position) => lagBytes(position.lsn, best.position.lsn) ?? 0);
   const most = Math.max(0, ...lags);
-  // After a crash the checkpoint is only the least that it wrote: "nothing known to be missing" is not "nothing missing".
+  // After a crash the primary wrote at least up to its checkpoint, so "nothing known to be missing" is not "nothing
+  // missing".
   const isWholeKnown = own !== null && (!control || control.state === 'shut down');
   const isSampled = sampled?.timeline === best.position.timeline;
   return {
@@ -217,13 +227,16 @@ function findMissingWal(
     const line = `the best candidate, node ${best.node}, lacks ${bytes} bytes of WAL that another node holds or held, more than policy.maximumLagBytes (${maximumLagBytes})`;
     return { refusal: 'lag-exceeded', line };
   }
-  // One standby that did stream shows how far the primary came.
+  // One standby that streamed is enough to show how far the primary came.
   if (isEndKnown || hasAnyStreamed) return null;
   const line = `node ${best.node} did not stream when the former primary was lost, or has received nothing since it was started, so nobody knows how much of the former primary's it lacks: bring the former primary or another standby back`;
   return { refusal: 'lag-unknown', line };
 }
 
-/** The set in force is the former primary's own where it could be read; else what the watch last saw there; else the strictest of the policy and the standbys' copies, which may be old. */
+/**
+ * Uses the former primary's own set if it could be read; else the set that the watch last saw there; else the strictest
+ * of the policy and the standbys' copies, which may be old.
+ */
 function findMissingCommit(
   configuration: ClusterConfiguration,
   facts: Facts,
@@ -240,7 +253,7 @@ function findMissingCommit(
   const copies = standbys.flatMap(({ node, synchronousStandbyNames }) =>
     synchronousStandbyNames ? [{ node, names: synchronousStandbyNames }] : [],
   );
-  // A commit that only a node ahead of the candidate confirmed would be lost.
+  // A commit confirmed only by a node ahead of the candidate would be lost.
   const reachable = standbys.filter((entry) => comparePosition(entry.position, best.position) <= 0);
   return hasLastCommit(withRealNames(configuration, facts.nodes), {
     inForce,
@@ -250,7 +263,10 @@ function findMissingCommit(
   });
 }
 
-/** A timeline outside the candidate's history, of a standby or of the former primary: both branches would number the next one alike. */
+/**
+ * A timeline of a standby or of the former primary that is not in the candidate's history: the promotion would give its
+ * new timeline the same number.
+ */
 function findBranchConflict(
   formerPrimary: number | null,
   standbys: readonly Positioned[],

@@ -1,4 +1,4 @@
-// What differs from the record, as one look shows it: each kind with how long it must last before anybody is told.
+// The differences between the record and one look, each with the time that it must last before it is told.
 
 import { withRealNames } from '../facts/application-name';
 import type { ClusterConfiguration, NodeConfiguration } from '../facts/cluster';
@@ -13,10 +13,13 @@ export interface Condition {
   readonly key: string;
   /** ISO time of the look that shows it. */
   readonly seenAt: string;
-  /** From its first look to the one that proves it; 0 = the first look is enough, 1 = it takes two looks in a row. */
+  /**
+   * Time from the first look that shows the difference to the one that proves it; 0 = the first look is enough, 1 = two
+   * looks in a row.
+   */
   readonly lastingMs: number;
   readonly line: string;
-  /** A person is to act: told again only after it was gone. */
+  /** A person must act, so the difference is told again only if it was gone in between. */
   readonly isOnce: boolean;
 }
 
@@ -24,7 +27,7 @@ const [atOnce, twoLooks] = [0, 1];
 const synchronousMs = 2000;
 const longMs = 10_000;
 const notStreamingMs = 30_000;
-/** A node that was lost longer ago is no news for an incident that is opened now. */
+/** Age after which a lost node is no news for an incident that opens now. */
 const lostMs = 30_000;
 
 interface Answering extends NodeSample {
@@ -37,7 +40,7 @@ interface World {
   readonly record: ClusterRecord | null;
   readonly answering: readonly Answering[];
   readonly writable: readonly Answering[];
-  /** The record's, else the only one that accepts writes. */
+  /** The record's primary, else the only node that accepts writes. */
   readonly primary: number | null;
   /** The primary, where it accepts writes and nobody else does. */
   readonly served: Answering | undefined;
@@ -57,7 +60,10 @@ export function findWell(
   return streaming.map(({ node }) => node).filter(isUsed);
 }
 
-/** @param recorded a record that rests or is void counts as none; `left`: nodes that a person has let go */
+/**
+ * @param recorded a record that rests or is void counts as none; `left`: nodes that a person has chosen to leave as
+ * they are
+ */
 export function findConditions(
   configuration: ClusterConfiguration,
   samples: WatchSamples,
@@ -84,7 +90,10 @@ function seeWorld(configuration: ClusterConfiguration, samples: WatchSamples, re
   return { configuration, samples, record, answering, writable, primary, served };
 }
 
-/** The system identifier or a node's address differ, or every node answers and none has reached its timeline. */
+/**
+ * The record is void if the system identifier or a node's address differs, or if every node answers and none has
+ * reached the recorded timeline.
+ */
 function isVoid(
   { nodes }: ClusterConfiguration,
   answering: readonly Answering[],
@@ -169,7 +178,7 @@ function findStandbys(world: World, served: Answering): Condition[] {
   });
 }
 
-/** From the primary on its timeline, or from a standby that streams itself. */
+/** Streaming from the primary on its timeline, or from a standby that streams itself. */
 function isStreaming({ configuration, answering }: World, { node, said }: Answering, served: Answering): boolean {
   const { receiver } = said;
   if (receiver === null) return false;
@@ -179,7 +188,7 @@ function isStreaming({ configuration, answering }: World, { node, said }: Answer
   return answering.some((entry) => entry.node === upstream && entry.node !== node && entry.said.receiver !== null);
 }
 
-/** Whose confirmation commits wait for, beside whom policy.synchronous wants. */
+/** The standbys that commits wait for differ from those that policy.synchronous wants. */
 function findSet({ configuration, samples }: World, { node, said }: Answering): Condition[] {
   const { standbys, whenNone } = configuration.policy.synchronous;
   if (standbys === 0) return [];
@@ -209,7 +218,7 @@ function isSameSet(left: string, right: string): boolean {
   return one?.required === 0 || sorted(one?.names) === sorted(other?.names);
 }
 
-/** No node accepts writes: an event where pgpool has given the primary up, else a warning. */
+/** No node accepts writes: an event where pgpool has given up the primary, else a warning. */
 function findUnserved({ samples, record }: World): Condition[] {
   const primary = record?.primary;
   if (primary === undefined) return [];
@@ -225,7 +234,7 @@ function findUnserved({ samples, record }: World): Condition[] {
   return [condition('primary-silent', primary, { seenAt, lastingMs: longMs, line })];
 }
 
-/** A node that a person had let go does what it should. */
+/** A node that a person has left as it was works again. */
 function findTakenUp(world: World, served: Answering, left: readonly number[]): Condition[] {
   const { answering, samples } = world;
   const isWell = (entry: Answering): boolean => entry === served || isStreaming(world, entry, served);
@@ -249,7 +258,10 @@ function findChanges({ samples: { nodes, takenAt: seenAt } }: World): Condition[
   });
 }
 
-/** One node accepts writes, every standby that streams follows it, and every pgpool that answers shows it: that is a record. */
+/**
+ * A cluster without a record gets one when one node accepts writes, every standby that streams follows it, and every
+ * pgpool that answers shows it as primary.
+ */
 function findSettled({ configuration, samples, answering, writable }: World): Condition[] {
   const [primary, ...others] = writable;
   if (!primary?.said.position || others.length > 0) return [];

@@ -1,4 +1,4 @@
-// What a failover's decision is asked, and what it may answer.
+// The question to a failover's decision, and its possible answers.
 
 import type { ReasonCode } from '../facts/reasons';
 import type { OpenedTimeline, WalPosition } from '../facts/wal';
@@ -10,29 +10,29 @@ export interface FailoverRequest {
   readonly failedNode: number | null;
   /** pgpool's %P. */
   readonly oldPrimary: number | null;
-  /** The node that this decision has taken for the primary before; the event's numbers stay what they are. */
+  /** The node that an earlier step of this decision took for the primary; the event's own numbers stay unchanged. */
   readonly suspect: number | null;
-  /** The node that a person wants back: nobody else is stopped for it. */
+  /** The node that a person wants back: no other node may be stopped for it. */
   readonly rejoin: number | null;
-  /** Candidates that were told to promote, failed and are stopped. */
+  /** Candidates that were told to promote, failed, and are stopped now. */
   readonly excluded: readonly number[];
   readonly notTold: readonly NotTold[];
-  /** Told to promote and not known to be stopped since: believed before any other. */
+  /** Told to promote and not known to be stopped since: preferred to any other candidate. */
   readonly told: readonly number[];
-  /** The recovering primary has had crashRecoveryMs already. */
+  /** The recovering primary has already been given crashRecoveryMs. */
   readonly hasWaited: boolean;
-  /** The witnesses contradicted each other in this decision already. */
+  /** This decision has already looked again because witnesses contradicted each other. */
   readonly hasLookedAgain: boolean;
-  /** Of this node the same trouble was seen two seconds ago already. */
+  /** The node in which the same trouble was seen two seconds ago. */
   readonly lasted: number | null;
   readonly sinceEventMs: number;
   /** Set after the fence: the set in force on the old primary, read from its files; null when unreadable. */
   readonly formerSynchronousStandbyNames: string | null;
-  /** The fence has stopped this node with proof, or tried and recorded "unconfirmed": its state is settled. */
+  /** The node whose fence is over, with proof or "unconfirmed". */
   readonly fencedNode: number | null;
-  /** A stop of this false primary was tried in this decision: it is not tried again. */
+  /** The false primary that this decision has tried to stop: it is not tried again. */
   readonly fenceTried: number | null;
-  /** WAL that failed candidates held. */
+  /** Positions of candidates that failed. */
   readonly walOfFailedCandidates: readonly WalPosition[];
   readonly opened: readonly OpenedTimeline[];
 }
@@ -45,25 +45,28 @@ export type FailoverPlan =
       /** The node to fence first; null when no node was ever known as the primary. */
       readonly formerPrimary: number | null;
       readonly state: PrimaryState;
-      /** Without a proven fence nobody may be promoted. */
+      /** A proven fence must come before the promotion. */
       readonly needsFence: boolean;
-      /** Behind the most that anybody reachable holds; null = unknown. */
+      /** Bytes behind the most WAL that any reachable node holds; null = unknown. */
       readonly lagBytes: number | null;
       readonly passedOver: Candidate['passedOver'];
       readonly reserved: Candidate['reserved'];
       readonly line: string;
     }
   | {
-      /** The primary works: attach it wherever pgpool has cut it off. */
+      /** The primary works: attach it to every pgpool that has detached it. */
       readonly action: 'keep';
       readonly primary: number;
       readonly reason: 'primary-kept' | 'standby-failed' | 'already-failed-over' | 'primary-working';
       readonly line: string;
     }
   | { readonly action: 'wait'; readonly node: number; readonly line: string }
-  /** One look lasts up to two seconds, in which a frozen node may thaw or a network heal: the next look is of one mind. */
+  /**
+   * Look again. During a look of up to two seconds a frozen node may thaw or a network heal, so the answers of one look
+   * can contradict each other.
+   */
   | { readonly action: 'look-again'; readonly node: number; readonly afterMs: number; readonly line: string }
-  /** A former primary that came back writable beside its successor: every write that it takes will be lost. */
+  /** Stop a former primary that came back writable beside its successor: every write that it takes will be lost. */
   | { readonly action: 'fence'; readonly node: number; readonly line: string }
   | { readonly action: 'refuse'; readonly reason: ReasonCode; readonly line: string };
 

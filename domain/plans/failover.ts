@@ -1,4 +1,4 @@
-// From facts to the decision of an incident: pure, no clock, no I/O. The event's numbers are hints; evidence decides.
+// Plans a failover from facts: pure, no clock, no I/O. The event's numbers are hints; evidence decides.
 
 import { type ClusterConfiguration, findNode, getNode } from '../facts/cluster';
 import { chooseCandidate } from './candidate';
@@ -13,7 +13,7 @@ import { findAbroad, suspectPrimary } from './suspect';
 import { judgePrimary, type PrimaryJudgement } from './primary-state';
 import { answeringStandbys, factsOf, type Facts, type NodeFacts, writableNodes } from '../facts/facts';
 
-/** What to do about the primary. The same function plans before and after the fence. */
+/** The plan for the primary. The same function plans before and after the fence. */
 export function planFailover(
   configuration: ClusterConfiguration,
   facts: Facts,
@@ -35,7 +35,7 @@ function planByEvidence(configuration: ClusterConfiguration, facts: Facts, asked
       );
     }
   }
-  // Until a person has said which of them is right, nobody else is stopped for either.
+  // Until a person has said which of the two is right, no node is stopped for either.
   if (rival) return refuseRival(rival, record);
   const writable = writableNodes(facts);
   if (writable.length > 1) return planWithTwoPrimaries(configuration, facts, writable, request);
@@ -51,7 +51,7 @@ function planByEvidence(configuration: ClusterConfiguration, facts: Facts, asked
   return planWithoutPrimary(configuration, facts, request, suspect, judgement);
 }
 
-/** What the record adds: a timeline that a promotion of ours opened stays ours after the incident that did it. */
+/** Adds the recorded promotion: a timeline that we opened stays ours in later incidents. */
 function recall({ openedBy, primary: node, timeline }: ClusterRecord, request: FailoverRequest): FailoverRequest {
   return openedBy === 'us' ? { ...request, opened: [{ node, timeline }, ...request.opened] } : request;
 }
@@ -91,8 +91,9 @@ function planWithLivingPrimary(facts: Facts, primary: number, request: FailoverR
 }
 
 /**
- * Every configured node answers as a standby. If a fence of ours made one so, the failover behind it did not end, and nothing is lost by promoting the one with the
- * most WAL, the former primary included. A cluster that follows another one has no primary of its own.
+ * Every configured node answers as a standby. If a fence of ours made one so, its failover did not end, and the node
+ * with the most WAL can be promoted without loss, even the former primary. A cluster that follows another cluster has
+ * no primary of its own.
  */
 function planWithStandbysOnly(
   configuration: ClusterConfiguration,

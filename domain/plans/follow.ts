@@ -1,4 +1,4 @@
-// How one node comes to follow the primary: pure, from facts. What cannot be proven from one look never leads to a rebuild.
+// Plans how one node comes to follow the primary: pure, from facts. A rebuild needs proof from more than one look.
 
 import { type ClusterConfiguration, findNode, getNode, type NodeConfiguration } from '../facts/cluster';
 import { describeMaintenance } from '../facts/maintenance';
@@ -10,22 +10,23 @@ import { findMaintenance } from './maintenance';
 export interface FollowRequest {
   readonly node: number;
   readonly primary: number;
-  /** Asked for by a person, or stopped by this incident's own fence: a stopped node may be started, or rebuilt. */
+  /** A person asked for the node, or this incident's fence stopped it: a stopped node may be started or rebuilt. */
   readonly isStartAllowed: boolean;
-  /** It was repointed, and the primary no longer has the WAL that it needs. */
+  /** The node was repointed, and the primary no longer has the WAL that it needs. */
   readonly hasLostWal: boolean;
-  /** A person has decided so, because it does not come up. */
+  /** A person has chosen the rebuild, because the node does not come up. */
   readonly isRebuildWanted?: boolean;
-  /** Whole records that lie in its pg_wal past the fork; absent = nobody has looked. */
+  /** Whole WAL records past the fork in the node's pg_wal; absent = not looked for. */
   readonly ownWal?: OwnWal;
 }
 
-/** `unknown` = it was looked for, and nothing could be read. */
+/** `unknown` = looked for, but nothing could be read. */
 export type OwnWal = 'none' | 'some' | 'unknown';
 
 /**
- * `start` = its replication settings are written first: it must come up as a standby of this primary.
- * `wait` = it is starting already, as a standby. `compare` = it depends on `ownWal`: look for it, then plan again.
+ * `start` = write the replication settings, then start the node: it must come up as a standby of this primary.
+ * `wait` = the node is already starting as a standby. `compare` = the plan depends on `ownWal`: look for it, then plan
+ * again.
  */
 export type FollowPlan =
   | { readonly rung: 'none' | 'repoint' | 'start' | 'wait' | 'rebuild'; readonly line: string }
@@ -34,7 +35,7 @@ export type FollowPlan =
 
 type Positioned = NodeFacts & { readonly position: WalPosition };
 
-/** What every rule looks at: the node, the primary that it is to follow, and how they are called. */
+/** Facts that every rule uses: the node, the primary that it must follow, and their names for sentences. */
 interface Case {
   readonly configuration: ClusterConfiguration;
   readonly request: FollowRequest;
@@ -43,7 +44,10 @@ interface Case {
   readonly source: Positioned;
 }
 
-/** Why nobody can follow it now. A worker that is turned away, by a wrong password for example, says nothing about its role. */
+/**
+ * Why no node can follow the primary now. A worker that is turned away, for example by a wrong password, learns nothing
+ * about the node's role.
+ */
 export function describeMissing(name: string, facts: NodeFacts | undefined): string {
   if (!facts) return `${name} is not in the cluster file`;
   return facts.sql === 'rejected'
@@ -51,7 +55,7 @@ export function describeMissing(name: string, facts: NodeFacts | undefined): str
     : `${name} does not answer as the primary: ${facts.sqlSeen}`;
 }
 
-/** What to do with `request.node`, given that `request.primary` is to be followed. */
+/** The plan for `request.node` to follow `request.primary`. */
 export function planFollow(configuration: ClusterConfiguration, facts: Facts, request: FollowRequest): FollowPlan {
   const { node, primary } = request;
   const name = `node ${node}`;
@@ -106,9 +110,10 @@ function planAnswering(about: Case, own: NodeFacts): FollowPlan {
 }
 
 /**
- * It has received more than the primary has, and not replayed it. What its receiver wrote is read before anybody is asked for WAL
- * (WaitForWALToBecomeAvailable): a whole record of it will be replayed, and then the primary can no longer be
- * followed (rescanLatestTimeLine). Part of a record, as a primary leaves it that dies under load, is fetched anew from the primary.
+ * A node that has received more than the primary has, and not replayed it. PostgreSQL replays what the receiver wrote
+ * before it asks for more (WaitForWALToBecomeAvailable). A whole extra record will be replayed, and then the node can
+ * no longer follow the primary (rescanLatestTimeLine). Part of a record, as a primary that dies under load leaves it,
+ * is fetched again from the primary.
  */
 function planReceived({ request, ...about }: Case, own: Positioned): FollowPlan {
   const { name, primaryName } = about;
@@ -119,7 +124,7 @@ function planReceived({ request, ...about }: Case, own: Positioned): FollowPlan 
   return { rung: 'repoint', line: `${seen}: no whole record of that is known: repoint by reload` };
 }
 
-/** SQL did not answer: what the host says. */
+/** A node that does not answer SQL: the facts of its host decide. */
 function planSilent(about: Case, own: NodeFacts | undefined): FollowPlan {
   const { request, name } = about;
   const host = own?.host;
@@ -145,9 +150,9 @@ function planSilent(about: Case, own: NodeFacts | undefined): FollowPlan {
 }
 
 /**
- * A node whose processes are all gone. Only two kinds may be started: a standby, which is looked at again once it answers, and
- * a former primary that holds nothing past the fork. After anything else divergence is assumed: to start it would
- * be an experiment on the only copy of what only it holds.
+ * A node without any process. Only two kinds may be started: a standby, which is looked at again once it answers, and a
+ * former primary that holds nothing past the fork. Any other node counts as diverged: starting it would risk the only
+ * copy of its data.
  */
 function planStopped(about: Case, host: HostFacts): FollowPlan {
   const { name, primaryName, source } = about;
@@ -165,7 +170,7 @@ function planStopped(about: Case, host: HostFacts): FollowPlan {
   }
   const seen = `${name} was the primary (${state}, last checkpoint ${describe(checkpoint)})`;
   const end = source.history.find((entry) => entry.timeline === checkpoint.timeline);
-  // Its last record, which begins there, must lie before the fork as a whole; forks are where a record ends.
+  // The checkpoint record, the node's last, must lie wholly before the fork; forks are at the end of a record.
   const isBeforeFork = end !== undefined && compareLsn(checkpoint.lsn, end.endLsn) < 0;
   if (state !== 'shut down') return planCrashed(about, `${seen} and did not stop cleanly`, isBeforeFork);
   if (isBeforeFork) {
@@ -175,8 +180,9 @@ function planStopped(about: Case, host: HostFacts): FollowPlan {
 }
 
 /**
- * A former primary that crashed, or was fenced. As a standby it replays all of its own WAL first; without a record past the fork
- * it can then follow. Its control file only knows the last checkpoint. Where policy.follow has no repoint, it is rebuilt.
+ * A former primary that crashed or was fenced. As a standby it first replays all of its own WAL; it can follow only if
+ * no record lies past the fork, and its control file knows no more than the last checkpoint. Where policy.follow has no
+ * repoint, the node is rebuilt.
  */
 function planCrashed(about: Case, seen: string, isBeforeFork: boolean): FollowPlan {
   const { ownWal } = about.request;
@@ -187,7 +193,7 @@ function planCrashed(about: Case, seen: string, isBeforeFork: boolean): FollowPl
   return rebuild(about, 'diverged', `${seen}: it has diverged${ownWal === 'unknown' ? ', as far as can be told' : ''}`);
 }
 
-/** Another cluster's node, or one whose branch is newer than the primary's: never overwritten by itself. */
+/** A node of another cluster, or on a branch newer than the primary's: never overwritten without a person. */
 function findStranger(about: Case, systemIdentifier: string | null, timeline: number): FollowPlan | null {
   const { name, primaryName, source } = about;
   if (systemIdentifier !== source.systemIdentifier) {
@@ -201,14 +207,17 @@ function findStranger(about: Case, systemIdentifier: string | null, timeline: nu
   );
 }
 
-/** Rewind is not built: a rebuild takes its place. */
+/** A rebuild also stands in for the rewind, which is not built yet. */
 function rebuild({ configuration }: Case, otherwise: ReasonCode, why: string): FollowPlan {
   const line = `${why}: it must be rebuilt`;
   if (configuration.policy.follow.includes('rebuild')) return { rung: 'rebuild', line };
   return refuse(otherwise, `${line}, which policy.follow does not allow`);
 }
 
-/** right: from the primary. elsewhere: the primary's own timeline, by another name of its host, or through another standby. */
+/**
+ * right: streams from the primary. elsewhere: streams the primary's own timeline, by another name of its host or
+ * through another standby.
+ */
 function describeStream(
   own: Positioned,
   source: Positioned,
@@ -220,27 +229,28 @@ function describeStream(
   return hasDiverged(own, source) ? 'no' : 'elsewhere';
 }
 
-/** Where its replay is; where its WAL ends, if that is unknown. */
+/** The node's replay position; if unknown, the end of its WAL. */
 function replayedBy({ position, history, replayedLsn }: Positioned): WalPosition {
   if (replayedLsn === null) return position;
   return { timeline: timelineAt({ timeline: position.timeline, history }, replayedLsn), lsn: replayedLsn };
 }
 
 /**
- * Proven to have replayed WAL that the primary does not have. The end of an older timeline is settled, so one look tells. On the primary's
- * own timeline it is not: it was measured at nearly the same moment, and the primary goes on writing; only another history
- * shows another branch there. Whoever is ahead all the same cannot stream, and then says so. Without a history nothing is proven.
+ * The node has provably replayed WAL that the primary does not have. One look proves it for an older timeline, whose
+ * end no longer moves. On the primary's own timeline only a different history proves it: both positions are measured at
+ * nearly the same moment, and the primary goes on writing. A node that really is ahead there cannot stream, and says
+ * so. Without a history nothing is proven.
  */
 function hasDiverged(own: Positioned, source: Positioned): boolean {
   return isKnown(own) && isKnown(source) && isDiverged({ ...own, position: replayedBy(own) }, source);
 }
 
-/** The same of what it has received. */
+/** The node has provably received WAL that the primary does not have. */
 function hasReceivedMore(own: Positioned, source: Positioned): boolean {
   return isKnown(own) && isKnown(source) && isDiverged(own, source);
 }
 
-/** Every timeline but the first has a history; it reads as empty when its file is missing or malformed. */
+/** The history is known. Every timeline but the first has one; a missing or malformed file reads as empty. */
 function isKnown({ position, history }: Positioned): boolean {
   return position.timeline === 1 || history.length > 0;
 }

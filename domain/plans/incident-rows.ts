@@ -1,4 +1,5 @@
-// The page: what becomes of each node while an incident is open. The first row that fits counts; its number is on Temporal Web's page.
+// The page: rows that say what happens to each node while an incident is open. The first row that fits counts; its
+// number is on Temporal Web's page.
 // docs/architecture.md shows this table; a test keeps both the same.
 
 import type { FollowReport } from '../facts/outcome';
@@ -6,24 +7,24 @@ import type { ReasonCode } from '../facts/reasons';
 import type { NodeState, ReceivedEvent, Settlement, Until } from './incident-state';
 import { answerAsked, away, cancelFollow, follow, isSilent, openWork, reportOf, type Turn } from './incident-turn';
 
-/** What a node is told of. */
+/** Messages about a node. */
 export type NodeMessage =
-  /** A decision has found who accepts writes. `events` are those that name this node. */
+  /** A decision has found the node that accepts writes. `events` are those that name this node. */
   | {
       readonly on: 'primary';
       readonly settlement: Settlement & { readonly primary: number };
       readonly events: readonly ReceivedEvent[];
-      /** Every configured node is concerned: the primary has changed, or is served again. */
+      /** Every configured node must be followed up: the primary has changed, or works again. */
       readonly isNews: boolean;
-      /** This incident has stopped it while it was alive. */
+      /** This incident has stopped the node while it was alive. */
       readonly isFenced: boolean;
     }
-  /** A decision has found that nobody accepts writes, and nobody can be promoted. */
+  /** A decision has found that no node accepts writes and none can be promoted. */
   | { readonly on: 'refused'; readonly settlement: Settlement }
   /** pgpool's follow hook names the node, and the primary is known. */
   | { readonly on: 'hint' }
   | { readonly on: 'returned' }
-  /** Its follow has ended; null = it was cancelled. */
+  /** The node's follow has ended; null = it was cancelled. */
   | { readonly on: 'followed'; readonly report: FollowReport | null }
   /** Nothing else is left to do. */
   | { readonly on: 'quiet' };
@@ -204,7 +205,7 @@ function isAskedFor(message: On<'primary'>): boolean {
   return message.events.some(({ kind }) => kind === 'rejoin') || (message.isFenced && !isManual(message));
 }
 
-/** pgpool detached this standby, and says nothing else of it: the node failed for a moment, or somebody detached it. */
+/** pgpool has only detached this standby: the node failed for a moment, or a person detached it. */
 function isReportedAlone({ events, settlement }: On<'primary'>): boolean {
   return (
     events.length > 0 && events.every((event) => event.kind === 'failover' && event.oldPrimary === settlement.primary)
@@ -221,11 +222,11 @@ function leftToPerson(node: number): FollowReport {
   return { node, rung: 'none', outcome: 'incomplete', reason: 'rejoin-manual', line, ms: 0 };
 }
 
-/** A person has them in hand, and they answer: only their coming back is news. */
+/** Reasons for which a person has the node in hand although it answers: only its next return matters. */
 const leaving: readonly ReasonCode[] = ['decided-by-person', 'attach-unconfirmed', 'rejoin-manual', 'in-maintenance'];
 
 function untilOf(reason: ReasonCode): Until {
-  // A node that accepts writes beside the primary must be decided about at once.
+  // A second node that accepts writes must be decided about at once.
   if (reason === 'node-unreachable' || reason === 'node-not-standby') return 'answers';
   return leaving.includes(reason) ? 'returns' : 'streams';
 }

@@ -1,4 +1,5 @@
-// One turn of an incident: the value while a message changes it, and the small steps that the page and the ledgers share. Nothing here waits or acts.
+// One turn of an incident: the value while a message changes it, and the small steps that the page and the ledgers
+// share. No step waits or acts.
 
 import type { FollowReport, Verdict } from '../facts/outcome';
 import type { IncidentState, IncidentTiming, Move, NodeState, ReceivedEvent, Told, Until } from './incident-state';
@@ -15,14 +16,14 @@ export function change(turn: Turn, changed: Partial<IncidentState>): void {
   turn.state = { ...turn.state, ...changed };
 }
 
-/** The number of the next move that has an end. */
+/** The number of the next move that reports its end. */
 export function nextNumber(turn: Turn): number {
   const counter = turn.state.counter + 1;
   change(turn, { counter });
   return counter;
 }
 
-/** A node that nobody has spoken of yet. */
+/** A node that nothing is known of yet. */
 export function newNode(id: number): NodeState {
   return {
     ...{ id, is: 'unseen', until: null, follow: 'none', number: 0, mayStart: false, isPatient: false, wants: false },
@@ -34,7 +35,7 @@ export function findNodeState(state: IncidentState, id: number): NodeState {
   return state.nodes.find((node) => node.id === id) ?? newNode(id);
 }
 
-/** The node with these changes; a node that is new is added. */
+/** Changes a node; a new node is added. */
 export function changeNode(turn: Turn, id: number, changed: Partial<NodeState>): void {
   const before = findNodeState(turn.state, id);
   const others = turn.state.nodes.filter((node) => node.id !== id);
@@ -51,7 +52,7 @@ export function openWork(turn: Turn, what: string): number {
 
 const mostVerdicts = 1000;
 
-/** The answer to these events. The hook prints the line alone: with two words in front it is found in docs/failure-modes.md. */
+/** Answers these events. The hook prints only the line; the two words in front of it lead to docs/failure-modes.md. */
 export function answer(turn: Turn, events: readonly ReceivedEvent[], verdict: Verdict): void {
   const refused = { ...verdict, line: `refused (${verdict.reason}): ${verdict.line}` };
   const answers = events.map(({ eventId, kind }): [string, Verdict] => [
@@ -65,7 +66,7 @@ export function answer(turn: Turn, events: readonly ReceivedEvent[], verdict: Ve
   change(turn, { verdicts: Object.fromEntries(all.slice(-mostVerdicts)) });
 }
 
-/** A person who asked for this node gets the answer. */
+/** Answers the people who asked for this node. */
 export function answerAsked(turn: Turn, node: number, { outcome, reason, line }: Verdict): void {
   const answered = turn.state.asked.filter((event) => event.node === node);
   if (answered.length === 0) return;
@@ -78,12 +79,14 @@ export function isSilent({ is, until }: NodeState): boolean {
   return is === 'away' && until === 'answers';
 }
 
-/** One follow of a node at a time: a running one is looked at again at its end, a closing one is waited for. */
+/**
+ * Starts a follow. A node has one at a time: a running one makes another look at its end, a closing one is waited for.
+ */
 export function follow(turn: Turn, node: NodeState, mayStart: boolean, isPatient = false): Partial<NodeState> {
-  // It may have been stopped by the follow that was cancelled.
+  // The cancelled follow may have stopped the node.
   if (node.follow === 'closing') return { wants: true };
   if (node.follow === 'running') {
-    // A person does not wait for a pause.
+    // A person's follow must not wait for the pause of a patient one.
     if (mayStart && node.isPatient) return { ...cancelFollow(turn, node), wants: true };
     return { isDoubted: true, wants: node.wants || (mayStart && !node.mayStart) };
   }
@@ -100,12 +103,12 @@ export function cancelFollow(turn: Turn, { id, number, follow: state }: NodeStat
   return { follow: 'closing', isDoubted: false };
 }
 
-/** The watch looks out for the node, and tells of it then. */
+/** The node's state while it is away: the watch tells when `until` is true. */
 export function away(until: Until): Partial<NodeState> {
   return { is: 'away', until };
 }
 
-/** The report of a later look that found nothing left to do does not replace what this incident has done for the node. */
+/** The earlier report if the later follow found nothing to do. */
 export function reportOf(node: NodeState, report: FollowReport): FollowReport {
   const isNews = report.reason !== 'already-following' || node.report?.outcome !== 'completed';
   return isNews ? report : node.report;

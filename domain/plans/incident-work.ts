@@ -1,9 +1,13 @@
-// The smaller ledgers of an incident: pgpools that are being shown the primary, the synchronous set, and other work in the background.
+// The smaller ledgers of an incident: pgpools that are being told of the primary, the synchronous set, and other work
+// in the background.
 
 import type { ReasonCode } from '../facts/reasons';
 import { cancelFollow, change, changeNode, openWork, type Turn } from './incident-turn';
 
-/** Older follows and confirmations are about a world that is gone; who could not follow the last primary may be able to follow the next. */
+/**
+ * Forgets the follows and confirmations for the last primary; a node that could not follow that one may be able to
+ * follow the next.
+ */
 export function forgetServed(turn: Turn): void {
   const given = turn.state.open.filter(({ what }) => what !== 'record');
   const record = turn.state.open.filter(({ what }) => what === 'record');
@@ -16,7 +20,7 @@ export function forgetServed(turn: Turn): void {
   }
 }
 
-/** What a person has decided stands: the watch does not ask again while nothing changes. */
+/** Keeps a person's choice to leave the nodes as they are: the watch does not ask again while nothing changes. */
 export function letGo(turn: Turn): void {
   const named = turn.state.undecided.flatMap(({ node, oldPrimary }) => [node, oldPrimary]);
   const nodes = [...new Set(named)].filter((node) => node !== null);
@@ -24,7 +28,7 @@ export function letGo(turn: Turn): void {
   change(turn, { undecided: [], look: null });
 }
 
-/** Makes every pgpool show the primary, whatever the event was about: it may have been given up. */
+/** Makes every pgpool use the primary, after any event: a pgpool may have given the primary up. */
 export function confirmPgpools(turn: Turn): void {
   const { configuration, served } = turn.state;
   for (const { name: pgpool } of configuration!.pgpool) {
@@ -34,7 +38,7 @@ export function confirmPgpools(turn: Turn): void {
   }
 }
 
-/** Commits wait for the standbys that stream, by policy; one that has failed must not be waited for. */
+/** Makes commits wait for the standbys that stream, by policy; a failed one must not be waited for. */
 export function setSynchronous(turn: Turn): void {
   const { configuration, served, primary, synchronous } = turn.state;
   if (primary === null || served === null || (configuration?.policy.synchronous.standbys ?? 0) === 0) return;
@@ -49,7 +53,7 @@ export function setSynchronous(turn: Turn): void {
 /** @param isDone false = a person let it go; null = it was cancelled */
 export function done(turn: Turn, id: number, isDone: boolean | null): void {
   const work = turn.state.open.find((entry) => entry.id === id);
-  // It was for a primary that is gone.
+  // The work was for a primary that is gone.
   if (!work) return;
   change(turn, { open: turn.state.open.filter((entry) => entry.id !== id) });
   const { what } = work;
@@ -60,7 +64,7 @@ export function done(turn: Turn, id: number, isDone: boolean | null): void {
     const isAgain = turn.state.synchronous === 'again';
     change(turn, { synchronous: 'idle' });
     judgeWork(turn, what, isDone, 'step-failed');
-    // Let go by a person: only what comes after that is a reason to try again.
+    // After a person gave the write up, only a later change is a reason to try again.
     if (isAgain && isDone !== false) setSynchronous(turn);
   } else if (what.includes('.confirm.')) judgeWork(turn, what, isDone, 'pgpool-unconfirmed');
 }

@@ -1,4 +1,5 @@
-// The incident: one value, changed by one message at a time. Pure, no clock: every message carries the time. The rows about nodes are in incident-rows.ts.
+// The incident: one value, changed by one message at a time. Pure: messages carry the time. incident-rows.ts: the
+// nodes.
 
 import { describeEvent } from '../facts/event';
 import type { FollowReport, Verdict } from '../facts/outcome';
@@ -8,7 +9,7 @@ import { answer, change, changeNode, findNodeState, nextNumber, openWork, type T
 import { confirmPgpools, done, forgetServed, letGo, setSynchronous } from './incident-work';
 import { judgeRun, refuseRejoin, weightier } from './verdict';
 
-/** What one message changes, and what is to be done for it. */
+/** The state after one message, and the moves that it asks for. */
 export function next(state: IncidentState, message: Message, timing: IncidentTiming): Step {
   const turn: Turn = { state, now: message.now, timing, moves: [], told: [] };
   take(turn, message);
@@ -16,7 +17,7 @@ export function next(state: IncidentState, message: Message, timing: IncidentTim
   return { state: turn.state, moves: turn.moves, told: turn.told };
 }
 
-/** When the next alarm is due, by the incident's clock; null = only another message changes anything. */
+/** Time of the next alarm, by the incident's clock; null = only another message can change anything. */
 export function alarmAt({ decision, settling, look, lingerUntil }: IncidentState): number | null {
   const times = [decision?.preemptAt, settling?.at, look?.at, lingerUntil].filter((time) => typeof time === 'number');
   return times.length > 0 ? Math.min(...times) : null;
@@ -27,12 +28,12 @@ export function isOver({ lingerUntil }: IncidentState, now: number): boolean {
   return lingerUntil !== null && now >= lingerUntil;
 }
 
-/** Nothing that this run must see the end of: it may continue as new. */
+/** No work is open whose end this run must see, so it may continue as new. */
 export function isAtRest({ decision, settling, open }: IncidentState): boolean {
   return decision === null && settling === null && open.length === 0;
 }
 
-/** What the incident is remembered by. */
+/** The incident's final verdict. */
 export function judge({ verdict, nodes, problems }: IncidentState): Verdict {
   const reports = nodes.flatMap(({ report }) => (report ? [report] : []));
   return judgeRun(verdict, reports, Object.values(problems)[0] ?? null);
@@ -42,7 +43,7 @@ export function reportsOf({ nodes }: IncidentState): FollowReport[] {
   return nodes.flatMap(({ report }) => (report ? [report] : []));
 }
 
-/** The end: what was asked for and did not come is answered. */
+/** Ends the incident: every open question is answered. */
 export function close(state: IncidentState, now: number, timing: IncidentTiming): IncidentState {
   const turn: Turn = { state, now, timing, moves: [], told: [] };
   const line = 'the incident ended before the node could follow: call it again';
@@ -57,7 +58,7 @@ function take(turn: Turn, message: Message): void {
   const { state, now } = turn;
   switch (message.on) {
     case 'event': {
-      // Delivery is at least once.
+      // Events are delivered at least once, so drop the second copy.
       if (state.seen.includes(message.event.eventId)) return;
       const seen = [...state.seen, message.event.eventId].slice(-mostSeen);
       const waiting = [...state.waiting, { ...message.event, receivedAt: now }];
@@ -73,7 +74,7 @@ function take(turn: Turn, message: Message): void {
     case 'followed': {
       const node = findNodeState(state, message.node);
       if (node.number !== message.number || node.follow === 'none') return;
-      // A follow that ended before its cancellation reached it was for another primary.
+      // A closing follow was for another primary, so its report does not count.
       const report = node.follow === 'closing' ? null : message.report;
       const seen = report ? `${report.outcome} (${report.reason}): ${report.line}` : 'cancelled: decided again';
       turn.moves.push({ do: 'note', title: `Follow node ${node.id}`, seen });
@@ -110,7 +111,7 @@ function alarm(turn: Turn): void {
   if (look?.at != null && look.at <= now) change(turn, { waiting: [...state.waiting, ...state.undecided], look: null });
 }
 
-/** The settled order: what waits is decided; refused events are decided again; work ends; a last look; late events. */
+/** In this order: decide waiting events, then refused ones again; background work; a last look; late events. */
 function goOn(turn: Turn): void {
   for (;;) {
     const { state } = turn;
@@ -154,10 +155,10 @@ function beginNext(turn: Turn): void {
     lingerUntil: null,
   });
   turn.moves.push({ do: 'note', title: 'Event', seen: events.map(describeEvent).join('; ') });
-  // pgpool calls follow for every node that it marked down by itself; the follows of this incident are about the same.
+  // pgpool calls follow for every node that it marked down itself; this incident's follows do the same.
   if (event.kind === 'follow' && primary !== null && event.node !== null && event.node !== primary) {
     tellNode(turn, event.node, { on: 'hint' });
-    // That pgpool takes another node for the primary, and has marked this one's standbys down.
+    // With another main node pgpool takes that for the primary, and has marked the standbys of this one down.
     if (event.mainNode !== primary && configuration) confirmPgpools(turn);
     const line = `node ${event.node} is made to follow node ${primary}`;
     answer(turn, events, { outcome: 'completed', reason: 'primary-working', line });
@@ -185,13 +186,13 @@ function decided(
   else change(turn, { asked: [...turn.state.asked, event] });
   change(turn, { verdict: weightier(turn.state.verdict, verdict) });
   const isPromoted = verdict.reason === 'promoted';
-  // The answer leaves first, and pgpool restarts its children now.
-  if (isPromoted) change(turn, { settling: { at: turn.now + turn.timing.settleMs, events, settlement } });
+  // Answer first, because pgpool restarts its children now.
+  if (isPromoted) change(turn, { settling: { at: turn.now + turn.timing.quietMs, events, settlement } });
   else converge(turn, events, settlement);
   if (!isAsked && !isPromoted) keepUndecided(turn, events, verdict);
 }
 
-/** No decision was made. A newer failover event says nothing of a node that a person wants, or that returned: it is decided again after that. */
+/** No decision was made. A newer failover event comes first; rejoins and returned nodes are decided again after it. */
 function undecided(
   turn: Turn,
   events: readonly ReceivedEvent[],
@@ -206,7 +207,7 @@ function undecided(
   else change(turn, { waiting: [...turn.state.waiting, ...events] });
 }
 
-/** Together with those before: a node that returned knows less of the primary than pgpool's own event. */
+/** Keeps refused events, the newest last: a returned node knows less of the primary than pgpool does. */
 function keepUndecided(turn: Turn, events: readonly ReceivedEvent[], { outcome, reason, line }: Verdict): void {
   const known = new Set(turn.state.undecided.map(({ eventId }) => eventId));
   const added = events.filter(({ eventId }) => !known.has(eventId));
@@ -218,7 +219,7 @@ function keepUndecided(turn: Turn, events: readonly ReceivedEvent[], { outcome, 
 const firstLookMs = 1000;
 const longestLookMs = 300_000;
 
-/** Soon at first, while pgpool still searches for a primary, then every 10 s, then every 1 to 5 minutes for as long as it takes; null = not again. */
+/** Pause before the next look: short while pgpool still searches, then 10 s, then 1 to 5 minutes; null = no more. */
 function nextLookMs({ state: { looksLeft }, timing }: Turn): number | null {
   if (looksLeft > 0) return Math.min(timing.lookAgainMs, firstLookMs * 2 ** (timing.looks - looksLeft));
   return timing.slowLookMs === null ? null : Math.min(timing.slowLookMs * 2 ** -looksLeft, longestLookMs);
@@ -235,7 +236,7 @@ function converge(turn: Turn, events: readonly ReceivedEvent[], settlement: Sett
   const { primary, verdict, configuration, conclusion } = settlement;
   change(turn, { configuration });
   if (primary === null) {
-    // A hint that names nobody says nothing about the primary; every other refusal means that none is known to work.
+    // An event without a configured node says nothing of the primary; any other refusal means that none is known.
     if (verdict.reason !== 'node-not-configured') change(turn, { primary: null });
     for (const node of settlement.silent) tellNode(turn, node, { on: 'refused', settlement });
     return;
@@ -263,7 +264,7 @@ function converge(turn: Turn, events: readonly ReceivedEvent[], settlement: Sett
   const configured = isNews ? configuration.nodes.map(({ id }) => id) : [];
   for (const node of new Set([primary, ...named, ...fenced, ...configured])) {
     const own = events.filter((event) => event.node === node);
-    // A node that nobody knows is answered already.
+    // A rejoin of an unknown node is answered already.
     if (node !== primary && own.some((event) => refuseRejoin(event, configuration, settlement))) continue;
     tellNode(turn, node, {
       on: 'primary',
@@ -276,7 +277,7 @@ function converge(turn: Turn, events: readonly ReceivedEvent[], settlement: Sett
   if (conclusion) turn.moves.push({ do: 'conclude', id: openWork(turn, 'record'), conclusion });
 }
 
-/** Once all else is done: a last look that every pgpool uses every follower. */
+/** After all else: a last look that every pgpool uses every standby. */
 function finish(turn: Turn): void {
   if (turn.state.primary === null || turn.state.configuration === null) return;
   for (const { id } of turn.state.nodes) tellNode(turn, id, { on: 'quiet' });

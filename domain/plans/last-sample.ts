@@ -1,17 +1,18 @@
-// What the watch's samples say of a primary that is lost: where its WAL was, whom commits waited for, who streamed from it then, and when it last answered.
+// The watch's samples of a lost primary: the end of its WAL, its synchronous set, the standbys that streamed from it,
+// and its last answer.
 
 import type { Facts } from '../facts/facts';
 import type { WalPosition } from '../facts/wal';
 import type { NodeSample } from '../facts/watch';
 
-/** Nodes are looked at together, and a look may be missed. */
+/** Time within which two samples count as one: the watch looks at all nodes together, and may miss a look. */
 const togetherMs = 5000;
 
 function sampleOf({ watch }: Facts, node: number | null): NodeSample | undefined {
   return watch?.nodes.find((entry) => entry.node === node);
 }
 
-/** Of a node that accepted writes when it last answered; null = the watch does not know it so. */
+/** The sample of a node that accepted writes when it last answered; null = the watch has no such sample. */
 function primarySample(facts: Facts, node: number | null) {
   const sample = sampleOf(facts, node);
   return sample?.said?.isInRecovery === false && sample.answeredAt !== null
@@ -19,12 +20,12 @@ function primarySample(facts: Facts, node: number | null) {
     : null;
 }
 
-/** The least that it had written. */
+/** The position that the primary had at least reached. */
 export function sampledPosition(facts: Facts, primary: number | null): WalPosition | null {
   return primarySample(facts, primary)?.said.position ?? null;
 }
 
-/** synchronous_standby_names in force at its last answer; null = unknown. */
+/** synchronous_standby_names in force at the primary's last answer; null = unknown. */
 export function sampledSynchronousSet(facts: Facts, primary: number | null): string | null {
   return primarySample(facts, primary)?.said.synchronousStandbyNames ?? null;
 }
@@ -35,11 +36,11 @@ export function wasStreaming(facts: Facts, standby: number, primary: number | nu
   const sample = sampleOf(facts, standby);
   if (!lost || !sample?.answeredAt) return null;
   const isLater = (at: string): boolean => Date.parse(at) >= Date.parse(lost.answeredAt) - togetherMs;
-  // Whoever has answered only before that may have begun to stream since.
+  // A standby that answered only before that may have begun to stream since.
   return isLater(sample.answeredAt) ? sample.streamedAt !== null && isLater(sample.streamedAt) : null;
 }
 
-/** Milliseconds from its last answer to these facts; null = never, or by a clock that is ahead. */
+/** Milliseconds from the node's last answer to these facts; null = none, or the watch's clock is ahead. */
 export function lastAnswerAgeMs(facts: Facts, node: number): number | null {
   const answeredAt = sampleOf(facts, node)?.answeredAt;
   const ageMs = answeredAt ? Date.parse(facts.takenAt) - Date.parse(answeredAt) : -1;

@@ -1,4 +1,4 @@
-// What the state of a primary that does not accept writes forbids, or asks for first, before it is replaced.
+// Rules for a primary that does not accept writes: its state may forbid a promotion, or ask for another step first.
 
 import type { ClusterConfiguration } from '../facts/cluster';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
@@ -7,7 +7,10 @@ import { findRecord } from './record';
 import type { PrimaryJudgement, PrimaryState, Witness } from './primary-state';
 import { factsOf, type Facts, type NodeFacts } from '../facts/facts';
 
-/** What the state of a primary that is not fenced forbids, or asks for first; null when it must be replaced. */
+/**
+ * The plan instead of a promotion, by the state of a primary that is not fenced; null when the primary must be
+ * replaced.
+ */
 export function planInsteadOfPromotion(
   configuration: ClusterConfiguration,
   facts: Facts,
@@ -18,7 +21,7 @@ export function planInsteadOfPromotion(
   const name = `node ${suspect}`;
   switch (state) {
     case 'working': {
-      // A probe from a standby's host got an answer that the worker did not: our own path is at fault.
+      // A standby's host got an answer and the worker did not, so the worker's own path is at fault.
       const line = `${name} answers queries from another host: kept`;
       return { action: 'keep', primary: suspect, reason: 'primary-kept', line };
     }
@@ -51,7 +54,7 @@ export function planInsteadOfPromotion(
   }
 }
 
-/** What may be over in two seconds, in words; null when nothing says so. */
+/** The trouble, in words, if it may be over in two seconds; else null. */
 function findPassing(
   own: NodeFacts | undefined,
   state: PrimaryState,
@@ -65,11 +68,11 @@ function findPassing(
       : null;
   if (own?.sql === 'refused')
     return `${name} refuses connections and its processes run, as at the begin and the end of a restart`;
-  // pgpool has asked a node for seconds before it reports it; of any other one this is the first silence that anybody has seen.
+  // pgpool tries a node for seconds before it reports it as failed; for any other node this look is the first sign.
   return own?.node === failedNode ? null : `${name}, which the event is not about, does not answer`;
 }
 
-/** Nothing proves it dead, and somebody may have heard from it. */
+/** Nothing proves the node dead, and another host may have heard from it. */
 function askAgain(suspect: number, witnesses: readonly Witness[], { hasLookedAgain }: FailoverRequest): FailoverPlan {
   const alive = witnesses.filter((witness) => witness.answer === 'alive');
   const heard = alive.map((witness) => `${witness.from} (${witness.seen})`).join(' and ');
@@ -80,14 +83,20 @@ function askAgain(suspect: number, witnesses: readonly Witness[], { hasLookedAga
   return refuse('primary-unreachable', `${seen}, which is no proof that it is dead: check its network`);
 }
 
-/** Longer than a restart keeps the port closed, and than a virtual machine stands still for its snapshot. */
+/**
+ * Pause before the second look: longer than a restart keeps the port closed, and than a snapshot stops a virtual
+ * machine.
+ */
 export const laterMs = 2000;
 
 function lookLater(node: number, seen: string): FailoverPlan {
   return { action: 'look-again', node, afterMs: laterMs, line: `${seen}: looked at again in ${laterMs} ms` };
 }
 
-/** Nobody reaches it, or nobody could look at its host: what forbids to take that for its death. */
+/**
+ * The refusal for a node that nothing reaches, or whose host cannot be looked at, if its silence must not count as
+ * death; else null.
+ */
 function refuseSilent(configuration: ClusterConfiguration, facts: Facts, suspect: number): FailoverPlan | null {
   const { unreachableHost, minimumIntervalMs, fenceCommand } = configuration.policy;
   const name = `node ${suspect}`;
@@ -98,7 +107,7 @@ function refuseSilent(configuration: ClusterConfiguration, facts: Facts, suspect
     );
   }
   const cutOff = describeCutOff(configuration, facts, suspect);
-  // A fence command that succeeds proves what silence does not.
+  // A fence command that succeeds is proof; silence is not.
   if (cutOff !== null && fenceCommand.length === 0)
     return refuse('cut-off', `${name} does not answer, but ${cutOff}; nothing is promoted`);
   const ageMs = readTimelineAge(configuration, facts);
@@ -112,8 +121,8 @@ function refuseSilent(configuration: ClusterConfiguration, facts: Facts, suspect
 }
 
 /**
- * Milliseconds since the last promotion: by the record, else by the oldest history file of the newest timeline. A node that was rebuilt has younger files, so where all
- * were, files tell too little.
+ * Milliseconds since the last promotion: by the record, else by the oldest history file of the newest timeline. A
+ * rebuilt node has younger files, so if every node was rebuilt, the answer is too small.
  */
 function readTimelineAge(configuration: ClusterConfiguration, facts: Facts): number | null {
   const { nodes } = facts;

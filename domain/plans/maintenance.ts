@@ -1,9 +1,9 @@
-// Which nodes people have in hand now, by the facts.
+// Finds by the facts which nodes, or the whole cluster, are in maintenance now.
 
 import type { Facts } from '../facts/facts';
 import { inForce, type Maintenance } from '../facts/maintenance';
 
-/** The node is to be left alone; null when it is not. */
+/** The node's maintenance; null without one. */
 export function findMaintenance({ maintenance, takenAt }: Facts, node: number): Maintenance | null {
   return inForce(maintenance, takenAt).find((entry) => entry.node === node) ?? null;
 }
@@ -12,7 +12,7 @@ export function isInMaintenance(facts: Facts, node: number): boolean {
   return findMaintenance(facts, node) !== null;
 }
 
-/** A person has said that no promotion is to be made; null when nobody has. */
+/** The cluster's pause; null without one. */
 export function findPause({ maintenance, takenAt }: Facts): Maintenance | null {
   return inForce(maintenance, takenAt).find((entry) => entry.node === null) ?? null;
 }

@@ -1,4 +1,5 @@
-// What a cluster looks like now, for people: one row for each node, with its role, how far behind it is, whom it follows, and what each pgpool makes of it.
+// A cluster's overview for people: one row for each node, with its role, its lag, its upstream, and its status in each
+// pgpool.
 
 import type { ClusterConfiguration } from '../facts/cluster';
 import { type Facts, factsOf, type NodeFacts, receivesFrom, writableNodes } from '../facts/facts';
@@ -11,12 +12,12 @@ export interface NodeOverview {
   readonly role: 'primary' | 'standby' | 'away';
   readonly timeline: number | null;
   readonly lsn: string | null;
-  /** Behind the primary, by what the node has replayed; null for the primary, or where it cannot be told. */
+  /** Lag behind the primary, by what the node has replayed; null for the primary, or when unknown. */
   readonly lagBytes: number | null;
-  /** Whom it streams from, in words; null = nobody. */
+  /** The server that the node streams from, in words; null = none. */
   readonly from: string | null;
   readonly isInMaintenance: boolean;
-  /** What each pgpool shows: up, down, waiting, unused, or unknown where it did not answer. */
+  /** The node's status in each pgpool: up, down, waiting, unused, or unknown where that pgpool did not answer. */
   readonly pgpools: Readonly<Record<string, string>>;
   readonly seen: string;
 }
@@ -28,7 +29,7 @@ export interface ClusterOverview {
   /** Nodes that accept writes: one, unless something is wrong. */
   readonly primaries: readonly number[];
   readonly nodes: readonly NodeOverview[];
-  /** The node that each pgpool shows as its primary; null = none, or it did not answer. */
+  /** The node that each pgpool shows as its primary; null = none, or that pgpool did not answer. */
   readonly served: Readonly<Record<string, number | null>>;
 }
 
@@ -78,7 +79,7 @@ function describeNode(
 function measureLag(own: NodeFacts | undefined, source: NodeFacts | null): number | null {
   if (!own || !source?.position || own.node === source.node || own.isInRecovery !== true) return null;
   const lsn = own.replayedLsn ?? own.position?.lsn;
-  // On another timeline the same number is another place.
+  // LSNs of different timelines cannot be compared.
   return lsn && own.position?.timeline === source.position.timeline ? lagBytes(source.position.lsn, lsn) : null;
 }
 

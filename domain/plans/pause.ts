@@ -1,4 +1,4 @@
-// Deliberate acts of people stand: what a maintenance or a pause forbids.
+// Maintenance and pauses of people, and the acts that they forbid.
 
 import type { Facts } from '../facts/facts';
 import { describeMaintenance } from '../facts/maintenance';
@@ -6,8 +6,9 @@ import { type FailoverPlan, refuse } from './failover-request';
 import { findMaintenance, findPause } from './maintenance';
 
 /**
- * What is said instead of a promotion, or of a node's stop, while a person has the cluster, or that node, in hand. The failure of a primary that is in maintenance is a pause.
- * Null = the plan stands: a living primary is shown to pgpool also during a pause.
+ * The refusal of a promotion, or of a node's stop, while a person has the cluster, or that node, in maintenance. The
+ * failure of a primary in maintenance counts as a pause.
+ * Null = the plan stands; also during a pause pgpool is told of a living primary.
  */
 export function pauseInstead(facts: Facts, plan: FailoverPlan): FailoverPlan | null {
   if (plan.action !== 'promote' && plan.action !== 'fence') return null;

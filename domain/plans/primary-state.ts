@@ -1,4 +1,5 @@
-// What the witnesses among the facts say about a primary: does it work, and if not, is it dead, hung, or only out of our reach?
+// Judges a primary by the witnesses among the facts: does it work, and if not, is it dead, hung, or only out of our
+// reach?
 
 import {
   type Address,
@@ -21,25 +22,25 @@ export interface Witness {
 }
 
 /**
- * working: leave it alone; recovering: give it time; hung and dead: fence; closed: its port refuses and nobody could look at its host; the rest: no evidence
- * either way.
+ * working: leave it alone; recovering: give it time; hung and dead: fence it; closed: its port refuses connections and
+ * its host could not be looked at; the rest: no evidence either way.
  */
 export type PrimaryState =
   'working' | 'recovering' | 'hung' | 'dead' | 'closed' | 'unreachable' | 'rejecting' | 'unknown';
 
 export interface PrimaryJudgement {
   readonly state: PrimaryState;
-  /** Hosts, the worker's included, that it does not answer. */
+  /** Number of hosts, with the worker's, that get no answer from the primary. */
   readonly failing: number;
   readonly witnesses: readonly Witness[];
 }
 
-/** A receiver tells the age of its last message for as long as it lives: an older one is no sign of life at a later look. */
+/** Greatest age of a WAL message that counts: a receiver shows the age of its last message for as long as it lives. */
 const freshMs = 5000;
 
 /**
- * Is this node still working as the primary? Alive = a read-only query answered now, from anywhere.
- * @param sinceEventMs age of the event: only a WAL message younger than that is a sign of life
+ * Is this node still working as the primary? Alive = a read-only query answered now, from any host.
+ * @param sinceEventMs age of the event: only a younger WAL message is a sign of life
  */
 export function judgePrimary(facts: Facts, node: number, address: Address, sinceEventMs: number): PrimaryJudgement {
   const own = factsOf(facts, node);
@@ -81,7 +82,7 @@ export function judgePrimary(facts: Facts, node: number, address: Address, since
   return { state: judgeState(own, probes, witnesses, failing), witnesses, failing };
 }
 
-/** Another worker may watch than the one that looks now. */
+/** The watch may run on another worker than this look. */
 function watchWitness(facts: Facts, node: number, sinceEventMs: number): Witness[] {
   const ageMs = lastAnswerAgeMs(facts, node);
   if (ageMs === null) return [];
@@ -89,7 +90,10 @@ function watchWitness(facts: Facts, node: number, sinceEventMs: number): Witness
   return [{ from: 'watch', answer, seen: `last answer ${ageMs} ms ago` }];
 }
 
-/** pgpool connects to the node when PCP asks it (pcp_worker.c, inform_node_info); its "down" is why we were called. */
+/**
+ * pgpool connects to the node when PCP asks it (pcp_worker.c, inform_node_info). Its "down" is no evidence: that is why
+ * we were called.
+ */
 function pgpoolWitnesses(facts: Facts, node: number): Witness[] {
   return facts.pgpools.flatMap((pgpool) =>
     pgpool.nodes
@@ -112,12 +116,12 @@ function judgeState(
   const answers = [own?.sql ?? 'silent', ...probes.filter((probe) => !isStandby(probe)).map(({ answer }) => answer)];
   const processes = own?.host?.processes ?? 'unknown';
   if (answers.includes('answered')) return 'working';
-  // A node that answers another one as a standby is alive, and no primary that works.
+  // A node that answers another host as a standby is alive, and is no working primary.
   if (probes.some(isStandby)) return 'unknown';
   if (answers.includes('recovering')) return 'recovering';
   if (answers.includes('rejected')) return 'rejecting';
   if (processes === 'none' || processes === 'orphans') return 'dead';
-  // pgpool or a WAL receiver heard from it after the event: silence or a reset is then our network, not its death.
+  // pgpool or a WAL receiver heard from the node after the event, so silence or a reset is the fault of our network.
   if (witnesses.some((witness) => witness.answer === 'alive')) return 'unknown';
   // A restart refuses connections for a moment, and so does a firewall.
   if (answers.includes('refused') && processes === 'unknown') return 'closed';
@@ -125,7 +129,7 @@ function judgeState(
   return failing >= 2 ? 'unreachable' : 'unknown';
 }
 
-/** ssh, or a TCP reset, proves that the host itself is there. */
+/** An answer by ssh, or a TCP reset, proves that the host is up. */
 function isHostAnswering(own: NodeFacts | undefined): boolean {
   return own?.sql === 'refused' || own?.host?.ssh === 'answered' || own?.host?.ssh === 'refused';
 }

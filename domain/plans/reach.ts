@@ -1,4 +1,5 @@
-// Which hosts the worker reaches: silence of the primary counts only on the side where most hosts are. Hosts count, not processes.
+// Counts the hosts that the worker reaches: a primary's silence counts only if the worker is on the side of most hosts.
+// Hosts count, not processes.
 
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import { factsOf, type Facts, type NodeFacts } from '../facts/facts';
@@ -6,12 +7,14 @@ import { isInMaintenance } from './maintenance';
 import { findRecord } from './record';
 
 /**
- * Null when silence of the suspect may count: nobody but its host is silent, or the worker reaches more than half of all hosts that carry a node or
- * a pgpool. A host whose node was away by the record is not counted. Else the sentence that says how few it reaches. Any answer by SQL, ssh or PCP is "reached", a refusal too; the suspect's host is not.
+ * The sentence that says how few hosts the worker reaches. Null when the suspect's silence may count: no other host is
+ * silent, or the worker reaches more than half of all hosts that carry a node or a pgpool.
+ * Any answer by SQL, ssh or PCP counts as reached, a refusal too. The suspect's host never counts as reached; a host
+ * whose node the record says was away is left out.
  */
 export function describeCutOff(configuration: ClusterConfiguration, facts: Facts, suspect: number): string | null {
   const suspected = getNode(configuration, suspect).host;
-  // A host that was away before the event says nothing about the worker's own way.
+  // A host that was away before the event says nothing about the worker's network.
   const away = findRecord(configuration, facts)?.away ?? [];
   const hosts = new Map<string, boolean>();
   const add = (host: string, isReached: boolean): void => {

@@ -1,4 +1,5 @@
-// The directories that a rebuild replaces, and whether each may be, and has room: pure, from what inspectData measured.
+// The directories that a rebuild replaces, and whether each may be replaced and has room: pure, from what inspectData
+// measured.
 
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import type { ReasonCode } from '../facts/reasons';
@@ -17,11 +18,11 @@ export interface Refusal {
   readonly line: string;
 }
 
-/** One directory of the plan, as it is and with what its copy needs. */
+/** One directory of the plan, with the room that its copy needs. */
 export interface Place extends PlaceFacts {
   readonly directory: RebuildDirectory;
   readonly neededBytes: number;
-  /** A link of the target leads to it, or it is the data directory: its contents are the target's own. */
+  /** The data directory, or a directory that a link of the target leads to: its contents belong to the target. */
   readonly isKnown: boolean;
 }
 

@@ -1,4 +1,4 @@
-// May the data of a node be replaced, and how? Every guard of design 5, "May data be removed or replaced?": pure, from facts.
+// Plans the rebuild of a node, or says which guard forbids it: pure, from facts.
 
 import { type ClusterConfiguration, findNode, getNode } from '../facts/cluster';
 import { describeMissing } from './follow';
@@ -11,7 +11,7 @@ export interface RebuildRequest {
   readonly primary: number;
   /** Matches rebuildIdPattern. */
   readonly rebuildId: string;
-  /** What the caller knows beyond `data`; unknown counts as "was the primary", which asks for more. */
+  /** The caller's knowledge beyond `data`; unknown counts as "was the primary", which has the stricter rules. */
   readonly isFormerPrimary?: boolean | null;
   readonly ownTimeline?: number | null;
 }
@@ -24,7 +24,7 @@ interface Case {
   readonly request: RebuildRequest;
   readonly facts: Facts;
   readonly data: DataFacts;
-  /** "node 1" and "node 0", for sentences. */
+  /** Names for sentences: "node 1" and "node 0". */
   readonly name: string;
   readonly source: string;
 }
@@ -108,7 +108,7 @@ function checkLineage({ configuration, request, facts, data, name, source }: Cas
     );
   const timeline = Math.max(request.ownTimeline ?? 0, own?.timeline ?? 0, answer?.position?.timeline ?? 0);
   const isFormerPrimary = request.isFormerPrimary ?? (answer?.isInRecovery === true ? false : wasPrimary(own?.state));
-  // Only a promotion makes one primary succeed another, and each opens a newer timeline.
+  // A primary succeeds another only by a promotion, which opens a newer timeline.
   const needsPromotion = isFormerPrimary === true || (isFormerPrimary === null && timeline > 0);
   if (needsPromotion ? from.timeline <= Math.max(1, timeline) : from.timeline < timeline)
     return refuse(
@@ -118,7 +118,7 @@ function checkLineage({ configuration, request, facts, data, name, source }: Cas
   return null;
 }
 
-/** Without that data there is nothing left to compare. */
+/** The advice to move the data away: without it nothing is left to compare. */
 function moveAway(configuration: ClusterConfiguration, { node }: RebuildRequest): string {
   const { dataDirectory } = getNode(configuration, node);
   return `mv ${dataDirectory} ${dataDirectory}.other-branch`;
@@ -129,7 +129,7 @@ function wasPrimary(state: string | undefined): boolean | null {
   return state === undefined ? null : !/shut down in recovery|in archive recovery|^copied$/.test(state);
 }
 
-/** The data directory itself: the configured one, PostgreSQL's, ours. */
+/** Checks the data directory: it must be the configured one, PostgreSQL's, and ours. */
 function checkDirectory({ configuration, request, data, name }: Case): Refusal | null {
   const { dataDirectory } = getNode(configuration, request.node);
   const no = (why: string): Refusal => refuse('data-not-replaceable', `${name}: ${dataDirectory} ${why}`);
@@ -145,7 +145,7 @@ function checkDirectory({ configuration, request, data, name }: Case): Refusal |
       'is not empty and holds no PG_VERSION: it is no data directory; look what it is, and move it away yourself',
     );
   if (data.host.processes === 'unknown') return no(`may be in use: ${data.host.seen}`);
-  // What answers over SQL may be another server than what ssh has reached.
+  // The server that answers over SQL may be another one than the host that ssh has reached.
   if (data.host.processes === 'running' && data.own?.state === 'in production')
     return no('is in use by a server that accepts writes: if this node is a standby, correct its ssh.host');
   return null;

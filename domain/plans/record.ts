@@ -1,10 +1,14 @@
-// What the record is worth: which conclusion replaces it, when it is void, and when it rests because the world contradicts it.
+// Rules of the record: which conclusion replaces it, when it is void, and when a person must confirm it because the
+// facts contradict it.
 
 import type { ClusterConfiguration } from '../facts/cluster';
 import { type Facts, factsOf, type NodeFacts, writableNodes } from '../facts/facts';
 import { type ClusterRecord, type Conclusion, recordedNodes } from '../facts/record';
 
-/** The record after a conclusion. One that is older than the record (timeline, then time) is ignored, unless the facts have shown the record to be void. */
+/**
+ * The record after a conclusion. An older conclusion (by timeline, then time) is ignored, unless the facts have shown
+ * the record to be void.
+ */
 export function conclude(record: ClusterRecord | null, conclusion: Conclusion): ClusterRecord {
   const isVoid = record?.systemIdentifier !== conclusion.systemIdentifier || conclusion.voids === record.at;
   if (isVoid) return { ...conclusion, since: conclusion.at };
@@ -14,14 +18,14 @@ export function conclude(record: ClusterRecord | null, conclusion: Conclusion): 
   if (isOlder) return record;
   const isSame = record.primary === conclusion.primary && record.timeline === conclusion.timeline;
   if (!isSame) return { ...conclusion, since: conclusion.at };
-  // Who opened a timeline, and who was fenced for it, is known best by the incident that did it.
+  // Keep what the incident that opened the timeline has recorded: it knows best who opened it and which node it fenced.
   const { since, openedBy, former } = record;
   return { ...conclusion, since, openedBy, former: conclusion.former ?? former };
 }
 
 /**
- * A person says who the primary is, whatever the record holds: nothing of the past stands against it.
- * @returns the record, or why the facts do not bear it, in words
+ * A person says which node is the primary; the earlier record does not count.
+ * @returns the record, or why the facts contradict the person, in words
  */
 export function accept(
   configuration: ClusterConfiguration,
@@ -36,7 +40,7 @@ export function accept(
   return conclusion ? { ...conclusion, since: conclusion.at } : `node ${node} does not say what it is`;
 }
 
-/** What the facts of a decision leave as true; null where the primary's own word is missing. */
+/** The conclusion from the facts of a decision; null where the primary itself did not answer. */
 export function concludeFacts(
   configuration: ClusterConfiguration,
   facts: Facts,
@@ -53,7 +57,7 @@ export function concludeFacts(
   return { systemIdentifier, primary, timeline: position.timeline, away, ...where, ...more };
 }
 
-/** Why a record says nothing about this cluster any more; null when it does. */
+/** Why a record no longer applies to this cluster; null when it does. */
 export function explainVoid({ nodes }: ClusterConfiguration, facts: Facts, record: ClusterRecord): string | null {
   const moved = record.nodes.find(({ id, host, port }) => {
     const node = nodes.find((entry) => entry.id === id);
@@ -85,8 +89,8 @@ export function findRecord(configuration: ClusterConfiguration, facts: Facts): C
 }
 
 /**
- * The recorded primary is away and pgpool serves another writable node: only a person can say which of them is right. Null when that is not so, or when the recorded one
- * was stopped by a fence of ours, for that other node: then it is decided already.
+ * The other writable node that pgpool serves while the recorded primary is away: only a person can say which is right.
+ * Null without such a node, or when our fence stopped the recorded primary for that node, which decides it.
  */
 export function findRivalOfRecord(facts: Facts, record: ClusterRecord): NodeFacts | null {
   const own = factsOf(facts, record.primary);

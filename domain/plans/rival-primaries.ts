@@ -1,4 +1,4 @@
-// More than one node has a claim to be the primary: which one is used, and which may be stopped for it; or nobody can say.
+// Several nodes have a claim to be the primary: decides which one is used and which is stopped for it, or refuses.
 
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import { assumeFenced } from './assumed';
@@ -10,8 +10,9 @@ import { findFork, type OpenedTimeline } from '../facts/wal';
 import { answeringStandbys, descendsFrom, type Facts, type NodeFacts, receivesFrom } from '../facts/facts';
 
 /**
- * The older of two writable nodes is stopped only if the newer timeline descends from its own and either a promotion of ours opened it, or pgpool serves the newer node
- * and nobody is on the older one: neither a standby nor a client's session. A mistaken promotion of a standby looks the same but for that.
+ * Stops the older of two writable nodes only if the newer timeline descends from its own, and either a promotion of
+ * ours opened the newer one, or pgpool serves the newer node and the older one has no standby and no client session.
+ * These conditions exclude a standby that was promoted by mistake.
  */
 export function planWithTwoPrimaries(
   configuration: ClusterConfiguration,
@@ -42,7 +43,7 @@ export function planWithTwoPrimaries(
   return refuse('two-primaries', `${writable.length} nodes accept writes: ${uses.join('; ')}: ${advice}`);
 }
 
-/** Another branch may have the same number: the one that the newest continues must have begun where this one did. */
+/** Another branch may have the same timeline number, so the newest node's branch must continue this very one. */
 function isContinued(newest: NodeFacts, former: NodeFacts): boolean {
   const [own, before] = [newest.position, former.position];
   if (!own || !before || own.timeline <= before.timeline) return false;
@@ -81,7 +82,7 @@ function serversOf(facts: Facts, node: number): string[] {
     .map(({ pgpool }) => pgpool);
 }
 
-/** The standbys that stream from this node by their own word. */
+/** The standbys that say that they stream from this node. */
 function followersOf(configuration: ClusterConfiguration, facts: Facts, node: number): number[] {
   const address = getNode(configuration, node);
   return answeringStandbys(facts)
@@ -101,14 +102,17 @@ function describeUse(configuration: ClusterConfiguration, facts: Facts, entry: N
   ].join(', ');
 }
 
-/** One node accepts writes, but the standbys follow its successor, or belong to another system: serving it would lose what they hold. */
+/**
+ * The only writable node is refused if the standbys follow its successor or belong to another system: using it would
+ * lose their WAL.
+ */
 export function refuseStalePrimary(
   configuration: ClusterConfiguration,
   facts: Facts,
   living: NodeFacts,
   request: FailoverRequest,
 ): FailoverPlan | null {
-  // pgpool served this node until now: whatever else is about, clients' writes are here.
+  // pgpool used this node until now, so clients' writes are here.
   if (request.oldPrimary === living.node) return null;
   const standbys = answeringStandbys(facts).filter((entry) => entry.systemIdentifier !== null);
   const name = `node ${living.node}`;
@@ -131,8 +135,8 @@ export function refuseStalePrimary(
 }
 
 /**
- * A former primary came back writable after its successor was lost as well: nobody uses it, and a standby is on the timeline that a promotion of ours opened. It
- * is stopped only where the promotion after that is possible.
+ * A former primary came back writable after its successor was lost too. It is stopped if no client uses it, a standby
+ * is on the timeline that a promotion of ours opened, and that standby can then be promoted.
  */
 function stopSucceeded(
   configuration: ClusterConfiguration,
@@ -152,7 +156,10 @@ function stopSucceeded(
   return { action: 'fence', node: living.node, line };
 }
 
-/** What the successor's own state forbids, or asks for first, once the stale node is stopped; its silence is taken for what other hosts would say, too. */
+/**
+ * The plan instead of a promotion, by the successor's own state, for the time after the stale node is stopped. Silence
+ * of the successor counts as unreachable, because no other host reports it alive.
+ */
 function planAfterStop(
   configuration: ClusterConfiguration,
   facts: Facts,
@@ -166,7 +173,7 @@ function planAfterStop(
   return planInsteadOfPromotion(configuration, facts, { ...request, failedNode: successor }, successor, judgement);
 }
 
-/** Nodes of this system whose files tell of a timeline newer than this one's. */
+/** Nodes of this system whose files name a timeline newer than this node's. */
 export function findSuccessors(facts: Facts, living: NodeFacts): number[] {
   const own = living.position?.timeline;
   const isNewer = (timeline: number | null | undefined): boolean =>
@@ -177,7 +184,10 @@ export function findSuccessors(facts: Facts, living: NodeFacts): number[] {
   });
 }
 
-/** Nobody who answers follows its successor, but our own promotion, or the successor's files, tell of a newer timeline. */
+/**
+ * Refuses a writable node without standbys of its successor, if a promotion of ours or the successor's files show a
+ * newer timeline.
+ */
 function refuseSucceeded(facts: Facts, living: NodeFacts, { opened }: FailoverRequest): FailoverPlan | null {
   const own = living.position?.timeline;
   if (own === undefined) return null;

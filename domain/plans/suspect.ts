@@ -1,4 +1,5 @@
-// Which node was the primary, from what is on its disk, pgpool's numbers and the standbys' WAL receivers: pure.
+// Finds the node that was the primary, from what is on its disk, pgpool's numbers and the standbys' WAL receivers:
+// pure.
 
 import { type ClusterConfiguration, findNode } from '../facts/cluster';
 import { findRecord } from './record';
@@ -15,17 +16,17 @@ import {
 export interface Suspicion {
   /** pgpool's %P. */
   readonly oldPrimary: number | null;
-  /** Taken for the primary by this decision before. */
+  /** The node that an earlier step of this decision took for the primary. */
   readonly suspect: number | null;
   /** pgpool's %d. */
   readonly failedNode: number | null;
-  /** Fenced in this incident: that settles it. */
+  /** The node that this incident fenced as the primary, which leaves no doubt. */
   readonly fencedNode: number | null;
 }
 
 /**
- * The node that was the primary. pgpool's numbers may be older than the last promotion, and standby.signal is on disk:
- * processes without it come first, then the numbers and what streamed from it, a node with it last.
+ * The node that was the primary. A node with processes and without standby.signal comes first, because pgpool's numbers
+ * may be older than the last promotion; then those numbers and the receivers; a node with standby.signal last.
  */
 export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts, request: Suspicion): number | null {
   if (request.fencedNode !== null) return request.fencedNode;
@@ -55,11 +56,12 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
     request.oldPrimary,
     ...byPgpool,
     ...upstreams,
-    // Where a standby follows a host outside the cluster file, that one is the primary.
+    // A host outside the cluster file that a standby follows is the primary.
     ...(findAbroad(configuration, facts) ? [] : bySilence),
   ].filter((node): node is number => node !== null && !isStandby(node) && findNode(configuration, node) !== undefined);
   const hostOf = (node: number): HostFacts | null => factsOf(facts, node)?.host ?? null;
-  // A standby that is only stopped was no primary; one that we have fenced, or that pgpool knew as the primary, may have been, unless its own files say otherwise.
+  // A stopped standby was no primary. A node that we have fenced, or that pgpool knew as the primary, may have been
+  // one, unless its own files say otherwise.
   const mayHaveBeen = (node: number): boolean => {
     const host = hostOf(node);
     return (host?.fenceMark ?? 'none') !== 'none' || (node === request.oldPrimary && !isStandbyByFiles(host));
@@ -67,7 +69,10 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
   return hints.find((node) => hostOf(node)?.hasStandbySignal !== true) ?? hints.find(mayHaveBeen) ?? null;
 }
 
-/** A server that runs beside its standby.signal, or whose control file was last written in recovery: pgpool's numbers may be of long ago. */
+/**
+ * A server with standby.signal, or whose control file was last written in recovery, is a standby, even if pgpool's old
+ * numbers say otherwise.
+ */
 function isStandbyByFiles(host: HostFacts | null): boolean {
   return (
     host?.hasStandbySignal === true &&
@@ -75,7 +80,7 @@ function isStandbyByFiles(host: HostFacts | null): boolean {
   );
 }
 
-/** A standby's timeline descends from the newest of its WAL: it has been replaced before. */
+/** A standby's timeline descends from the node's newest, so the node has been replaced before. */
 export function isSuperseded(facts: Facts, { walTimeline }: HostFacts): boolean {
   return walTimeline !== null && answeringStandbys(facts).some((entry) => descendsFrom(entry, walTimeline));
 }

@@ -1,4 +1,4 @@
-// Synchronous replication: who may hold the last acknowledged commit, and what the new primary waits for.
+// Synchronous replication: which standbys may hold the last acknowledged commit, and which the new primary waits for.
 // R + W > N: of N listed standbys W had to confirm each commit; asking R of them is enough when R + W > N.
 
 import { applicationNameOf } from '../facts/application-name';
@@ -12,7 +12,10 @@ export interface SynchronousSet {
 
 const asynchronous: SynchronousSet = { required: 0, names: [] };
 
-/** synchronous_standby_names (PostgreSQL documentation, 20.6.2): `ANY k (a, b)`, `FIRST k (a, b)`, `k (a, b)`, `a, b`. Null if malformed. */
+/**
+ * synchronous_standby_names (PostgreSQL documentation, 20.6.2): `ANY k (a, b)`, `FIRST k (a, b)`, `k (a, b)`, `a, b`.
+ * Null if malformed.
+ */
 export function parseSynchronousStandbyNames(text: string): SynchronousSet | null {
   const trimmed = text.trim();
   if (trimmed === '') return asynchronous;
@@ -22,7 +25,7 @@ export function parseSynchronousStandbyNames(text: string): SynchronousSet | nul
   return names === null || required === 0 ? null : { required, names };
 }
 
-/** A name in double quotes may hold anything (syncrep_scanner.l); a bare one ends where a list goes on. */
+/** Splits a list of names. A quoted name may hold anything (syncrep_scanner.l); a bare one ends at the comma. */
 function splitNames(text: string): string[] | null {
   const names: string[] = [];
   const pattern = /\s*(?:"((?:[^"]|"")+)"|([^\s",()]+))\s*(,|$)/gy;
@@ -37,7 +40,7 @@ function splitNames(text: string): string[] | null {
 export interface CommitQuestion {
   /** synchronous_standby_names of the former primary; null = unreadable. */
   readonly inForce: string | null;
-  /** The standbys' own values of it: not in force there, and perhaps old. */
+  /** The standbys' own values of the setting: not in force there, and perhaps old. */
   readonly copies: readonly { readonly node: number; readonly names: string }[];
   /** Standbys that answer and are not ahead of the candidate. */
   readonly reachable: readonly number[];
@@ -45,8 +48,8 @@ export interface CommitQuestion {
 }
 
 /**
- * Do the reachable standbys hold the last acknowledged commit for certain? Null = yes, else the sentence that says why not. Where the set in force is
- * unknown, the policy's and every copy must be satisfied.
+ * Do the reachable standbys certainly hold the last acknowledged commit? Null = yes, else the sentence that says why
+ * not. Where the set in force is unknown, the policy's set and every copy must be satisfied.
  */
 export function hasLastCommit(
   configuration: ClusterConfiguration,
@@ -69,8 +72,8 @@ export function hasLastCommit(
           })),
         ];
   for (const { set, source } of sets) {
-    // PostgreSQL compares names without case (syncrep.c, SyncRepGetStandbyPriority); a primary never confirms to itself,
-    // and a listed standby that the cluster file does not know may hold a commit as well.
+    // PostgreSQL compares names without case (syncrep.c, SyncRepGetStandbyPriority); a primary never confirms to
+    // itself, and a listed standby that the cluster file does not know may hold a commit as well.
     const isListed = (node: NodeConfiguration): boolean => names.has('*') || names.has(nameOf(node));
     const names = new Set(set.names.map((name) => name.toLowerCase()));
     if (former) names.delete(nameOf(former));
@@ -86,8 +89,8 @@ export function hasLastCommit(
 }
 
 /**
- * The value that makes commits wait for these standbys; '' = for nobody. Never more are required than are named: that would
- * release nobody, ever.
+ * The value that makes commits wait for these standbys; '' = for none. It never requires more standbys than it names,
+ * because commits would then wait for ever.
  */
 export function formatSynchronousStandbyNames(configuration: ClusterConfiguration, named: readonly number[]): string {
   const names = configuration.nodes

@@ -1,4 +1,4 @@
-// Which verdict an incident is remembered by, and what a person is told who asks for a node that cannot be had: pure.
+// The verdict of an incident, and the answer to a person whose rejoin is impossible: pure.
 
 import { type ClusterConfiguration, findNode } from '../facts/cluster';
 import type { ClusterEvent } from '../facts/event';
@@ -7,16 +7,16 @@ import type { ReasonCode } from '../facts/reasons';
 
 const awaited: readonly ReasonCode[] = ['node-unreachable', 'rejoin-manual', 'in-maintenance'];
 
-/** What the run is remembered by, once its follows and its last looks are over. */
+/** The run's final verdict, after its follows and last looks. */
 export function judgeRun(verdict: Verdict, follows: readonly FollowReport[], problem: ReasonCode | null): Verdict {
   if (verdict.outcome !== 'completed') return verdict;
   if (problem) return { ...verdict, outcome: 'incomplete', reason: problem };
-  // The absence of a node that is away, or that a person has in hand, is not the failover's incompleteness.
+  // A failover is complete even if a node is away or in maintenance.
   const isIncomplete = follows.some((report) => report.outcome !== 'completed' && !awaited.includes(report.reason));
   return isIncomplete ? { ...verdict, outcome: 'incomplete' } : verdict;
 }
 
-/** The verdict that the run is remembered by: a later look that found less to do does not hide what was done. */
+/** The weightier verdict of two: a later look that found less to do does not hide what was done. */
 export function weightier(earlier: Verdict, later: Verdict): Verdict {
   if (later.reason === 'preempted') return earlier;
   const isBoth = earlier.outcome === 'completed' && later.outcome === 'completed';

@@ -1,4 +1,5 @@
-// The watch's memory from look to look: what stands and since when, what has lasted and is new, and when what was told may be told again.
+// The watch's memory from look to look: which differences stand and since when, which have lasted and are new, and when
+// one may be told again.
 
 import type { ClusterConfiguration } from '../facts/cluster';
 import type { ClusterEvent } from '../facts/event';
@@ -9,27 +10,27 @@ import { type Condition, findConditions, findWell } from './differences';
 
 const minuteMs = 60_000;
 const longestPauseMs = 15 * minuteMs;
-/** One miss may be a busy moment. */
+/** Missed looks that count as silence: a single one may be a busy moment. */
 const silentMisses = 2;
 
-/** What an open incident must hear at once; the rest it sees by its own looks. */
+/** Differences that an open incident must hear at once; its own looks find the rest. */
 const urgent: readonly Difference['kind'][] = ['second-writable', 'answers', 'lost'];
 
-/** What nobody is told of a node that a person has in hand. */
+/** Differences that are not told for a node in maintenance. */
 const leftAlone: readonly Difference['kind'][] = ['answers', 'lost', 'not-streaming', 'detached', 'taken-up'];
 
-/** What is told of a node although a person has let it go. */
+/** Differences that are told even for a node that a person has chosen to leave as it is. */
 const newsOfLeft: readonly Difference['kind'][] = ['answers', 'lost', 'no-record', 'taken-up'];
 
 export interface Observed {
   readonly state: WatchState;
-  /** What has lasted and is new: `tellDue` decides, once it is known whether an incident is open. */
+  /** Differences that have lasted and are new: `tellDue` decides, once it is known whether an incident is open. */
   readonly due: readonly Difference[];
-  /** Something that people and decisions should see soon; LSNs alone are no change. */
+  /** A change that people and decisions should see soon; LSNs alone are no change. */
   readonly isChange: boolean;
 }
 
-/** What one more look means, beside the looks before it. */
+/** Adds one look to the watch's memory. */
 export function observeSample(
   before: WatchState | null,
   look: Look,
@@ -58,7 +59,7 @@ export function observeSample(
   return { state, due, isChange: before === null || signOf(before) !== signOf(state) };
 }
 
-/** Chooses what is told of what is due, and notes it as told. */
+/** Chooses the due differences to tell, and notes them as told. */
 export function tellDue(
   state: WatchState,
   due: readonly Difference[],
@@ -66,7 +67,7 @@ export function tellDue(
 ): { readonly state: WatchState; readonly told: readonly Difference[] } {
   const chosen = due.filter(({ kind, key, since }) => {
     if (!isIncidentOpen) return kind !== 'lost';
-    // The incident knows it already, and looks again by itself.
+    // The open incident already knows this difference, and looks again itself.
     const isKnown = state.told.some((entry) => entry.key === key && entry.since === since);
     return urgent.includes(kind) && !isKnown;
   });
@@ -75,7 +76,7 @@ export function tellDue(
   const isAnswered = ({ node }: NodeSample): boolean =>
     chosen.some((difference) => difference.kind === 'answers' && difference.node === node);
   const nodes = state.samples.nodes.map((entry) => (isAnswered(entry) ? { ...entry, isNews: false } : entry));
-  // That a node accepts writes says more than that it answers.
+  // "Accepts writes" includes "answers", so only the former is told.
   const isSaid = ({ kind, node }: Difference): boolean =>
     kind === 'answers' && chosen.some((other) => other.kind === 'second-writable' && other.node === node);
   return {
@@ -84,14 +85,14 @@ export function tellDue(
   };
 }
 
-/** What the incident is told; null = a warning, or nothing that it must decide about. */
+/** The event for the incident; null = a warning, or nothing that an incident decides. */
 export function eventOf({ kind, node, eventId, line }: Difference, at: string): ClusterEvent | null {
   const event = { eventId, node, mainNode: null, oldPrimary: null, at, seen: line };
   switch (kind) {
     case 'given-up':
       return { ...event, kind: 'failover', oldPrimary: node };
     case 'detached':
-      // Attached also where a person brings nodes back: this one has never been away.
+      // A follow attaches the node even where policy.rejoin is manual, because the node was never away.
       return { ...event, kind: 'follow' };
     case 'second-writable':
     case 'other-primary':
@@ -146,14 +147,14 @@ interface Heard {
   readonly said: NodeWords;
 }
 
-/** It answers, or streams, and that is news. */
+/** The node answers or streams again, and that is news. */
 function isBack(before: WatchState | null, { node, earlier, said }: Heard, record: ClusterRecord | null): boolean {
   if (!earlier) return record?.away.includes(node) ?? false;
   const wasSilent = earlier.misses >= silentMisses;
   const key = `not-streaming.${node}`;
   const wasTold =
     before!.standing.some((entry) => entry.key === key) && before!.told.some((entry) => entry.key === key);
-  // A former primary that is started again at once was hardly silent.
+  // A former primary that restarts at once was silent for too short a time.
   const isFormer = record?.former?.node === node && said.receiver === null && isBefore(earlier.answeredAt, record.at);
   return wasSilent || earlier.isNews || (wasTold && said.receiver !== null) || isFormer;
 }
@@ -163,12 +164,15 @@ function isBefore(at: string | null, other: string): boolean {
 }
 
 function differenceOf({ kind, node, key, line }: Condition, since: string): Difference {
-  // An event's id holds nothing but these characters.
+  // Event ids hold only these characters.
   const eventId = `watch-${key}-${Date.parse(since)}`.replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(-128);
   return { kind, node, key, since, eventId, line };
 }
 
-/** After 1, 2, 4 … 15 minutes while it stands; a minute after it was told, where it was gone meanwhile. */
+/**
+ * While a difference stands, it is told again after 1, 2, 4 … 15 minutes; if it was gone in between, a minute after it
+ * was told.
+ */
 function mayTell(told: readonly Told[], { key, isOnce }: Condition, since: string, now: string): boolean {
   const entry = told.find((one) => one.key === key);
   if (!entry) return true;
@@ -176,7 +180,7 @@ function mayTell(told: readonly Told[], { key, isOnce }: Condition, since: strin
   return millisecondsBetween(entry.at, now) >= Math.min(longestPauseMs, minuteMs * 2 ** (entry.times - 1));
 }
 
-/** What is gone is kept for a minute, so that what comes and goes is told once in it. */
+/** Keeps a difference that is gone for a minute, so that one that comes and goes is told once a minute. */
 function forgetOld(told: readonly Told[], standing: readonly Standing[], now: string): Told[] {
   return told.flatMap((entry) => {
     if (standing.some(({ key }) => key === entry.key)) return [entry];
@@ -194,7 +198,7 @@ function millisecondsBetween(from: string, to: string): number {
   return Date.parse(to) - Date.parse(from);
 }
 
-/** All but what grows with every look. */
+/** The part of a state that does not change with every look. */
 function signOf({ samples, standing, told }: WatchState): string {
   const nodes = samples.nodes.map(({ node, misses, said, isNews }) => {
     const { isInRecovery, position, receiver, synchronousStandbyNames, followers } = said ?? {};

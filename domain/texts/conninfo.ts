@@ -20,10 +20,13 @@ export function formatConninfo(values: ReadonlyMap<string, string>): string {
   return [...values].map(([key, value]) => `${key}='${value.replaceAll(/['\\]/g, String.raw`\$&`)}'`).join(' ');
 }
 
-/** In front of the name of the node that is copied to, so that a copy is never taken for its standby. */
+/** Prefix of a base backup's application_name, so that a copy is never taken for the standby that it will be. */
 export const baseBackupPrefix = 'base_backup_';
 
-/** Null when there is none. Of a conninfo that pg_basebackup has written the standby's own; the server cuts it at 63 bytes (NAMEDATALEN). */
+/**
+ * Null without one. For a conninfo that pg_basebackup has written: the standby's own name, which the server cuts at 63
+ * bytes (NAMEDATALEN).
+ */
 export function readApplicationName(conninfo: string): string | null {
   const name = parseConninfo(conninfo)?.get('application_name') ?? '';
   return (name.startsWith(baseBackupPrefix) ? name.slice(baseBackupPrefix.length) : name).slice(0, 63) || null;
@@ -33,17 +36,17 @@ export interface Upstream {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  /** Null: the one that stands there is kept. */
+  /** Null: the name in the conninfo is kept. */
   readonly applicationName: string | null;
-  /** Where none stands there. */
+  /** The name for a conninfo that has none. */
   readonly defaultName: string;
-  /** Written only where nothing stood before. */
+  /** TLS settings for a conninfo that was empty. */
   readonly tls: ReadonlyMap<string, string>;
-  /** Where the nodes keep their passwords; a path under ~/ is libpq's own default and need not be written. */
+  /** The nodes' password file; a path under ~/ is libpq's own default and need not be written. */
   readonly passFile: string;
 }
 
-/** Nothing for libpq's own default. */
+/** Empty for libpq's own defaults. */
 export function tlsOptions({ sslMode, sslRootCertificate }: ClusterConfiguration['postgres']): Map<string, string> {
   const options = new Map<string, string>();
   if (sslMode !== 'prefer') options.set('sslmode', sslMode);
@@ -51,7 +54,7 @@ export function tlsOptions({ sslMode, sslRootCertificate }: ClusterConfiguration
   return options;
 }
 
-/** Where `node` is to stream from, by the cluster file. */
+/** The server that `node` must stream from, by the cluster file. */
 export function upstreamOf(
   { postgres }: ClusterConfiguration,
   node: NodeConfiguration,
@@ -69,12 +72,12 @@ export function upstreamOf(
 }
 
 /**
- * The same conninfo, pointed at another node: only host, port and, where the cluster file gives one, application_name change, so
- * a site's own sslmode or passfile survives. hostaddr goes, because it would win over host.
+ * The conninfo with another host and port, and with the cluster file's application_name if it gives one. The rest, such
+ * as a site's sslmode or passfile, stays; only hostaddr is removed, because it would win over host.
  */
 export function repointConninfo(current: string, upstream: Upstream): string {
   const parsed = parseConninfo(current);
-  // Whether it is encrypted is the site's own choice, the default included.
+  // An existing conninfo keeps its TLS settings: encryption is the site's choice, and so is the default.
   const values = parsed?.size ? parsed : new Map(upstream.tls);
   values.delete('hostaddr');
   if (!values.has('user')) values.set('user', upstream.user);
@@ -85,7 +88,7 @@ export function repointConninfo(current: string, upstream: Upstream): string {
   return formatConninfo(values);
 }
 
-/** Empty, or how the standby's name is another one than before: people and programs may know it by that. */
+/** Empty, or a warning that the standby's name changes: people and programs may know the standby by the old one. */
 export function describeRenaming(former: string, next: string): string {
   const [was, is] = [readApplicationName(former), readApplicationName(next)];
   return was === is

@@ -1,24 +1,25 @@
-// The marked block of ours in a site's pgpool.conf: found, put in or replaced, and what of the site's own stands against it. Pure.
+// Our marked block in a site's pgpool.conf: finds, adds or replaces it, and warns of the site's settings that oppose
+// it. Pure.
 
-/** What pgpool.conf must say for our block to count. */
+/** A site's pgpool.conf with our block in place. */
 export interface PlacedBlock {
   /** The whole file. */
   readonly text: string;
   readonly change: 'added' | 'replaced' | 'unchanged';
-  /** One sentence each, for a person: what overrides the block, or keeps failures from the hooks. */
+  /** Sentences for a person: a setting overrides the block, or keeps failures from the hooks. */
   readonly warnings: readonly string[];
 }
 
 export const beginMark = '# BEGIN pgpool-runbook';
 export const endMark = '# END pgpool-runbook';
 
-/** Settings outside of our block: the last value of each name, in small letters. `include` is a name, too. */
+/** Settings outside our block: the last value of each name, in small letters. `include` counts as a name. */
 export function readSiteSettings(text: string): ReadonlyMap<string, string> {
   return new Map(readSettings(findBlocks(text.split('\n')).outside).map(({ name, value }) => [name, value]));
 }
 
 /**
- * Replaces the block where it is (the last one, should there be several: the others go), or adds it at the end.
+ * Replaces the block in place (the last one if there are several; the others are removed), or adds it at the end.
  * @throws RangeError for a mark without its counterpart
  */
 export function placeBlock(text: string, block: string): PlacedBlock {
@@ -36,7 +37,7 @@ export function placeBlock(text: string, block: string): PlacedBlock {
 }
 
 interface Line {
-  /** In the file, from 1. */
+  /** The line's number in the file, from 1. */
   readonly number: number;
   readonly line: string;
 }

@@ -12,14 +12,14 @@ export interface PgpoolConfOptions {
   /** Adds this pgpool's own ports; without it the fragment fits every pgpool of the cluster. */
   readonly pgpoolName?: string;
   /**
-   * The site's pgpool.conf, with or without an earlier block. What is the site's choice (check user, weights) is filled in
-   * where it says nothing about it; without this text it is left out.
+   * The site's pgpool.conf, with or without an earlier block. The site's own choices (check user, weights) are filled
+   * in where this text does not make them, and left out without this text.
    */
   readonly site?: string;
 }
 
 /**
- * The block for pgpool.conf, with its marks: the last value of a parameter wins, so it belongs behind the site's own lines.
+ * The block for pgpool.conf, with its marks. The last value of a parameter wins, so it belongs behind the site's lines.
  * @throws RangeError for an unknown pgpool, for a value that pgpool.conf cannot hold, and as placeBlock for `site`
  */
 export function formatPgpoolConf(configuration: ClusterConfiguration, options: PgpoolConfOptions): string {
@@ -116,7 +116,7 @@ function formatBackend({ id, host, port, dataDirectory, applicationName }: NodeC
   ];
 }
 
-/** Filled in only where the site's own lines, all of which are known, say nothing. */
+/** Settings that are the site's choice, only where the site's lines do not have them. */
 function formatSiteChoices({ postgres, nodes }: ClusterConfiguration, site: string | undefined): string[] {
   const own = site === undefined ? null : readSiteSettings(site);
   const isKnown = own && ![...own.keys()].some((name) => name.startsWith('include'));
@@ -136,7 +136,7 @@ function formatSiteChoices({ postgres, nodes }: ClusterConfiguration, site: stri
   ];
 }
 
-/** Also in the form for one node, which wins over the other wherever it stands: a site's own would beat ours unseen. */
+/** Each setting also in its form for one node, which pgpool prefers: a site's line in that form would override ours. */
 function forEach(nodes: readonly NodeConfiguration[], settings: readonly (readonly [string, number])[]): string[] {
   const numbers = ['', ...nodes.map(({ id }) => String(id))];
   return settings.flatMap(([name, value]) => numbers.map((number) => `${name}${number} = ${value}`));
@@ -185,7 +185,9 @@ function formatHooks({ hookPath, hookConfPath }: PgpoolConfOptions): string[] {
   ];
 }
 
-/** A path as one word of the shell command. Only double quotes work inside a pgpool.conf string, and pgpool expands % itself. */
+/**
+ * A path as one word of the shell command. A pgpool.conf string only allows double quotes, and pgpool expands % itself.
+ */
 function formatWord(path: string): string {
   if (!/^\/[^\p{Cc}'"`$\\]*$/u.test(path)) {
     throw new RangeError(

@@ -1,14 +1,14 @@
-// How PostgreSQL is stopped and started on a node, as shell text. "$BIN", "$DATA", "$LOG" are set by the script that runs it, and
-// "$CONF" where postgresql.conf does not lie in the data directory.
+// The shell commands that stop and start PostgreSQL on a node. The script that runs them sets "$BIN", "$DATA" and
+// "$LOG", and "$CONF" where postgresql.conf does not lie in the data directory.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../facts/cluster';
 
 export interface ServiceCommands {
   /** Stops cleanly; bounded by the caller. */
   readonly stop: string;
-  /** Starts, and may return before the server answers: crash recovery may take long. Whatever it prints goes to "$LOG". */
+  /** Starts, and may return before the server answers, because crash recovery may take long. Output goes to "$LOG". */
   readonly start: string;
-  /** Where else a person finds what the server said; null when that is "$LOG" alone. */
+  /** The other place for the server's messages; null when all are in "$LOG". */
   readonly log: string | null;
 }
 
@@ -17,7 +17,10 @@ export interface DebianCluster {
   readonly name: string;
 }
 
-/** Of a data directory in Debian's layout, such as /var/lib/postgresql/15/main; null for any other, whose service's name is guessed. */
+/**
+ * Version and name by a data directory in Debian's layout, such as /var/lib/postgresql/15/main; null for any other
+ * layout.
+ */
 export function findDebianCluster(dataDirectory: string): DebianCluster | null {
   const match = /\/postgresql\/([0-9]+)\/([A-Za-z0-9_-]+)\/?$/.exec(dataDirectory);
   return match && { version: match[1]!, name: match[2]! };
@@ -25,7 +28,8 @@ export function findDebianCluster(dataDirectory: string): DebianCluster | null {
 
 /**
  * The presets never trust an exit status; callers prove the result.
- * systemd needs sudo for exactly these commands; the unit name follows Debian's layout (postgresql@15-main) or PGDG's (postgresql-15).
+ * systemd needs sudo for exactly these commands; the unit name follows Debian's layout (postgresql@15-main) or PGDG's
+ * (postgresql-15).
  */
 export function serviceCommands(configuration: ClusterConfiguration, node: NodeConfiguration): ServiceCommands {
   const { service } = configuration.postgres;

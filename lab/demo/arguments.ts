@@ -9,14 +9,14 @@ export interface DemoOptions {
   readonly name: string;
 }
 
-/** One clear sentence for bad input, found before anything is started. */
+/** A clear sentence for bad input, found before anything is started. */
 export function readArguments(argv: readonly string[]): DemoOptions | { readonly error: string } {
   try {
     const { values } = parseArgs({
       args: [...argv],
       options: { json: { type: 'string' }, name: { type: 'string', default: 'demo' } },
     });
-    // npm starts scripts in the package's directory; the path was meant where the user stood.
+    // The path is relative to the user's directory; npm starts scripts in the package's.
     const json = values.json === undefined ? null : resolve(process.env['INIT_CWD'] ?? '.', values.json);
     if (json !== null && statSync(json, { throwIfNoEntry: false })?.isDirectory())
       throw new Error(`${json} is a directory`);

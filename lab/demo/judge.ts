@@ -1,4 +1,4 @@
-// What must be true for the demo to exit 0, and the JSON that it writes.
+// Judges the demo: the conditions for exit 0, and the JSON of its result.
 
 import type { FollowReport } from '../../domain/facts/outcome';
 import { comparePosition } from '../../domain/facts/wal';
@@ -14,7 +14,7 @@ interface PcpRow {
 
 export type FollowRow = Pick<FollowReport, 'node' | 'rung' | 'outcome' | 'ms'>;
 
-/** One failover. */
+/** The result of one failover. */
 export interface FailoverJson {
   readonly failover: {
     readonly outcome: string;
@@ -30,12 +30,12 @@ export interface FailoverJson {
   readonly web: string;
 }
 
-/** The first failover, then what came after it. */
+/** The first failover, then the acts after it. */
 export interface DemoJson extends FailoverJson {
   readonly versions: Lab['versions'];
-  /** Empty when it was not tried, because the first failover was not proven. */
+  /** Empty when no rejoin was tried, because the first failover was not proven. */
   readonly rejoin: readonly FollowRow[];
-  /** Null when it was not tried, because the rejoin was not proven. */
+  /** Null when no second failover was tried, because the rejoin was not proven. */
   readonly second: FailoverJson | null;
 }
 
@@ -114,7 +114,7 @@ function findCandidateProblems({ report, positions }: FailoverRun): string[] {
     .map((entry) => `node ${entry.node} had more WAL than the candidate`);
 }
 
-/** One node is writable, and each standby streams from it on its timeline and is used by pgpool. */
+/** A node must be writable, and each standby must stream from it on its timeline and be used by pgpool. */
 function findClusterProblems(after: LabReport, primary: number | null, standbys: readonly number[]): string[] {
   const problems: string[] = [];
   const writable = after.nodes.filter((node) => node.isInRecovery === false);

@@ -1,5 +1,5 @@
-// The demo's three acts: a failover, the former primary's rejoin, another failover. Each needs what the one before has left, so
-// an act that is not proven is the last.
+// The demo's three acts: a failover, the former primary's rejoin, another failover. Each needs the result of the one
+// before, so an act that is not proven is the last.
 
 import type { LabReport } from '../lab';
 import type { Workload } from '../workload';

@@ -1,4 +1,5 @@
-// What the demo says about what it has measured. Plain lines; colour only where a terminal wants it (picocolors respects NO_COLOR).
+// The demo's output about its measurements. Plain lines; colour only where a terminal wants it (picocolors respects
+// NO_COLOR).
 
 import pc from 'picocolors';
 import type { Lab, LabReport } from '../lab';

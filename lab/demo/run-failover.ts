@@ -1,4 +1,5 @@
-// A failover as an act of the demo: under write load the primary is stopped as the article does it; watch, stop writing, count.
+// A failover as an act of the demo: stops the primary under write load as the article does, watches, stops the load,
+// and counts.
 
 import type { FenceResult } from '../../activities/primary/fence';
 import type { IncidentReport } from '../../workflows/messages';
@@ -70,7 +71,7 @@ export async function runFailover(stage: Stage, stopped: number, workload: Workl
   };
 }
 
-/** From what pgpool logged since the primary was stopped: when it called the hook, and when it went on. */
+/** Reads from pgpool's log when it called the hook, and when it went on. */
 function readHookTimes(
   lab: Lab,
   logStart: number,

@@ -1,5 +1,5 @@
 // A rejoin as an act of the demo: the stopped former primary comes back through the code of `pgpool-runbook rejoin`,
-// while clients go on writing; then what it runs with, and what was left behind.
+// while clients go on writing; then its settings and leftovers are checked.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,26 +17,26 @@ import { longestGapMs, type Workload } from '../workload';
 import { type Stage, watchIncident } from './watch-incident';
 
 const rejoinMs = 120_000;
-/** So that there is a progress to be seen: the demo's 23 MB would be there within a second. */
+/** A limit, so that progress can be seen: the demo's 23 MB would be copied within a second. */
 const maximumRateKilobytes = 8192;
 const ownSettings = ['cluster_name', 'listen_addresses', 'port'];
 
-/** Settings that every node has its own value of, by name. */
+/** Settings with a value of its own on every node, by name. */
 export type OwnSettings = Readonly<Record<string, string>>;
 
 export interface RejoinRun {
   readonly node: number;
   readonly report: IncidentReport;
-  /** What the incident says about the node; null when it says nothing. */
+  /** The incident's report about the node; null without one. */
   readonly follow: FollowReport | null;
-  /** The command's, and what it printed. */
+  /** The command's exit code and output. */
   readonly exitCode: number;
   readonly answer: string;
   readonly acknowledged: number;
   readonly longestPauseMs: number;
-  /** In force before it failed, and now. */
+  /** Settings in force before the failure, and now. */
   readonly settings: { readonly before: OwnSettings; readonly after: OwnSettings };
-  /** What should be gone and is not: paths. */
+  /** Paths that should be gone and are not. */
   readonly leftovers: readonly string[];
   readonly web: string;
 }
@@ -50,7 +50,7 @@ export async function runRejoin(
 ): Promise<RejoinRun> {
   const { lab } = stage;
   const { follow: ways } = lab.configuration.policy;
-  // With repoint, a node that holds nothing past the fork would only be started.
+  // Rebuild only: with repoint, a node that holds nothing past the fork would just be started.
   setPolicy(lab, { baseBackup: { maximumRateKilobytes, compression: 'none' }, follow: ['rebuild'] });
   const written = workload.journal.acknowledged.length;
   const since = performance.now();
@@ -60,11 +60,11 @@ export async function runRejoin(
     limitMs: rejoinMs,
     act: (say) =>
       rejoin(String(node), { config: lab.clusterFile, wait: true }, (line) => {
-        // Not what is under way: that is shown when it ends. But a step that waits for a person is.
+        // Skip work in progress, which is shown at its end; show steps that wait for a person.
         if (!/^(incident|node [0-9]+):/.test(line)) say(line);
       }),
   });
-  // The next failover's standby is to be repointed.
+  // In the next failover the standby must be repointed.
   setPolicy(lab, { follow: ways });
   const follow = report.follows.find((entry) => entry.node === node) ?? null;
   return {
@@ -91,7 +91,7 @@ export async function readOwnSettings(lab: Lab, node: number): Promise<OwnSettin
   }
 }
 
-/** Job directories, the fresh copy, the marks of an unfinished rebuild. What was replaced is kept by policy. */
+/** Job directories, the fresh copy and the marks of an unfinished rebuild. The replaced data stays, by policy. */
 function findLeftovers(lab: Lab, id: number): string[] {
   const node = getNode(lab.configuration, id);
   const jobs = jobsDirectory(lab.configuration, node);

@@ -13,7 +13,7 @@ const copyLookMs = 100;
 
 export type Say = (line?: string) => void;
 
-/** What every act of the demo works with. */
+/** The tools of every act of the demo. */
 export interface Stage {
   readonly lab: Lab;
   readonly temporal: Client;
@@ -21,11 +21,11 @@ export interface Stage {
 }
 
 export interface Cause<T> {
-  /** For people: what happens at +0 ms, and who opens the incident then. */
+  /** For people: the act at +0 ms, and the program that then opens the incident. */
   readonly line: string;
   readonly opener: string;
   readonly limitMs: number;
-  /** Is called at +0 ms; `say` puts the time before a line. */
+  /** Called at +0 ms; `say` puts the time before a line. */
   act(say: (line: string) => void): Promise<T>;
 }
 
@@ -33,15 +33,15 @@ export interface Watched<T> {
   readonly incident: RunRecord;
   readonly report: IncidentReport;
   readonly web: string;
-  /** What `act` resolved to. */
+  /** The result of `act`. */
   readonly done: T;
 }
 
-/** @throws when the incident is not closed within limitMs, or fails; and what `act` throws */
+/** @throws when the incident is not closed within limitMs, or fails; errors of `act` */
 export async function watchIncident<T>({ lab, temporal, say }: Stage, cause: Cause<T>): Promise<Watched<T>> {
   const workflowId = incidentWorkflowId(lab.configuration.cluster);
   const signal = AbortSignal.timeout(cause.limitMs);
-  // Every long poll of every watched run listens to it.
+  // Every long poll of every watched run adds a listener.
   setMaxListeners(0, signal);
   let seen = 'it was not opened';
   try {
@@ -69,7 +69,7 @@ export async function watchIncident<T>({ lab, temporal, say }: Stage, cause: Cau
   }
 }
 
-/** A line for each activity that has ended; a base backup shows before that how far it is. */
+/** Says a line for each activity that has ended; a base backup also shows its progress. */
 class StepWatcher {
   private copying = new AbortController();
 
@@ -82,7 +82,7 @@ class StepWatcher {
   onScheduled(workflowId: string, activity: string): void {
     if (activity !== 'baseBackup') return;
     this.copying = new AbortController();
-    // What cannot be asked is shown when the copy has ended.
+    // A copy without progress is still shown at its end.
     void this.showCopy(workflowId, this.copying.signal).catch(() => undefined);
   }
 
@@ -91,7 +91,7 @@ class StepWatcher {
     this.say(describeActivity(record, this.startedAt));
   }
 
-  /** From the heartbeats; the worker sends two a second. Rejects when `signal` ends it. */
+  /** Shows progress from the heartbeats, two a second. Rejects when `signal` ends it. */
   private async showCopy(workflowId: string, signal: AbortSignal): Promise<void> {
     for (let shown = ''; ;) {
       const pending = describePending(await this.temporal.workflow.getHandle(workflowId).describe());

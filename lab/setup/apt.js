@@ -15,15 +15,15 @@ const includeLine = /^\s*include_dir\b.*createcluster\.d/m;
 /** Units that a package would start at the next boot. PostgreSQL's starts clusters, and none is created. */
 const unitsOf = { 'openssh-server': ['ssh.service', 'ssh.socket'], pgpool2: ['pgpool2.service'] };
 
-/** What a killed set-up left behind: the original under its saved name, or only our own file. */
+/** Undoes what a killed set-up left behind: the original under its saved name, or only our own file. */
 function restoreFile(file, saved, contents) {
   if (fs.existsSync(saved)) fs.renameSync(saved, file);
   else if (fs.existsSync(file) && fs.readFileSync(file, 'utf8') === contents) fs.rmSync(file);
 }
 
 /**
- * Holds `contents` at `file` while `work` runs. An existing file is moved aside, not copied, and moved back: owner, mode and times stay.
- * Directories that had to be made go again if they are empty then.
+ * Holds `contents` at `file` while `work` runs. An existing file is moved aside and back, so that owner, mode and times
+ * stay. Directories made for it are removed if they are empty then.
  */
 async function withTemporaryFile({ file, contents, mode }, work) {
   const saved = `${file}.before-pgpool-runbook`;
@@ -50,7 +50,10 @@ function removeEmptyFolders(from, to) {
   }
 }
 
-/** The two files that keep the machine quiet; a createcluster.conf that does not read its include_dir gets the line itself. */
+/**
+ * The two files that keep the machine quiet. A createcluster.conf that does not read its include_dir gets the line
+ * itself.
+ */
 function quietFiles(root) {
   const conf = path.join(root, 'etc/postgresql-common/createcluster.conf');
   const own = fs.existsSync(conf) ? fs.readFileSync(conf, 'utf8') : null;
@@ -74,7 +77,10 @@ function hasPackageLists(root) {
   return fs.existsSync(folder) && fs.readdirSync(folder).some((name) => name.includes('_Packages'));
 }
 
-/** apt-get is never cut short: an interrupted dpkg leaves half-configured packages. Ctrl-C takes effect when it has ended. */
+/**
+ * apt-get is never cut short, because an interrupted dpkg leaves half-configured packages. Ctrl-C takes effect
+ * afterwards.
+ */
 function aptGet(args, directories) {
   const env = {
     ...process.env,
@@ -98,7 +104,7 @@ async function isInstalled(name, directories) {
   return output.startsWith('install ok');
 }
 
-/** A new sshd or pgpool on its default port at the next boot would be a surprise. */
+/** Disables the new units: an sshd or pgpool on its default port at the next boot would be a surprise. */
 async function disableUnits(packages, directories, voice) {
   const systemctl = findProgram('systemctl', directories);
   if (!systemctl) return;
@@ -111,7 +117,7 @@ async function disableUnits(packages, directories, voice) {
 }
 
 /**
- * Installs these packages; throws with what apt-get said when that fails. Needs root.
+ * Installs these packages; throws with apt-get's message when that fails. Needs root.
  * Options: directories (of programs), voice, root (of the file system, for tests).
  */
 async function installPackages(packages, { directories, voice, root = '/' }) {

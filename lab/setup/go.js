@@ -19,11 +19,11 @@ function findGo(environment, otherFolders = ['/usr/local/go/bin']) {
   return { problem: problems[0] ?? 'no go in PATH or /usr/local/go/bin', isTooOld: problems.length > 0 };
 }
 
-/** Compiles `programs` ({ file name: package }) into `folder`; null, or what went wrong. */
+/** Compiles `programs` ({ file name: package }) into `folder`; returns null, or the problem. */
 async function buildPrograms({ folder, go, environment, voice, programs, flags }) {
   for (const name of ['go.mod', 'go.sum']) fs.copyFileSync(path.join(wrapperModule, name), path.join(folder, name));
   const progress = createProgress(voice);
-  // GOWORK=off: the cache may lie below somebody's go.work.
+  // GOWORK=off, because a go.work may lie above the cache.
   const env = { ...environment, CGO_ENABLED: '0', GOWORK: 'off' };
   try {
     for (const [name, from] of Object.entries(programs)) {

@@ -6,7 +6,7 @@ const path = require('node:path');
 const { setTimeout: wait } = require('node:timers/promises');
 const { SetupError, throwIfInterrupted } = require('./run.js');
 
-// Between mkdir and the owner file the lock has no owner; nobody needs this long.
+// Longest time between mkdir and the owner file, in which the lock has no owner.
 const ownerlessMs = 10_000;
 
 /** A pid with its start time, because pids are reused; without /proc the pid alone. */
@@ -44,7 +44,10 @@ function isStale(directory, owner) {
   return made !== undefined && Date.now() - made.mtimeMs > ownerlessMs;
 }
 
-/** Renames first and looks again: of two waiters that saw the same dead owner, one would else remove the other's new lock. */
+/**
+ * Renames first and looks again: otherwise one of two waiters that saw the same dead owner could remove the other's new
+ * lock.
+ */
 function removeStale(directory, owner) {
   const aside = `${directory}.stale-${process.pid}`;
   try {
@@ -57,7 +60,7 @@ function removeStale(directory, owner) {
       fs.renameSync(aside, directory);
       return;
     } catch {
-      // Somebody has made a new lock meanwhile: that one counts.
+      // Another process has made a new lock meanwhile, which counts.
     }
   }
   fs.rmSync(aside, { recursive: true, force: true });

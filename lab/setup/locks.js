@@ -1,5 +1,5 @@
-// Lock files that a fresh machine can use: `npm run check` fails when package-lock.json or go.sum is incomplete, also where a cache
-// would hide that. Run by itself it checks this clone; exit code 0 complete, 1 incomplete, 2 cannot be checked.
+// Checks the lock files: `npm run check` fails when package-lock.json or go.sum is incomplete, even where a cache would
+// hide that. Run alone it checks this clone; exit code 0 complete, 1 incomplete, 2 cannot be checked.
 'use strict';
 const fs = require('node:fs');
 const os = require('node:os');
@@ -9,7 +9,10 @@ const { findGo } = require('./go.js');
 const { wrapperModule } = require('./versions.js');
 const { explainNpm, npmCommand } = require('./packages.js');
 
-/** Null, or what npm says. npm compares the whole tree that package.json asks for with the lock before it would install anything. */
+/**
+ * Null, or npm's message. npm compares the whole tree that package.json asks for with the lock before it installs
+ * anything.
+ */
 async function findNpmProblem(root, environment) {
   const [file, ...prefix] = npmCommand();
   const args = [...prefix, 'ci', '--dry-run', '--ignore-scripts', '--no-audit', '--no-fund'];
@@ -27,8 +30,8 @@ function listTools(goMod) {
 }
 
 /**
- * Null, or what Go says. `go build -n` resolves every import against go.sum and compiles nothing; -mod=readonly forbids to mend it.
- * Modules that the cache lacks are downloaded: the set-up needs the same ones.
+ * Null, or Go's message. `go build -n` resolves every import against go.sum and compiles nothing; -mod=readonly keeps
+ * it from changing go.sum. Modules that the cache lacks are downloaded: the set-up needs the same ones.
  */
 async function findGoProblem(folder, go, environment) {
   // Go also accepts a sum that it finds in a workspace file's go.work.sum, and GOFLAGS may hold -mod=mod.

@@ -52,7 +52,10 @@ async function setUp(args) {
   await ensureBuilt(clone, voice);
 }
 
-/** Runs the set-up and ends the process when it fails: by a SetupError's code, or loudly when the fault is ours. */
+/**
+ * Runs the set-up and ends the process when it fails: with a SetupError's code, or with the stack when the fault is
+ * ours.
+ */
 function main(args) {
   catchSignals();
   setUp(args).catch((error) => {

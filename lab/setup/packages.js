@@ -1,4 +1,4 @@
-// npm packages: `npm ci` when what is installed differs from package-lock.json, else nothing.
+// npm packages: runs `npm ci` when the installed ones differ from package-lock.json.
 'use strict';
 const fs = require('node:fs');
 const os = require('node:os');
@@ -43,7 +43,7 @@ function npmCommand() {
   return cli && path.basename(cli) === 'npm-cli.js' ? [process.execPath, cli] : ['npm'];
 }
 
-/** A place for this clone's locks outside of it: node_modules itself is removed by `npm ci`. */
+/** The place of this clone's locks, outside the clone because `npm ci` removes node_modules. */
 function clonePath(root, name) {
   const user = typeof process.getuid === 'function' ? process.getuid() : 0;
   const hash = crypto.createHash('sha256').update(fs.realpathSync(root)).digest('hex').slice(0, 12);

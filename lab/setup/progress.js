@@ -1,5 +1,5 @@
-// A line every 12 seconds about a Go build: how long it has run and what it does.
-// Whole lines without colour or cursor movement: they read the same in a terminal, a log and CI.
+// Says a line every 12 seconds about a Go build: its duration and its present work.
+// Whole lines without colour or cursor movement read the same in a terminal, a log and CI.
 'use strict';
 
 const intervalMs = 12_000;

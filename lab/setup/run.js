@@ -1,4 +1,4 @@
-// What every part of the set-up shares: errors with an exit code, lines on stderr, child processes, interruption.
+// The shared tools of the set-up: errors with an exit code, lines on stderr, child processes, interruption.
 // Lines go to stderr so that a command's own output (`npm run demo`, `npm run lab -- status`) stays clean.
 'use strict';
 const { spawn, spawnSync } = require('node:child_process');
@@ -21,7 +21,7 @@ function createVoice(isQuiet) {
 
 const interruption = { signal: null, children: new Set() };
 
-/** From now on a signal ends the running child; `run` then throws, so that every `finally` puts the machine back. */
+/** Makes a signal end the running child; `run` then throws, so that every `finally` puts the machine back. */
 function catchSignals() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
@@ -36,9 +36,9 @@ function throwIfInterrupted() {
 }
 
 /**
- * Runs a program to its end; resolves to its exit code (127 when it cannot be started) and its output, both streams mixed.
- * Options: cwd, env, onLine(line), and isUninterruptible for what must not be cut short: it gets its own session,
- * so that neither Ctrl-C nor our handler reaches it.
+ * Runs a program to its end; resolves to its exit code (127 when it cannot be started) and its output, both streams
+ * mixed. Options: cwd, env, onLine(line), and isUninterruptible, which gives the program a session of its own, so that
+ * neither Ctrl-C nor our handler reaches it.
  */
 function run(file, args, options = {}) {
   throwIfInterrupted();
@@ -90,7 +90,7 @@ function findProgram(name, directories) {
   return directories.map((directory) => path.join(directory, name)).find(isExecutable) ?? null;
 }
 
-/** PATH, then where distributions keep programs that are outside most users' PATH. */
+/** PATH, then the directories that distributions use and that are outside most users' PATH. */
 function programDirectories(environment) {
   const fromPath = (environment.PATH ?? '').split(path.delimiter).filter((directory) => path.isAbsolute(directory));
   return [...fromPath, '/usr/local/sbin', '/usr/sbin', '/sbin'];

@@ -1,5 +1,5 @@
-// shellcheck over every shell script of this clone: `npm run check` fails when it finds anything. Run by itself it checks this clone;
-// exit code 0 nothing found, 1 something found, 2 cannot be checked.
+// Runs shellcheck on every shell script of this clone: `npm run check` fails when it finds anything. Run alone it
+// checks this clone; exit code 0 nothing found, 1 something found, 2 cannot be checked.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');
@@ -22,8 +22,8 @@ function listScripts(root, folder = '') {
 }
 
 /**
- * What shellcheck says of `names` below `root`; empty when it finds nothing. Scripts are read with what they include, each *.sh as
- * POSIX sh, with the settings of the .shellcheckrc beside it.
+ * shellcheck's findings in `names` below `root`; empty when there are none. Scripts are read with the files that they
+ * include, each *.sh as POSIX sh, with the settings of the .shellcheckrc beside it.
  */
 async function checkScripts({ root, names, directories }) {
   const program = findProgram('shellcheck', directories);

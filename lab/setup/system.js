@@ -1,12 +1,11 @@
-// The system's programs that the lab runs: which are here, which are missing, and the package that brings each.
-// Only looks; apt.js installs.
+// The system's programs that the lab runs: finds them, and names the package of each missing one. apt.js installs.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');
 const { findProgram, isExecutable, readFirstLine } = require('./run.js');
 const { minimum, isAtLeast } = require('./versions.js');
 
-// All from one directory: mixing releases (psql of one, initdb of another) ends in confusing failures.
+// All come from one directory: mixed releases (psql of one, initdb of another) fail in confusing ways.
 const serverPrograms = ['postgres', 'initdb', 'pg_ctl', 'pg_controldata', 'pg_basebackup', 'pg_rewind', 'psql'];
 
 /** Debian's, and the PostgreSQL yum repository's, places for one directory per release. */
@@ -27,7 +26,7 @@ function listReleases(folders) {
   return found.sort((left, right) => right.release - left.release).map(({ bin }) => bin);
 }
 
-/** `pg_config --bindir` may name a directory that only a client library's package promised; so it is only a candidate. */
+/** Candidates: `pg_config --bindir` may name a directory that does not exist, if only a client library is installed. */
 function listPostgresDirectories(directories, folders) {
   const pgConfig = findProgram('pg_config', directories);
   const named = pgConfig && readFirstLine(pgConfig, ['--bindir']);
@@ -93,14 +92,14 @@ const describeProgram = ({ name, package: from }) => ({
   packages: [from],
 });
 
-/** What `npm run check` lacks besides npm packages, as inspectSystem's `missing`. */
+/** The programs that `npm run check` lacks besides npm packages, as inspectSystem's `missing`. */
 function inspectForCheck(directories) {
   return checkPrograms.filter(({ name }) => !findProgram(name, directories)).map(describeProgram);
 }
 
 /**
- * Looks for everything. `found` holds paths and versions; `missing` one { what, seen, packages } per need that is not met,
- * packages in Debian's names. Options: directories (of programs), isRoot, withTests, folders (for tests of this file).
+ * Looks for every program. `found` holds paths and versions; `missing` one { what, seen, packages } per unmet need,
+ * with Debian's package names. Options: directories (of programs), isRoot, withTests, folders (for tests of this file).
  */
 function inspectSystem({ directories, isRoot, withTests = false, folders = releaseFolders }) {
   const missing = [];

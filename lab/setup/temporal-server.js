@@ -1,5 +1,5 @@
-// The Temporal server as it runs in production, for the benchmarks only: built once from Go modules into this project's cache.
-// A machine without Go does without it: what needs it is left out, and says so.
+// The Temporal server as it runs in production, for the benchmarks only: built once from Go modules into this project's
+// cache. Without Go the benchmarks that need it are left out, and say so.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');

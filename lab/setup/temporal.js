@@ -9,7 +9,7 @@ const { minimum, pinned, isAtLeast } = require('./versions.js');
 const { buildPrograms, findGo } = require('./go.js');
 const { withLock } = require('./lock.js');
 
-/** XDG base directory specification: a relative XDG_CACHE_HOME is to be ignored. */
+/** The cache's path. A relative XDG_CACHE_HOME is ignored, as the XDG base directory specification says. */
 function cacheFolder(environment) {
   const named = environment.XDG_CACHE_HOME ?? '';
   return path.join(path.isAbsolute(named) ? named : path.join(os.homedir(), '.cache'), 'pgpool-runbook');
@@ -48,7 +48,7 @@ function findTemporal(environment = process.env) {
   return cached.path ? cached : { problem: `${fromPath.problem}; ${cached.problem}` };
 }
 
-/** Compiles into `folder`; null, or what went wrong. */
+/** Compiles into `folder`; returns null, or the problem. */
 async function build(folder, go, environment, voice) {
   voice.say(
     `building the Temporal CLI ${pinned.temporal} with Go ${go.version}, once; this takes about 4 minutes on 2 cores`,
@@ -65,7 +65,7 @@ function downloadAddress() {
   return `https://temporal.download/cli/archive/v${pinned.temporal}?platform=${platform}&arch=${architectures[process.arch]}`;
 }
 
-/** Unpacks the official archive into `folder`; null, or what went wrong. */
+/** Unpacks the official archive into `folder`; returns null, or the problem. */
 async function download(folder, environment, voice) {
   if (!architectures[process.arch]) return `there is no official download for ${process.arch}`;
   const curl = findProgram('curl', programDirectories(environment));

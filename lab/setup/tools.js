@@ -1,4 +1,4 @@
-// Where the lab's programs are, without installing anything; and the sentence that tells a person how to get the missing ones.
+// Finds the lab's programs without installing anything, and tells a person how to get the missing ones.
 'use strict';
 const fs = require('node:fs');
 const { SetupError, programDirectories } = require('./run.js');
@@ -7,7 +7,7 @@ const { findTemporal } = require('./temporal.js');
 
 const isRoot = () => typeof process.getuid === 'function' && process.getuid() === 0;
 
-/** Debian and what is built from it: their packages have the names that system.js gives. */
+/** Debian and its descendants have packages with the names in system.js. */
 function isDebian(file = '/etc/os-release') {
   if (!fs.existsSync(file)) return false;
   return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(fs.readFileSync(file, 'utf8'));

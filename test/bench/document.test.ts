@@ -19,7 +19,7 @@ const row: Row = {
   lost: { ours: 0, other: 0 },
   failures: [],
 };
-/** It stands alone, and nothing was promised. */
+/** A row without another side, and without a promise. */
 const alone: Row = {
   ...row,
   name: 'worker-memory',
@@ -45,7 +45,7 @@ const cellsOf = (changes: Partial<Row>): string | undefined =>
   linesOf({ rows: [{ ...row, ...changes }] }).find((line) => line.startsWith('| `'));
 /** As prettier must leave it. */
 const ignored = (text: string): string => `<!-- prettier-ignore-start -->\n\n${text}\n<!-- prettier-ignore-end -->\n`;
-/** What is said below the table. */
+/** The list below the table. */
 const listOf = (...rows: Row[]): string[] => linesOf({ rows }).filter((line) => line.startsWith('- '));
 
 const before = '# Benchmarks\n\nHow to read them.\n\n';

@@ -13,7 +13,7 @@ import { listLabNames } from '../../lab/state';
 import { waitFor } from '../../lab/wait';
 
 const program = resolve(__dirname, '..', '..', 'dist', 'bench', 'main.js');
-/** Apart from a benchmark that somebody runs, and from another run of this file. */
+/** A name that differs from other benchmarks and from other runs of this file. */
 const prefix = `t-${process.pid}-`;
 const labNames = [`${prefix}bench`, `${prefix}bench-seven`] as const;
 
@@ -71,7 +71,7 @@ describe('npm run bench', () => {
   }, 180_000);
 
   afterAll(async () => {
-    // Only after a failure does it still run: it takes down what it has started.
+    // Still running only after a failure: it takes down what it has started.
     run?.child.kill('SIGTERM');
     await run?.end;
     for (const name of labNames) await takeDown(name);

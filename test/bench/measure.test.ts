@@ -1,4 +1,4 @@
-// A plan's rounds: who is measured when, what becomes of a round that fails, and what the row says in the end.
+// A plan's rounds: their order, a round that fails, and the final row.
 
 import type { Figures } from '../../bench/figures';
 import { measurePlan } from '../../bench/measure';
@@ -11,7 +11,7 @@ type Side = 'ours' | 'other';
 type Round = Measured | Error;
 
 interface Script {
-  /** What each call of a side gives, one after another. */
+  /** The results of each side's calls, one after another. */
   readonly ours: readonly Round[];
   readonly other: readonly Round[] | null;
 }

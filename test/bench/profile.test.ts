@@ -1,4 +1,4 @@
-// Where the time of a failover goes: its stages, their medians, and the chart that is drawn of them.
+// The profile of a failover: its stages, their medians, and their chart.
 
 import { defaultPayloadConverter } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';

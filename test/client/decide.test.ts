@@ -11,7 +11,7 @@ afterAll(() => bench.close());
 
 const step = 'node2.base-backup';
 
-/** Its incident has parked the base backup of node 2. */
+/** The cluster's incident has parked the base backup of node 2. */
 async function park(): Promise<BenchCluster> {
   const cluster = bench.newCluster();
   await run('rejoin', '2', '--config', cluster.file, '--no-wait');
@@ -113,7 +113,7 @@ test('says that no worker answers', async () => {
 });
 
 describe('usage', () => {
-  // It is refused before Temporal is asked.
+  // An address without a server: the command must refuse before it asks Temporal.
   const away = (): BenchCluster => bench.newCluster({ address: '127.0.0.1:1' });
 
   test.each([

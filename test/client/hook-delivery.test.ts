@@ -333,7 +333,7 @@ describe.each(shells)('hook.sh under %s', (shell) => {
     bench.configure(closedPort);
     const { end, exit } = startLeaky(descriptor);
     await Promise.all([end, exit]);
-    // In the middle of an exec a process has no command line to be found by.
+    // During an exec a process has no command line to be found by.
     await until(() => bench.processes().length > 0, 'deliver is at work');
   });
 

@@ -89,7 +89,7 @@ function eventsOf(received: readonly Received[]): unknown[] {
     .map((request) => (request.body as { signalInput: unknown[] }).signalInput[0]);
 }
 
-/** A port on which nothing listens, and which nobody is given by the system. */
+/** A port without a listener, which the system gives to no program. */
 export const closedPort = 1;
 
 export interface Finished {
@@ -173,7 +173,7 @@ export class Bench {
       try {
         return fs.readFileSync(`/proc/${entry}/cmdline`, 'utf8').includes(this.directory) ? [Number(entry)] : [];
       } catch {
-        return []; // It ended in the meantime.
+        return []; // The process has ended meanwhile.
       }
     });
   }

@@ -1,4 +1,4 @@
-// pgpool-runbook plan against a real Temporal: what it asks, what it prints, and what it says when nobody answers.
+// pgpool-runbook plan against a real Temporal: its question, its output, and its end without an answer.
 
 import { run, TemporalBench } from './temporal-bench';
 

@@ -114,7 +114,7 @@ describe('the waiting ends, and the rejoin goes on', () => {
     const cluster = bench.newCluster();
     const ended = await run('rejoin', '0', '--config', cluster.file, '--timeout', '10');
     expectGoesOn(ended, 'not settled within 10 s');
-    // It has looked five times.
+    // The command has looked five times.
     expect(ended.error.split(copying)).toHaveLength(2);
     await expectOpenCopy(cluster);
   });

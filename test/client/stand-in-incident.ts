@@ -85,7 +85,7 @@ export async function incident(cluster: string): Promise<{ events: (Verdict & { 
     await condition(() => isAsked);
     verdict = say('completed', 'repointed', 'node 3 streams from node 1');
   }
-  // All but node 3, for whom nobody waits, like an incident that closes between a signal and its question.
+  // Waits for the question, except for node 3: like an incident that closes between a signal and its question.
   if (node !== 3) await condition(() => isAsked);
   return { events: [{ ...verdict, eventId }] };
 }

@@ -118,7 +118,7 @@ export class TemporalBench {
       }
     });
     const listen = async (at: number): Promise<number> => {
-      // An address of its own: while the proxy is closed, nobody else may take the port.
+      // An address of its own, because no other program may take the port while the proxy is closed.
       server.listen(at, '127.0.0.2');
       await once(server, 'listening');
       return (server.address() as AddressInfo).port;

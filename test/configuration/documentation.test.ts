@@ -8,7 +8,7 @@ import { formatHookConf } from '../../domain/texts/pgpool-conf';
 
 const page = readFileSync(join(__dirname, '..', '..', 'docs', 'configuration.md'), 'utf8');
 
-/** What the schema cannot say, because these defaults are other keys. */
+/** Defaults that the schema cannot show, because they are other keys. */
 const derived: Readonly<Record<string, string>> = {
   'nodes[].applicationName': 'its own, else `node<id>`',
   'postgres.sslRootCertificate': 'none',

@@ -196,7 +196,7 @@ const configurations = fc
     ),
   );
 
-/** Facts always belong to the configuration that they were measured with; event numbers may name nobody. */
+/** Facts always belong to the configuration that they were measured with; an event's numbers may be of no node. */
 export const situations: fc.Arbitrary<Situation> = configurations
   .chain((configuration) =>
     fc.record({

@@ -169,7 +169,7 @@ export function makeFacts(differences: Differences = {}, count = 3): Facts {
   });
 }
 
-/** What pgpool reports when the primary, node 0, fails. */
+/** pgpool's report when the primary, node 0, fails. */
 export function makeRequest(differences: Partial<FailoverRequest> = {}): FailoverRequest {
   return deepFreeze({
     failedNode: 0,

@@ -44,7 +44,7 @@ function makeReport(nodes: Readonly<Record<number, Partial<NodeReport>>> = {}, p
   };
 }
 
-/** As fence measured them, before the promotion. */
+/** Positions as the fence measured them, before the promotion. */
 function positions(lsn1: string | null, lsn2: string): FailoverRun['positions'] {
   const position = (lsn: string | null) => (lsn === null ? null : { timeline: 1, lsn });
   return makeFacts({ nodes: { 1: { position: position(lsn1) }, 2: { position: position(lsn2) } } }).nodes.slice(1);

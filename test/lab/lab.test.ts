@@ -12,12 +12,12 @@ import { readState } from '../../lab/state';
 import { waitFor } from '../../lab/wait';
 import { compileLab } from './compile';
 
-// A cluster is built in most tests, on machines whose cores others use, too.
+// Most tests build a cluster, on machines whose cores are shared.
 jest.setTimeout(240_000);
 
 const run = promisify(execFile);
 const isRoot = process.getuid?.() === 0;
-/** Names differ between runs of this file, so that a lab left by an aborted run is in nobody's way. */
+/** Names differ between runs of this file, so that the lab of an aborted run is not in the way. */
 const nameOf = (purpose: string): string => `t-${purpose}-${process.pid}`;
 const names: string[] = [];
 
@@ -67,7 +67,7 @@ interface Traces {
 
 const nothing: Traces = { directory: false, processes: [], sockets: 0, commandLines: [], rules: '', ipc: [] };
 
-/** Shared memory and semaphores of the lab's own processes that nobody uses any more. */
+/** Unused shared memory and semaphores of the lab's own processes. */
 function listIpc({ pids }: Place): string[] {
   const rows = (name: string): string[][] =>
     readFileSync(`/proc/sysvipc/${name}`, 'utf8')
@@ -76,7 +76,7 @@ function listIpc({ pids }: Place): string[] {
       .map((line) => line.trim().split(/\s+/));
   const segments = rows('shm').filter((fields) => pids.includes(Number(fields[4])) && fields[6] === '0');
   const semaphores = rows('sem').filter(([, id]) => {
-    // They may be gone by now: others run servers, too.
+    // A process may have ended by now, because others run servers too.
     const { stdout } = spawnSync('ipcs', ['-s', '-i', id ?? ''], { encoding: 'utf8' });
     return pids.some((pid) => new RegExp(`\\s${pid}\\s*$`, 'm').test(stdout));
   });
@@ -187,7 +187,7 @@ describe('a lab that is up', () => {
     for (const { ssh } of lab.configuration.nodes) {
       const options = ['-F', 'none', '-i', ssh.identityFile, '-p', String(ssh.port), '-o', 'BatchMode=yes'];
       options.push('-o', `UserKnownHostsFile=${knownHostsFile}`, '-o', 'StrictHostKeyChecking=yes');
-      // The identity belongs to the lab's user: ssh run by root does not mind, and nobody else can read it.
+      // The identity belongs to the lab's user: other users cannot read it, and root's ssh accepts it.
       const { stdout } = await run('ssh', [...options, `${ssh.user}@${ssh.host}`, 'id -un; echo $HOME']);
       expect(stdout.split('\n')[0]).toBe(ssh.user);
     }
@@ -242,7 +242,7 @@ describe('two labs at once', () => {
   test('do not share an address, and one survives the end of the other', async () => {
     const [first, second] = await Promise.all([upForTest('a', 2), upForTest('b', 2)]);
     expect(slotOf(first)).not.toBe(slotOf(second));
-    // A pgpool that has died beside its children: they have nobody any more to be found by.
+    // A pgpool that has died leaves children that have no parent to be found by.
     sendSignal(recordOf(first, 'pgpool'), 'SIGKILL');
     const firstPlace = placeOf(first.name);
     await first.down();
@@ -269,7 +269,7 @@ describe('two labs at once', () => {
     second.thaw(1);
     expect((await second.report()).nodes[1]?.isInRecovery).toBe(true);
 
-    // A pgpool whose children are all gone before the lab goes down: nobody knows their pids then.
+    // A pgpool whose children have all ended before the lab goes down, so that their pids are unknown.
     const pgpool = recordOf(second, 'pgpool');
     await killAll(() => findProcesses(path.join(second.directory, 'pgpool'), [pgpool]), 'pgpool');
     const place = placeOf(second.name);

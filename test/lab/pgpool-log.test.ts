@@ -1,4 +1,4 @@
-// What pgpool's log says of a failover, in the words of pgpool 4.3: when it called the hook, went on, and served again.
+// Reads a failover from pgpool's log, in the words of pgpool 4.3: when it called the hook, went on, and served again.
 
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ const hook = '/tmp/lab/hook/hook.sh -c /tmp/lab/hook/hook.conf';
 const done = 'failover done. shutdown host 127.60.0.10(15432)';
 const none: FailoverTimes = { calledAt: null, returnedAt: null, doneAt: null };
 
-/** One failover's lines, in this minute. pgpool prints `done` once without a line's end, and then its log's line. */
+/** The lines of a failover in this minute. pgpool prints `done` once without a line's end, and then its log's line. */
 function failover(minute: string, command = `${hook} failover 0 1 0`, follow = `${hook} follow 0 1 0`): string[] {
   const line = (time: string, text: string): string => `2026-11-23 ${minute}:${time}: pid 30316: LOG:  ${text}`;
   return [

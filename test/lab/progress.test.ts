@@ -1,4 +1,4 @@
-// What `npm run lab -- status` says of work in progress, read from a real Temporal in which a stand-in incident works.
+// The lines of `npm run lab -- status` about work in progress, read from a real Temporal with a stand-in incident.
 
 import { describePending } from '../../client/progress';
 import { readProgress } from '../../lab/progress';
@@ -59,7 +59,7 @@ test('says that Temporal does not answer', async () => {
   ]);
 });
 
-// The last one: there is one worker for all.
+// The last test, because all tests share one worker.
 test('without a worker, still says what was in progress, and that nobody can say what is parked', async () => {
   const cluster = bench.newCluster();
   await run('rejoin', '0', '--config', cluster.file, '--no-wait');

@@ -36,7 +36,7 @@ function makeClone(): void {
 }
 
 const setUp = (...args: string[]): Promise<Ended> => runProgram(process.execPath, [inClone('lab/setup.js'), ...args]);
-/** Where shellcheck is there. */
+/** Runs the check, if shellcheck is there. */
 const setUpCheck = (): Promise<Ended> => {
   writeProgram(inClone('bin'), 'shellcheck', '');
   const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:${inClone('bin')}` };

@@ -1,4 +1,4 @@
-// Who may import what: the table of the design, for eslint and for the tidy test alike.
+// The allowed imports of each folder: the table of the design, for eslint and for the tidy test alike.
 // A file takes the row with the longest path that it starts with; targets are paths from the root, without extension.
 'use strict';
 const path = require('node:path');

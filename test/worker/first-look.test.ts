@@ -1,4 +1,5 @@
-// What the worker tries at its start: the ways that a failover needs, those from node to node included, and what it will change.
+// The worker's tries at its start: the ways that a failover needs, those from node to node included, and a warning of a
+// coming change.
 
 import type { WorkerTools } from '../../activities/io/tools';
 import { parseClusterFile } from '../../configuration/load';

@@ -1,4 +1,5 @@
-// What the worker's log lets through: one plain line for each thing, no stack, no repeats, nothing of a lost connection.
+// The lines that the worker's log lets through: one plain line for each message, no stack, no repeats, nothing of a
+// lost connection.
 
 import { LineLogger } from '../../worker/log';
 

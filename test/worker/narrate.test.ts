@@ -1,4 +1,4 @@
-// One line in the worker's log for what changed a cluster, and none for looks.
+// The worker's log has one line for each change of a cluster, and none for looks.
 
 import type { ActivityExecuteInput } from '@temporalio/worker';
 import type { Context } from '@temporalio/activity';

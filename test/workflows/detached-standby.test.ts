@@ -1,4 +1,5 @@
-// A standby that works, and that pgpool reports as failed: somebody may have detached it, so it stays so for policy.reattachMs.
+// A standby that works, and that pgpool reports as failed: a person may have detached it, so it stays so for
+// policy.reattachMs.
 
 import type { FakeCluster } from './fake-cluster';
 import { deadNode, primaryNode, standbyNode } from './fake-nodes';

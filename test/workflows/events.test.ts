@@ -1,4 +1,4 @@
-// What an incident makes of the events that it is sent: repeated, late, out of order, malformed; and what the waiting hook is told.
+// Events of an incident: repeated, late, out of order, malformed; and the answers to the waiting hook.
 
 import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import type { FakeCluster } from './fake-cluster';

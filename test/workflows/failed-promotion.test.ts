@@ -219,7 +219,7 @@ it('a fence whose attempts have timed out is no verdict: the decision is made ag
   const { fence } = cluster.fakes;
   cluster.fakes.fence = (input) => {
     cluster.fakes.fence = fence;
-    // The whole worker stands still, and nobody heartbeats: both attempts are over by then.
+    // The whole worker stands still without a heartbeat: both attempts are over by then.
     for (const until = Date.now() + 5000; Date.now() < until;);
     return fence(input);
   };

@@ -36,31 +36,31 @@ interface OpenHold extends Hold {
 type Signal = (input: SignalIncidentInput) => Promise<void>;
 
 export class FakeCluster {
-  /** In the order in which the activities began; `by` is the workflow: incident, follow 2. */
+  /** Activities in the order of their start; `by` is the workflow: incident, follow 2. */
   readonly calls: { readonly by: string; readonly name: string }[] = [];
   readonly fakes: Fakes;
   configuration: ClusterConfiguration;
   probes: ProbeFacts[] = [];
-  /** They answer, and show nobody. */
+  /** The pgpools answer, and show no node. */
   pgpools: PgpoolFacts[] = [{ pgpool: 'pgpool0', nodes: [], isReached: true, seen: '' }];
-  /** What the last decision has left. */
+  /** The record of the last decision. */
   record: ClusterRecord | null = null;
   maintenance: readonly Maintenance[] = [];
   readonly concluded: Conclusion[] = [];
-  /** What each watch was given. */
+  /** The input of each watch. */
   readonly watches: WatchInput[] = [];
-  /** What the running watch tells in its heartbeats. */
+  /** The state in the running watch's heartbeats. */
   samples: WatchState | null = null;
   /** Ends the last watch. */
   report: (report: WatchReport) => void = () => undefined;
-  /** What a rebuild finds on its node. */
+  /** The facts that a rebuild finds on its node. */
   data: DataFacts = dataFacts();
   wal: FakeWal = nothingDiverged;
   /** WAL files that the archive of a rebuilt or started node does not have. */
   unarchived = 0;
-  /** What lies in its pg_wal past the fork. */
+  /** The answer of a look at the node's pg_wal past the fork. */
   ownWal: OwnWal = 'some';
-  /** Whom each node was told to follow while it was stopped. */
+  /** The primary that each node was configured to follow while it was stopped. */
   readonly configured = new Map<number, number>();
   private readonly nodes = new Map<number, NodeFacts>();
   private readonly failures = new Map<string, Error[]>();
@@ -131,7 +131,7 @@ export class FakeCluster {
     return hold;
   }
 
-  /** What every fake goes through first. `cancelled` rejects when the activity is told to stop. */
+  /** The common beginning of every fake. `cancelled` rejects when the activity is told to stop. */
   async begin(by: string, name: string, cancelled: Promise<never>): Promise<void> {
     // The record is written beside all else: tests of it read `concluded`.
     if (name !== 'conclude') this.calls.push({ by, name });

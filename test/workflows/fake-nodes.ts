@@ -1,11 +1,11 @@
-// What a look at a node of the fake cluster shows, for each way that it may be.
+// Facts of a node of the fake cluster, for each of its possible states.
 
 import type { HostFacts, NodeFacts } from '../../domain/facts/facts';
 
 export const systemIdentifier = '7400000000000000001';
 export const lsn = '0/5000000';
 
-/** Addresses that belong to nobody. */
+/** Addresses without a host. */
 export function hostOf(node: number): string {
   return `10.0.0.1${node}`;
 }

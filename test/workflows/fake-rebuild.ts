@@ -24,7 +24,7 @@ type RebuildVerb =
   | 'confirmStreaming'
   | 'clearReplacedData';
 
-/** What the WAL of a node to be replaced shows. */
+/** The WAL facts of a node to be replaced. */
 export interface FakeWal {
   readonly range: DivergedRange | null;
   readonly wasPrimary: boolean;

@@ -109,7 +109,7 @@ describe('before an incident ends', () => {
     cluster.setPolicy({ synchronous: { standbys: 1, whenNone: 'degrade' } });
     cluster.fail(call, worldChanged('refused'));
     const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 });
-    // That node 2 streams would be a reason to set them once more.
+    // Wait here, because node 2's stream would be a reason to set them once more.
     await eventually('node 2 streams', () => cluster.callsOf('follow 2').includes('attach 2'));
     await bench.decide(incident, step, 'skip');
     const report = await incident.result();

@@ -1,4 +1,5 @@
-// An incident whose history is long goes on in a new run with the same value; follows outlive the run that started them; what it has found is recorded.
+// An incident with a long history goes on in a new run with the same value; its follows outlive the run; its conclusion
+// is recorded.
 
 import { decideUpdateName, followWorkflowId, parkedQueryName, stateQueryName } from '../../domain/facts/names';
 import type { ParkedStep } from '../../domain/facts/decision';
@@ -87,7 +88,7 @@ it('a refusal records nothing, and a primary that is kept is recorded as found',
 });
 
 it('between the signal and pg_promote nothing else is scheduled: one workflow task for each of observe, fence and promote', async () => {
-  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 }, { ...quick, settleMs: 50 });
+  const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 }, { ...quick, quietMs: 50 });
   await incident.result();
   const { events } = await incident.fetchHistory();
   const promoted = events!.findIndex(

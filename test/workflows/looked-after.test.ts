@@ -1,4 +1,4 @@
-// Nobody is forgotten: what is parked, slow, dead or cut off somewhere keeps nothing else from being looked after.
+// No node is forgotten: one that is parked, slow, dead or cut off does not keep the others waiting.
 
 import { type FakeCluster, pgpoolServing, worldChanged } from './fake-cluster';
 import { deadNode, primaryNode, standbyNode, vanishedNode } from './fake-nodes';
@@ -27,7 +27,7 @@ it('a refused failover is looked at again although a follow is parked', async ()
   const timing = { ...quick, looks: 60, lookAgainMs: 60_000 };
   const { incident } = await bench.send(cluster, { kind: 'failover', node: 0 }, timing);
   await bench.untilParked(incident, 'node2.repoint');
-  // Somebody has mended it; nobody has told the follow.
+  // A person has repaired the node; the follow was not told.
   cluster.set(vanishedNode(1), { ...standbyNode(2, 1, 2), walReceiver: null });
   await bench.send(cluster, { kind: 'failover', node: 1, oldPrimary: 1 });
   await bench.untilParked(incident, 'failover');

@@ -22,7 +22,7 @@ beforeEach(() => {
 const rejoin = (node: number) => bench.send(cluster, { kind: 'rejoin', node, mainNode: null, oldPrimary: null });
 const finish = async ({ incident }: { incident: IncidentHandle }): Promise<IncidentReport> => await incident.result();
 
-// Once the node and its primary, then everybody: data is replaced only beside one primary.
+// Looks first at the node and its primary, then at all nodes: data is replaced only beside one primary.
 const looks = ['observe', 'findOwnWal 0', 'observe', 'findOwnWal 0'];
 const saving = ['inspectData 0', 'saveConfiguration 0', 'saveDivergedWal 0'];
 const beforeCopy = [...looks, ...saving];
@@ -150,7 +150,7 @@ describe('a person wants the crashed former primary back', () => {
     cluster.fail('placeData 0', worldChanged('rename failed'));
     const sent = await rejoin(0);
     expect(await bench.untilParked(sent.incident, 'node0.place-data')).toMatchObject({ problem: 'rename failed' });
-    // Nobody knows for how long: no slot may fill up the primary's disk meanwhile.
+    // The answer may take long: no slot may fill the primary's disk meanwhile.
     expect(cluster.callsOf('follow 0')).toContain('releaseSlots 0');
     await bench.decide(sent.incident, 'node0.place-data', 'retry');
     expect(await finish(sent)).toMatchObject({ outcome: 'completed', follows: [{ reason: 'rebuilt' }] });

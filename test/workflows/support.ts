@@ -35,13 +35,13 @@ export const quick: IncidentTiming = {
   looks: 0,
   lookAgainMs: 50,
   slowLookMs: null,
-  settleMs: 1,
+  quietMs: 1,
   attachMs: 1,
 };
 
 export class Bench {
   private readonly clusters = new Map<string, FakeCluster>();
-  /** By run and activity, unless it has failed. */
+  /** Acts by run and activity, unless they have failed. */
   private readonly acts = new Map<string, Promise<unknown>>();
   private eventCounter = 0;
   private running: Promise<unknown> = Promise.resolve();
@@ -126,7 +126,7 @@ export class Bench {
     };
   }
 
-  /** As hook.sh does it; fields that are not given are those of a hook call about primary 0. */
+  /** Sends an event as hook.sh does; fields that are not given are those of a hook call about primary 0. */
   async send(
     cluster: FakeCluster,
     fields: Partial<ClusterEvent> & Pick<ClusterEvent, 'kind' | 'node'>,
@@ -186,7 +186,7 @@ export class Bench {
     return this.environment.client.workflow.getHandle(incidentWorkflowId(cluster.name));
   }
 
-  /** Its record and its watch. */
+  /** The cluster's record and its watch. */
   async openClusterOf({ configuration }: FakeCluster): Promise<void> {
     const temporal = { ...configuration.temporal, taskQueue };
     await ensureCluster(this.environment.client, { ...configuration, temporal });
@@ -230,7 +230,7 @@ export class Bench {
       context.heartbeat(...(samples ? [samples] : []));
     }, 50);
     try {
-      // After a heartbeat timeout the first attempt is still at work here: it is one act, also in the record of calls.
+      // After a heartbeat timeout the first attempt still works here: it is the same act, also in the record of calls.
       const acting = this.acts.get(key) ?? this.actOnce(name, input, context);
       this.acts.set(key, acting);
       // A watch goes on for ever otherwise.

@@ -1,4 +1,4 @@
-// What people see of a run in Temporal Web: the table of steps, a summary on every activity, search attributes; and the worker's warm-up.
+// A run in Temporal Web: the table of steps, a summary on every activity, search attributes; and the worker's warm-up.
 
 import { defaultPayloadConverter, SearchAttributeType } from '@temporalio/common';
 import { type WorkflowHandle } from '@temporalio/client';

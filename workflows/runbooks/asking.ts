@@ -1,9 +1,9 @@
-// How a runbook asks a person: what is harmless to repeat is repeated by itself as well, and `abort` ends the whole.
+// A runbook's questions to a person: a harmless step is also repeated without an answer, and `abort` ends the runbook.
 
 import type { Choice } from '../../domain/facts/decision';
 import { type Ground, type Question, sentenceOf, StepFailed } from './ground';
 
-/** A person decided to leave the rest undone; the message says what that is. */
+/** A person chose to leave the rest undone; the message names the rest. */
 export class Aborted extends Error {
   override readonly name = 'Aborted';
 }
@@ -13,16 +13,16 @@ const longestPauseMs = 900_000;
 const mostRepetitions = 50;
 
 /**
- * A parked step whose repetition harms nobody is repeated by itself as well, because what was missing may be back: after 1, 2, 4, … 15
- * minutes, for about half a day. After that only a person can help, and a history that grows for ever would end the workflow.
- * @param count how often it was repeated already
- * @returns the next pause in milliseconds; null once it has been repeated often enough
+ * Pause before a harmless parked step is repeated, because the cause may be gone: 1, 2, 4, … 15 minutes, for about half
+ * a day. After that only a person can help, and a history that grows for ever would end the workflow.
+ * @param count repeats so far
+ * @returns the pause in milliseconds; null after the last repeat
  */
 export function nextPauseMs(count: number): number | null {
   return count >= mostRepetitions ? null : Math.min(firstPauseMs * 2 ** count, longestPauseMs);
 }
 
-/** @throws Aborted with `left`, what is left undone, when a person decided so */
+/** @throws Aborted with `left`, the rest that stays undone, when a person chose so */
 export async function askOrAbort(
   ground: Ground,
   question: Question,

@@ -1,10 +1,14 @@
-// What follows once a standby streams: every pgpool uses it, what a rebuild has left is cleared up, its configuration is saved.
+// The end of a follow, once the standby streams: attach it to every pgpool, clear up after a rebuild, save its
+// configuration.
 
 import { untilDone } from './asking';
 import { type Following, configurationOf, look, releaseSlots } from './following';
 import { clearUpRebuild } from './rebuild';
 
-/** A standby that worked all along may have been detached on purpose. True after the pause: it is to be looked at again. */
+/**
+ * Leaves a standby that worked all along detached for policy.reattachMs: a person may have detached it. True after the
+ * pause: look again.
+ */
 export async function leaveDetached(following: Following): Promise<boolean> {
   const { ground, input, reason } = following;
   const { reattachMs } = configurationOf(following).policy;
@@ -16,7 +20,10 @@ export async function leaveDetached(following: Following): Promise<boolean> {
   return true;
 }
 
-/** All at once: a pgpool that is dead must not keep the node from the others. Null, or who does not use the node by a person's decision. */
+/**
+ * Attaches the node to all pgpools at once, so that a dead pgpool delays no other. Null, or the pgpools that a person
+ * has skipped.
+ */
 export async function attachEverywhere(following: Following): Promise<string | null> {
   const { pgpool } = configurationOf(following);
   const isAttached = await Promise.all(pgpool.map(({ name }) => attachTo(following, name)));
@@ -34,14 +41,14 @@ async function attachTo(following: Following, pgpool: string): Promise<boolean> 
     choices: ['retry', 'skip', 'abort'] as const,
   };
   const attached = await untilDone(ground, question, async (isRepeated) => {
-    // The cluster file may have been corrected meanwhile.
+    // Read the cluster file again: a person may have corrected it meanwhile.
     if (isRepeated) await look(following);
     return await ground.act.attach({ configuration: configurationOf(following), pgpool, node, primary });
   });
   return attached !== null;
 }
 
-/** What the rebuild has left, then the node's own files, for the day on which its data directory is replaced. */
+/** Clears up after a rebuild, then saves the node's own files for a later rebuild. */
 export async function clearUp(following: Following): Promise<void> {
   const { ground, input, rebuilding } = following;
   const { node } = input;
@@ -57,7 +64,7 @@ export async function clearUp(following: Following): Promise<void> {
       ground.act.saveConfiguration({ configuration: configurationOf(following), node, rebuildId: null }),
     );
   const saved = await save();
-  // The node streams, so a mark is only what a rebuild that was cut off has left.
+  // The node streams, so a mark can only be left over from a rebuild that was cut off.
   if (!saved?.mark) return;
   await clearUpRebuild(rebuilding, configurationOf(following), saved.mark);
   await releaseSlots(following);

@@ -1,4 +1,4 @@
-// What a failover's decision is made of: looks, fences, and the results that it may have.
+// The parts of a failover's decision: looks, fences, and possible results.
 
 import type { FenceInput, FenceResult } from '../../activities/primary/fence';
 import type { Observation } from '../../activities/look/observe';
@@ -10,7 +10,7 @@ import type { FailoverPlan, FailoverRequest } from '../../domain/plans/failover-
 import { describeSynchronousChange } from '../../domain/plans/synchronous-change';
 import type { Ground } from './ground';
 
-/** One decision on its way; what it learns is in its memory, also when it is cut off. */
+/** A decision in progress; its memory keeps what it learns, even when it is cut off. */
 export interface Decision {
   readonly ground: Ground;
   readonly cluster: string;
@@ -22,7 +22,7 @@ export interface FailoverResult {
   readonly observation: Observation;
   /** The node that accepts writes now; null when none does. */
   readonly primary: number | null;
-  /** Fenced by this decision, and replaced. */
+  /** The primary that this decision has fenced and replaced. */
   readonly formerPrimary: number | null;
   /** The former primary is proven to be stopped. */
   readonly isFenceConfirmed: boolean;
@@ -30,7 +30,7 @@ export interface FailoverResult {
 
 export type Promotion = Extract<FailoverPlan, { action: 'promote' }>;
 
-/** A verdict, or what the next round has to know. */
+/** A verdict, or facts for the next round. */
 export type Attempt = FailoverResult | Partial<FailoverRequest>;
 
 export async function lookAround({ ground, cluster }: Decision, suspect: number | null): Promise<Observation> {
@@ -50,14 +50,14 @@ export async function fenceNode(
   return await ground.act.fence(input, `it must accept no more writes: ${why}`);
 }
 
-/** What is known of the former primary when somebody else accepts writes. */
+/** Facts about the former primary when another node accepts writes. */
 export interface Former {
   readonly fence: FenceResult['outcome'] | null;
-  /** synchronous_standby_names in force on it; null = unknown. */
+  /** The former primary's synchronous_standby_names in force; null = unknown. */
   readonly names: string | null;
 }
 
-/** @param timeline 0 = accepts writes, on a newer timeline whose number nobody says */
+/** @param timeline 0 = accepts writes on a newer timeline with an unknown number */
 export function promoted(
   decision: Decision,
   observation: Observation,

@@ -1,4 +1,5 @@
-// A ground on which nothing is done: each verb is told, and its success assumed. What a runbook does next is decided from what would then be.
+// A ground on which nothing is done: each verb is recorded and taken as successful, and the runbook goes on from the
+// facts that would follow.
 
 import type { Observation } from '../../activities/look/observe';
 import { factsOf } from '../../domain/facts/facts';
@@ -6,14 +7,14 @@ import { assumeFenced, assumeFollowing, assumePromoted } from '../../domain/plan
 import type { Acts, Ground, InputOf, VerbName } from './ground';
 import { verbs } from './verbs';
 
-/** One verb that would be done. */
+/** One verb that a real run would do. */
 export interface ToldVerb {
   readonly verb: VerbName;
   readonly title: string;
   readonly why: string;
 }
 
-/** What follows depends on a look that changes as it is done, or on a person: the rest cannot be told. */
+/** The end of what can be told: the rest depends on a person, or on a look at changes that were not made. */
 export class EndOfTelling extends Error {
   override readonly name = 'EndOfTelling';
 }
@@ -33,7 +34,7 @@ export function openDryGround(world: DryWorld): Ground {
       name,
       async (input: never, why = verbs[name].why) => {
         world.told.push({ verb: name, title: verbs[name].title(input), why });
-        // As on any other ground, the runbook goes on later.
+        // A verb resolves later on every ground.
         await Promise.resolve();
         const assume = assumptions[name];
         if (!assume) throw new EndOfTelling(`${name} cannot be told without doing it`);

@@ -1,4 +1,4 @@
-// What becomes of a candidate that was to be promoted and is not proven to be: it is left alone, waited for, or stopped for a better one.
+// Handles a candidate whose promotion is not proven: leaves it alone, waits for it, or stops it for a better one.
 
 import type { FenceResult } from '../../activities/primary/fence';
 import type { Observation } from '../../activities/look/observe';
@@ -29,8 +29,8 @@ interface Failed {
 }
 
 /**
- * A candidate that was not told is a standby as before: it is left alone. One that was told is believed: it is waited for, and given up only for another one that is
- * ready and holds no less WAL.
+ * A candidate that was not told is still a standby and is left alone. A candidate that was told is waited for; it is
+ * given up only for another that is ready and holds no less WAL.
  */
 export async function clearUp(
   decision: Decision,
@@ -85,12 +85,15 @@ function countNotTold(earlier: FailoverRequest['notTold'], node: number, line: s
   return [...earlier.filter((entry) => entry.node !== node), { node, times, line }];
 }
 
-/** A failure without details is a dead worker's or a time-out: whether it was told is unknown, which counts as told. */
+/** The failure's details. Without details the worker died or timed out, and the candidate counts as told. */
 function promoteFailureOf({ details }: StepFailed): PromoteFailure {
   return (details as PromoteFailure | null) ?? { isTold: true, holdUp: null };
 }
 
-/** The newer timeline on which it accepts writes, by its own word or by another node's; 0 = accepts writes, timeline unknown. Null = nobody says so. */
+/**
+ * The newer timeline on which the candidate accepts writes, by its own answer or another node's; 0 = accepts writes,
+ * timeline unknown. Null = no node says so.
+ */
 function findNewTimeline({ facts }: Observation, candidate: number, before: WalPosition): number | null {
   const own = factsOf(facts, candidate);
   if (own?.sql === 'answered') {
@@ -100,7 +103,10 @@ function findNewTimeline({ facts }: Observation, candidate: number, before: WalP
   return facts.probes.some((probe) => probe.about === candidate && probe.isInRecovery === false) ? 0 : null;
 }
 
-/** PostgreSQL removes standby.signal when it ends recovery, and writes WAL of the new timeline: its files tell of a promotion while nobody gets an answer. */
+/**
+ * PostgreSQL removes standby.signal when it ends recovery, and writes WAL of the new timeline: the files show a
+ * promotion even when the node does not answer.
+ */
 function hasPromotedFiles({ facts }: Observation, node: number, before: WalPosition): boolean {
   const own = factsOf(facts, node);
   return (
@@ -127,14 +133,14 @@ export function findRival(
     factsOf(facts, choice.candidate)!.position!,
     factsOf(facts, candidate)?.position ?? plan.position,
   ];
-  // One on a newer timeline follows the candidate already.
+  // A standby on a newer timeline already follows the candidate.
   return comparePosition(rival, own) >= 0 && rival.timeline <= plan.position.timeline ? choice.candidate : null;
 }
 
 /**
- * Before somebody else is promoted, every node that was told to must be stopped with proof; one that holds more WAL is waited for. Every witness is asked first:
- * only the worker's way to it may be broken.
- * @returns null once nobody else may have been promoted
+ * Before another node is promoted, stops every node that was told to promote, with proof, and waits for one that holds
+ * more WAL. All witnesses are asked first, because only the worker's way to the node may be broken.
+ * @returns null once no other node can have been promoted
  */
 export async function clearDoubts(
   decision: Decision,
@@ -143,7 +149,7 @@ export async function clearDoubts(
   learned: Partial<FailoverRequest>,
 ): Promise<Attempt | null> {
   const { candidate, position } = plan;
-  // Its own fence has proven it.
+  // The proven fence shows that this node is stopped.
   if (learned.fencedNode != null) decision.memory = forgetTold(decision.memory, learned.fencedNode);
   for (const { node, position: held } of decision.memory.told) {
     if (node === candidate) continue;
@@ -162,7 +168,7 @@ export async function clearDoubts(
       });
     }
     const own = factsOf(look.facts, node);
-    // The world is another one than that of the plan.
+    // The facts no longer match the plan.
     if (own?.sql === 'answered' || writableNodes(look.facts).length > 0) return learned;
     if (own?.sql === 'recovering') {
       const line = `node ${node} was told to promote and is starting (${own.sqlSeen}): it is waited for`;

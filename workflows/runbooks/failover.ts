@@ -16,23 +16,25 @@ export interface FailoverInput {
   readonly oldPrimary: number | null;
   /** The node that a person wants back. */
   readonly rejoin: number | null;
-  /** When the oldest event that is being settled came in, by the ground's clock: the sender's may be wrong. */
+  /** Arrival of the oldest event of this decision by the ground's clock, because the sender's clock may be wrong. */
   readonly receivedAt: number;
   readonly memory: FailoverMemory;
 }
 
-/** What was decided, or the error that ended it; in either case with all that was learned on the way. */
+/** The result or the error of a decision, each with all that the decision learned. */
 export type FailoverEnd = { readonly memory: FailoverMemory } & (
   { readonly result: FailoverResult } | { readonly error: unknown }
 );
 
-/** Every attempt of a step may time out for want of a worker, or because it stood still for some seconds. */
+/** Rounds that may time out: for want of a worker, or because the worker stood still for some seconds. */
 const mostTimeouts = 3;
 const mostRounds = 8;
-/** An older first sight says nothing of what was between. */
+/** Greatest age of a first sight that still counts: nothing is known of the time in between. */
 const longestTroubleMs = 30_000;
 
-/** Never rejects. A step that has timed out says nothing about the nodes: the decision is made again from fresh facts. */
+/**
+ * Never rejects. A step that has timed out says nothing about the nodes, so the decision starts again from fresh facts.
+ */
 export async function failover(ground: Ground, input: FailoverInput): Promise<FailoverEnd> {
   const decision: Decision = { ground, cluster: input.cluster, memory: input.memory };
   for (let timeouts = 1; ; timeouts += 1) {
@@ -51,7 +53,7 @@ async function decide(decision: Decision, input: FailoverInput): Promise<Failove
   const { ground } = decision;
   let request = newRequest(decision, input);
   for (let round = 1; ; round += 1) {
-    // Taken before the look: a message that is older than this came before the event.
+    // Measured before the look, so that any older WAL message came before the event.
     const sinceEventMs = Math.max(0, ground.now() - input.receivedAt);
     request = { ...request, sinceEventMs, lasted: findLasted(decision) };
     const observation = await lookAround(decision, request.suspect ?? request.oldPrimary ?? request.failedNode);
@@ -67,7 +69,7 @@ async function decide(decision: Decision, input: FailoverInput): Promise<Failove
   }
 }
 
-/** Does what the plan says: a result, or what the next round has to know. */
+/** Does what the plan says; returns a result, or facts for the next round. */
 async function follow(
   decision: Decision,
   observation: Observation,
@@ -101,13 +103,16 @@ function keep(
   observation: Observation,
   { primary, reason, line }: Extract<FailoverPlan, { action: 'keep' }>,
 ): FailoverResult {
-  // A node that was told to promote is the primary by now.
+  // A node that was told to promote has become the primary.
   decision.memory = { ...forgetTold(decision.memory, primary), trouble: null };
   const verdict = { outcome: 'completed', reason, line } as const;
   return { verdict, observation, primary, formerPrimary: null, isFenceConfirmed: false };
 }
 
-/** The first sight counts across decisions: a newer event that takes over must not begin to wait anew. */
+/**
+ * Waits before another look. The first sight counts across decisions, so that a newer event does not start the wait
+ * again.
+ */
 async function lookLater(
   decision: Decision,
   { node, afterMs, line }: Extract<FailoverPlan, { action: 'look-again' }>,

@@ -1,5 +1,6 @@
-// The follow runbook for one standby: observe → plan → repoint, start or rebuild, until it streams → attach → save its configuration.
-// What fails is planned again from fresh facts, and parks if it is still wanted.
+// The follow runbook for one standby: observe → plan → repoint, start or rebuild, until it streams → attach → save its
+// configuration.
+// A failed step is planned again from fresh facts, and parks if it is still needed.
 
 import type { FollowReport, Outcome } from '../../domain/facts/outcome';
 import type { ReasonCode } from '../../domain/facts/reasons';
@@ -11,7 +12,7 @@ import { configurationOf, type Following, type FollowInput, look, releaseSlots }
 import { type Ground, StepFailed } from './ground';
 import { describeDiscarded, type Done, newRebuilding, rebuild, saveUnarchivedWal } from './rebuild';
 
-/** What ends a follow early, incomplete. */
+/** An early end of a follow, incomplete. */
 class Stopped extends Error {
   constructor(
     readonly reason: ReasonCode,
@@ -24,11 +25,14 @@ class Stopped extends Error {
 type Refusal = Extract<FollowPlan, { rung: 'refuse' }>;
 type Settled = Exclude<FollowPlan, { rung: 'compare' }>;
 
-/** A primary may be slow to answer just after its promotion; a new one cancels this follow. 1 minute in all. */
+/**
+ * Looks for a primary that is slow to answer just after its promotion, 1 minute in all; a new primary cancels this
+ * follow.
+ */
 const mostLooksForPrimary = 5;
 const mostEarlyMs = 10_000;
 
-/** @param tellStreaming commits may wait for the node from now on; whether pgpool uses it is another matter */
+/** @param tellStreaming called when the node streams, so commits may wait for it; pgpool may not use it yet */
 export async function follow(
   ground: Ground,
   input: FollowInput,
@@ -48,7 +52,7 @@ export async function follow(
     let line = await bringUp(following);
     if (configurationOf(following).policy.synchronous.standbys > 0) await tellStreaming();
     if (await leaveDetached(following)) line = await bringUp(following);
-    // A workflow's time comes from the server, and several servers' clocks may differ.
+    // Bounded, because a workflow's time comes from the server, and several servers' clocks may differ.
     const earlyMs = Math.min(input.attachNotBefore - ground.now(), mostEarlyMs);
     if (earlyMs > 0) await ground.sleep(earlyMs, 'pgpool ends its own failover first');
     const missing = await attachEverywhere(following);
@@ -66,7 +70,10 @@ export async function follow(
   }
 }
 
-/** Until the node streams. After a failure it is looked at again before anybody is asked: it may be away, or well by now. */
+/**
+ * Works until the node streams. After a failure it looks again before it asks a person: the node may be away, or well
+ * by now.
+ */
 async function bringUp(following: Following): Promise<string> {
   for (let failed: StepFailed | null = null; ;) {
     const plan = await planAnew(following);
@@ -83,10 +90,10 @@ async function bringUp(following: Following): Promise<string> {
   }
 }
 
-/** A node that does not come up may be rebuilt, by decision. */
+/** Asks a person about a failed step; a node that does not come up may be rebuilt. */
 async function ask(following: Following, { verb, message }: StepFailed): Promise<void> {
   const { ground, input, rebuilding } = following;
-  // Nobody knows for how long: a slot would fill up the primary's disk.
+  // The answer may take long: until then a slot would fill the primary's disk.
   await giveUp(following);
   const againMs = rebuilding.plan ? null : nextPauseMs(following.pauses++);
   const isStart = verb === 'start';
@@ -102,12 +109,18 @@ async function ask(following: Following, { verb, message }: StepFailed): Promise
   following.isRebuildWanted = (await askOrAbort(ground, question, againMs, message)) === 'rebuild';
 }
 
-/** A rebuild that is not under way any more, also when this follow is cancelled, keeps no WAL on the primary. */
+/**
+ * Releases the slots of a rebuild that has stopped, also when this follow is cancelled, so that the primary keeps no
+ * WAL for it.
+ */
 async function giveUp(following: Following): Promise<void> {
   if (following.rebuilding.plan) await following.ground.shielded(() => releaseSlots(following));
 }
 
-/** Returns when it is to be looked at again: a primary that missed one look, or a node that this follow has stopped and must not leave so. */
+/**
+ * Returns to look again if the primary missed one look, or if this follow has stopped the node and must not leave it
+ * so. @throws Stopped otherwise
+ */
 async function endOrWait(following: Following, { reason, line }: Refusal): Promise<void> {
   const { ground, input, rebuilding } = following;
   if (reason === 'primary-missing' && following.looksForPrimary < mostLooksForPrimary) {
@@ -125,13 +138,13 @@ async function endOrWait(following: Following, { reason, line }: Refusal): Promi
 async function planAnew(following: Following): Promise<Settled> {
   const { ground, input, rebuilding, hasLostWal, isRebuildWanted } = following;
   const { node, primary } = input;
-  // A node that this follow has stopped it may start.
+  // A node that this follow stopped may be started again.
   const isStartAllowed = input.isStartAllowed || rebuilding.hasStopped;
   const request = { node, primary, isStartAllowed, hasLostWal, isRebuildWanted };
   await look(following);
   let plan = await planNow(following, request);
   if (plan.rung === 'rebuild') {
-    // Data is replaced only while nobody but the primary accepts writes.
+    // Data is replaced only while no node but the primary accepts writes, so look at all nodes.
     await look(following, null);
     plan = await planNow(following, request);
   }
@@ -142,7 +155,7 @@ async function planAnew(following: Following): Promise<Settled> {
   return { rung: 'refuse', reason: 'rejoin-manual', line };
 }
 
-/** Of the last look; where that leaves it open, of what lies in the node's pg_wal as well. */
+/** Plans from the last look, and where that is not enough also from the node's pg_wal. */
 async function planNow(following: Following, request: FollowRequest): Promise<Settled> {
   const { configuration, facts } = following.observation!;
   const plan = planFollow(configuration, facts, request);
@@ -153,7 +166,7 @@ async function planNow(following: Following, request: FollowRequest): Promise<Se
   return settled.rung === 'compare' ? { ...settled, rung: 'refuse', reason: 'node-unreachable' } : settled;
 }
 
-/** Does the node hold whole WAL records past the fork? Where that cannot be told, the plan must do without. */
+/** Does the node hold whole WAL records past the fork? Where that cannot be read, the plan must do without. */
 async function lookPastFork({ ground, input, observation }: Following): Promise<OwnWal> {
   const { configuration, facts } = observation!;
   const { position, history } = factsOf(facts, input.primary)!;
@@ -162,12 +175,12 @@ async function lookPastFork({ ground, input, observation }: Following): Promise<
     return (await ground.act.findOwnWal({ configuration, node: input.node, ...fork })).ownWal;
   } catch (error) {
     if (!(error instanceof StepFailed)) throw error;
-    // The table of steps shows why.
+    // The table of steps shows the error.
     return 'unknown';
   }
 }
 
-/** Null when it is to be planned again: it was started, cannot be repointed, or a person let it be retried. */
+/** Null when the node must be planned again: it was started, cannot be repointed, or a person chose retry. */
 async function attempt(following: Following, plan: Exclude<Settled, Refusal>): Promise<Done | StepFailed | null> {
   try {
     if (plan.rung === 'repoint') return await repoint(following);
@@ -181,7 +194,7 @@ async function attempt(following: Following, plan: Exclude<Settled, Refusal>): P
     return proven;
   } catch (error) {
     if (!(error instanceof StepFailed)) throw error;
-    // A copy that cannot stream either is not rebuilt a second time unasked.
+    // Do not rebuild a second time without asking.
     if (error.type !== 'WalMissing' || plan.rung !== 'repoint') return error;
     following.hasLostWal = true;
     return null;
@@ -197,7 +210,7 @@ async function repoint(following: Following): Promise<Done> {
   return await ground.act.repoint({ configuration, node, primary, timeline }, `it streams from node ${primary}`);
 }
 
-/** A standby that was stopped: its settings first, because it must never look for a primary of the past. */
+/** Starts a stopped standby. Its settings are written first, because it must never follow a former primary. */
 async function start(following: Following, isStopped: boolean): Promise<void> {
   const { ground, input, rebuilding } = following;
   const { node, primary } = input;

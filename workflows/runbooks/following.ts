@@ -1,4 +1,4 @@
-// One follow on its way: what it was asked, what it has learned, and the looks and acts that several of its parts share.
+// A follow in progress: its input, what it has learned, and the looks and acts that its parts share.
 
 import type { Observation } from '../../activities/look/observe';
 import type { FollowReport } from '../../domain/facts/outcome';
@@ -10,13 +10,16 @@ export interface FollowInput {
   readonly cluster: string;
   readonly node: number;
   readonly primary: number;
-  /** A person asked for the node, or this incident stopped it: a stopped node may be started, or rebuilt. */
+  /** A person asked for the node, or this incident stopped it: a stopped node may be started or rebuilt. */
   readonly isStartAllowed: boolean;
-  /** Workflow time in milliseconds: until then pgpool is left to its own failover. */
+  /** Workflow time in milliseconds until which no node is attached, because pgpool's own failover goes on. */
   readonly attachNotBefore: number;
-  /** Tells the incident which of its follows this is. */
+  /** The number by which the incident knows this follow. */
   readonly number: number;
-  /** pgpool reported this node alone, as failed: if it works, somebody may have detached it, and policy.reattachMs is kept. */
+  /**
+   * pgpool has only reported this node as failed. If the node works, a person may have detached it, so
+   * policy.reattachMs is kept.
+   */
   readonly isDetached: boolean;
 }
 
@@ -28,19 +31,19 @@ export interface Following {
   reason: ReasonCode;
   observation: Observation | null;
   hasStarted: boolean;
-  /** A repoint found that the primary has no WAL for it any more. */
+  /** A repoint found that the primary no longer has the WAL that the node needs. */
   hasLostWal: boolean;
   isRebuildWanted: boolean;
   looksForPrimary: number;
   pauses: number;
 }
 
-/** As the last look read it. */
+/** The configuration that the last look read. */
 export function configurationOf({ observation }: Following): Observation['configuration'] {
   return observation!.configuration;
 }
 
-/** Nobody is suspected: a host is looked at only where PostgreSQL does not answer. @param only null: every node */
+/** Looks without a suspect: a host is looked at only where PostgreSQL does not answer. @param only null: every node */
 export async function look(
   following: Following,
   only: readonly number[] | null = [following.input.node, following.input.primary],
@@ -49,7 +52,7 @@ export async function look(
   following.observation = await following.ground.act.observe({ cluster, suspect: null, ...(only && { only }) });
 }
 
-/** What the copies of this node, of this follow or of one that was cut off, have kept. */
+/** Drops the slots of this node's copies, of this follow or of one that was cut off. */
 export async function releaseSlots(following: Following): Promise<void> {
   const { node, primary } = following.input;
   await following.ground.act.releaseSlots({ configuration: configurationOf(following), node, primary });

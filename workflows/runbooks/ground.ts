@@ -1,4 +1,5 @@
-// What a runbook stands on: Temporal, or nothing at all when it only tells what it would do. A runbook knows no other world.
+// A runbook's ground: Temporal, or a dry ground that only tells what would be done. A runbook reaches the world only
+// through it.
 
 import type { Activities } from '../../activities/index';
 import type { Choice, ParkedStep } from '../../domain/facts/decision';
@@ -7,7 +8,7 @@ export type VerbName = keyof Activities;
 export type InputOf<Name extends VerbName> = Parameters<Activities[Name]>[0];
 export type ResultOf<Name extends VerbName> = Awaited<ReturnType<Activities[Name]>>;
 
-/** Each verb, with what it is given and why it is done now; without a reason the table of verbs has one. */
+/** Each verb, with its input and the reason for it now; the default reason is in the table of verbs. */
 export type Acts = {
   readonly [Name in VerbName]: (input: InputOf<Name>, why?: string) => Promise<ResultOf<Name>>;
 };
@@ -18,11 +19,13 @@ export class StepFailed extends Error {
 
   constructor(
     readonly verb: VerbName,
-    /** Of the activity's failure (activities/io/failures.ts); null = it ended without one, as by a time-out. */
+    /**
+     * The type of the activity's failure (activities/io/failures.ts); null = it ended without one, as by a time-out.
+     */
     readonly type: string | null,
     sentence: string,
     readonly details: unknown,
-    /** Nobody knows what it did: no worker took it, or the worker died. */
+    /** The effect is unknown: no worker took the verb, or the worker died. */
     readonly isTimeout: boolean,
   ) {
     super(sentence);
@@ -34,14 +37,14 @@ export type Question = Omit<ParkedStep, 'since'>;
 export interface Ground {
   /** @throws StepFailed; a cancellation passes through as it is */
   readonly act: Acts;
-  /** Something that was decided or seen, for people. */
+  /** Shows people a decision or an observation. */
   note(title: string, seen: string): void;
   /** Waits for a person's answer; `retry` after `againMs`, if given. */
   ask(question: Question, againMs?: number | null): Promise<Choice>;
   /** Milliseconds since 1970. */
   now(): number;
   sleep(ms: number, why: string): Promise<void>;
-  /** A cancellation waits for the end of the body: half a promotion is a split brain. */
+  /** Runs the body to its end even when cancelled: half a promotion is a split brain. */
   shielded<T>(body: () => Promise<T>): Promise<T>;
 }
 

@@ -21,7 +21,7 @@ export async function attemptPromotion(
   const { ground } = decision;
   const former = first.formerPrimary;
   const isAlive = first.state === 'hung' || first.state === 'recovering' || hasOrphans(observation, former);
-  // Before the act: a worker that dies after it leaves the node stopped all the same.
+  // Note it before the act: if the worker dies after it, the node is stopped all the same.
   if (isAlive && former !== null) decision.memory = noteStopped(decision.memory, former);
   const fenced =
     former === null || request.fencedNode === former
@@ -35,12 +35,12 @@ export async function attemptPromotion(
     fencedNode: fenced?.outcome === 'confirmed' ? former : request.fencedNode,
     formerSynchronousStandbyNames: fenced?.synchronousStandbyNames ?? request.formerSynchronousStandbyNames,
   };
-  // Of an earlier round, only a proven fence is remembered.
+  // From an earlier round, only a proven fence counts.
   const fence = fenced?.outcome ?? (former !== null && request.fencedNode === former ? 'confirmed' : null);
   const known = { fence, names: learned.formerSynchronousStandbyNames ?? null };
   const plan = planFailover(merged.configuration, merged.facts, { ...request, ...learned, hasWaited: true });
   if (plan.action !== 'promote') {
-    // The next round sees the same, and concludes or waits.
+    // The next round sees the same facts, and concludes or waits.
     ground.note('Plan again', plan.line);
     return learned;
   }
@@ -52,12 +52,12 @@ export async function attemptPromotion(
     return promoted(decision, merged, plan, timeline, known);
   } catch (error) {
     if (!(error instanceof StepFailed)) throw error;
-    // Whoever decides next must find this cleared up.
+    // Clear up now, because the next decision relies on it.
     return await ground.shielded(() => clearUp(decision, merged, plan, request, { learned, former: known, error }));
   }
 }
 
-/** Without a proven fence a node that is alive, or that nobody but we cannot reach, is not replaced. */
+/** Refuses to replace, without a proven fence, a node that is alive or that only this worker cannot reach. */
 function refuseUnfenced(
   observation: Observation,
   { formerPrimary, needsFence }: Promotion,
@@ -88,19 +88,21 @@ async function promoteCandidate(
     position: plan.position,
     systemIdentifier: own.systemIdentifier!,
     synchronousStandbyNames: synchronousNamesAtPromotion({ configuration, facts }, plan.candidate),
-    // A former primary that is not proven to be stopped, and that has given any answer, is asked once more.
+    // Ask a former primary once more if it has given any answer and is not proven to be stopped.
     notAsked: isFenced || former?.sql === 'silent' ? plan.formerPrimary : null,
     passedOver: plan.passedOver,
     reserved: plan.reserved,
     mayResume: own.isReplayPaused !== true || own.host?.neededSettings != null,
     isOnlyCandidate: isOnly,
   };
-  // Never abandoned half-way: a second candidate beside one that may still be promoting is a split brain.
+  // Never left half done: a second candidate beside one that may still be promoting is a split brain.
   const { timeline } = await ground.shielded(() => ground.act.promote(input, plan.line));
   return timeline;
 }
 
-/** With whenNone: wait, nobody may commit before a standby streams; else the set is written once the standbys do. */
+/**
+ * With whenNone: wait, no commit may succeed before a standby streams; else the set is written once standbys stream.
+ */
 function synchronousNamesAtPromotion({ configuration, facts }: Observation, candidate: number): string {
   if (configuration.policy.synchronous.whenNone === 'degrade') return '';
   const others = configuration.nodes.filter((node) => node.id !== candidate).map((node) => node.id);
@@ -115,7 +117,7 @@ function hasOrphans({ facts }: Observation, node: number | null): boolean {
 function mergeNodes({ configuration, facts }: Observation, fenced: FenceResult): Observation {
   const nodes = facts.nodes.map((entry) => {
     const fresh = fenced.nodes.find(({ node }) => node === entry.node);
-    // The second look is by SQL only, and a node that was stopped says nothing any more.
+    // Keep the first look's host facts: the second look is by SQL only, and a stopped node no longer answers that.
     const { host, applicationName } = entry;
     return fresh
       ? { ...fresh, host: fresh.host ?? host, applicationName: fresh.applicationName ?? applicationName }

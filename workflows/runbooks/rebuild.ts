@@ -16,14 +16,14 @@ import { planRebuild } from '../../domain/plans/rebuild';
 import { askOrAbort, nextPauseMs, untilDone } from './asking';
 import type { Ground } from './ground';
 
-/** The verbs in order, as docs/runbooks.md has them; `inspectData` has made the plan. */
+/** The verbs in order, as docs/runbooks.md has them, after `inspectData` has made the plan. */
 export const beside = [
   ...(['saveConfiguration', 'saveDivergedWal', 'baseBackup', 'verifyBackup'] as const),
   ...(['stop', 'saveDivergedWal', 'saveUnarchivedWal', 'setDataAside', 'placeData'] as const),
   ...(['restoreConfiguration', 'configureStandby', 'start', 'confirmStreaming'] as const),
 ] as const;
 
-/** The article's literal order, by policy.replacedData: removeFirst. */
+/** The article's literal order, for policy.replacedData: removeFirst. */
 export const removeFirst = [
   ...(['saveConfiguration', 'saveDivergedWal', 'stop', 'saveDivergedWal', 'saveUnarchivedWal', 'removeData'] as const),
   ...(['baseBackup', 'verifyBackup', 'setDataAside', 'placeData'] as const),
@@ -36,21 +36,21 @@ export interface Done {
   readonly line: string;
 }
 
-/** What a follow remembers of its rebuilds. */
+/** A follow's memory of its rebuilds. */
 export interface Rebuilding {
   readonly ground: Ground;
   readonly node: number;
   readonly primary: number;
-  /** This follow has stopped the node: it may start it again. */
+  /** This follow has stopped the node, so it may start it again. */
   hasStopped: boolean;
   id: string | null;
-  /** The copy was started once: should the node need another one, the next copy is a new one. */
+  /** The copy was started once, so a further rebuild makes a new copy. */
   isPlaced: boolean;
-  /** Set while a rebuild is under way: its steps cost too much to be repeated without being asked. */
+  /** Set while a rebuild goes on: its steps cost too much to be repeated without asking. */
   plan: RebuildPlan | null;
-  /** Sentences for the report: what the data held that is in no other copy now, and where the old data is. */
+  /** Sentences for the report: data that no other copy has now, and the place of the old data. */
   discarded: { readonly wal?: string; readonly archive?: string; readonly data?: string };
-  /** A person has let go what the node holds up to here. */
+  /** The end of the node's WAL that a person has given up. */
   discardedTo: string | null;
   pauses: number;
 }
@@ -67,7 +67,7 @@ export function describeDiscarded({ discarded }: Rebuilding): string {
 }
 
 /**
- * Null when a person has changed what forbade it: it is to be planned again, from a fresh look and the cluster file as it is now.
+ * Null when a person has removed the obstacle: plan again from a fresh look and the present cluster file.
  * @throws StepFailed of the verb that failed; Aborted
  */
 export async function rebuild(
@@ -106,7 +106,7 @@ async function take(
     case 'saveUnarchivedWal':
       return await saveUnarchivedWal(rebuilding, configuration);
     case 'stop':
-      // Also if the proof fails: it may have been stopped.
+      // Even without proof the node may be stopped.
       rebuilding.hasStopped = true;
       return await ground.act.stop({ configuration, node, primary });
     case 'removeData':
@@ -140,7 +140,10 @@ function keepData(rebuilding: Rebuilding, done: Done): Done {
   return done;
 }
 
-/** What a rebuild has left, of this follow or of one that was cut off after the node had come up: the mark, old data beyond policy, jobs. */
+/**
+ * Clears up after a rebuild of this follow, or of one that was cut off after the node had come up: the mark, old data
+ * beyond policy, jobs.
+ */
 export async function clearUpRebuild(
   rebuilding: Rebuilding,
   configuration: ClusterConfiguration,
@@ -158,7 +161,7 @@ export async function clearUpRebuild(
   const cleared = await untilDone(ground, question, () =>
     ground.act.clearReplacedData({ configuration, node, primary, rebuild: plan }, why),
   );
-  // With removeFirst nothing was set aside: that the old data is gone is the news.
+  // With removeFirst nothing was set aside; the report already says that the old data is gone.
   if (cleared && rebuilding.plan?.mode === 'sibling') keepData(rebuilding, cleared);
   rebuilding.plan = null;
 }
@@ -170,7 +173,7 @@ async function makePlan(
 ): Promise<RebuildPlan | null> {
   const { ground, node, primary } = rebuilding;
   const { facts: data } = await ground.act.inspectData({ configuration, node, primary });
-  // A copy that an earlier follow has verified and put in place, and that was never started, is brought up by this one.
+  // Continue with a copy that an earlier follow has verified and put in place but not started.
   const isUnfinished = data.own?.state === 'copied' && !hasLostWal && rebuildIdPattern.test(data.rebuildMark ?? '');
   rebuilding.id ??= isUnfinished ? data.rebuildMark! : newRebuildId(ground.now());
   const plan = planRebuild(configuration, { node, primary, rebuildId: rebuilding.id }, facts, data);
@@ -181,7 +184,7 @@ async function makePlan(
   }
   const stepId = `node${node}.plan-rebuild`;
   const problem = `${plan.reason}: ${plan.line}`;
-  // What the cluster does may change by itself; what the node's directories are like does not.
+  // Repeat only for the cluster's state, which may change without a person; the node's directories do not.
   const isPassing = plan.reason === 'primary-missing' || plan.reason === 'two-primaries';
   const againMs = isPassing ? nextPauseMs(rebuilding.pauses++) : null;
   const question = { stepId, title: `Rebuild node ${node}`, problem, choices: ['retry', 'abort'] as const };
@@ -189,7 +192,10 @@ async function makePlan(
   return null;
 }
 
-/** Acknowledged writes are never silently thrown away: they are saved, and a person is asked where nobody can vouch for them. */
+/**
+ * Saves diverged WAL, and asks a person unless the loss is already decided: acknowledged writes are never silently
+ * dropped.
+ */
 async function saveDivergedWal(
   rebuilding: Rebuilding,
   { configuration, facts }: Observation,
@@ -216,7 +222,7 @@ async function saveDivergedWal(
   return saved;
 }
 
-/** Of a stopped node; also before it is started as a standby. A person may let the node go on without it. */
+/** Saves WAL that a stopped node has not archived; also before it starts as a standby. A person may skip it. */
 export async function saveUnarchivedWal(
   rebuilding: Rebuilding,
   configuration: ClusterConfiguration,
@@ -234,14 +240,14 @@ export async function saveUnarchivedWal(
 }
 
 /**
- * Commits past the fork, or what may be some. What the failover itself has fenced before it promoted is vouched for: its loss was
- * weighed then. Records without a commit were promised to nobody.
+ * Commits past the fork, or possible ones, need a person. A node fenced before the promotion does not: its loss was
+ * weighed then. Nor do records without a commit, which no client was promised.
  */
 function isQuestion(saved: SaveDivergedWalResult): saved is SaveDivergedWalResult & { readonly range: DivergedRange } {
   return saved.range !== null && saved.range.commits !== 0 && saved.fenceMark !== 'before-promotion';
 }
 
-/** Enough to clear up after: what else it replaced is found by its links. */
+/** A plan with enough to clear up after: links lead to the rest. */
 function planOfMark(configuration: ClusterConfiguration, node: number, rebuildId: string): RebuildPlan | null {
   if (!rebuildIdPattern.test(rebuildId)) return null;
   const current = getNode(configuration, node).dataDirectory;
@@ -250,7 +256,9 @@ function planOfMark(configuration: ClusterConfiguration, node: number, rebuildId
   return { rebuildId, mode: 'sibling', directories };
 }
 
-/** Begins with the time, so that names sort by age. Temporal makes Math.random() the same in every replay. */
+/**
+ * An id that begins with the time, so that names sort by age. Temporal makes Math.random() the same in every replay.
+ */
 function newRebuildId(now: number): string {
   const time = new Date(now).toISOString().replaceAll(/[-:]|[.][0-9]+/g, '');
   return `${time}-${Math.random().toString(36).slice(2, 10).padEnd(8, '0')}`;

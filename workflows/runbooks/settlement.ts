@@ -1,4 +1,5 @@
-// Between an incident and its decisions: what the events that wait make a decision ask, and what the incident keeps of its result. Pure.
+// Translates between an incident and its decisions: from waiting events to a decision's input, and from its result to
+// what the incident keeps. Pure.
 
 import { answeringStandbys } from '../../domain/facts/facts';
 import type { FailoverMemory } from '../../domain/plans/failover-memory';
@@ -7,13 +8,13 @@ import { concludeFacts } from '../../domain/plans/record';
 import type { FailoverResult } from './decision';
 import type { FailoverInput } from './failover';
 
-/** One look answers them all: the failed node that a pgpool took for the primary matters most. */
+/** One decision for all events: the failed node that a pgpool took for the primary matters most. */
 export function hintsOf(cluster: string, events: readonly ReceivedEvent[], memory: FailoverMemory): FailoverInput {
   const main = events.find((event) => event.node === event.oldPrimary) ?? events[0]!;
   return {
     cluster,
     failedNode: main.kind === 'failover' ? main.node : null,
-    // An event that names nobody is about the primary that we made.
+    // An event without a former primary is about the one that we promoted last.
     oldPrimary: main.oldPrimary ?? memory.opened.at(-1)?.node ?? null,
     rejoin: main.kind === 'rejoin' ? main.node : null,
     receivedAt: Math.min(...events.map((event) => event.receivedAt)),
@@ -22,7 +23,7 @@ export function hintsOf(cluster: string, events: readonly ReceivedEvent[], memor
 }
 
 /**
- * What the incident needs of a decision: not the facts themselves, which are many.
+ * The part of a decision that the incident needs; the facts themselves are too large.
  * @param by `<workflow id>/<run id>`
  */
 export function toSettlement(
@@ -40,7 +41,7 @@ export function toSettlement(
     by,
   };
   const found = primary === null ? null : concludeFacts(configuration, facts, primary, more);
-  // The facts are of before the promotion.
+  // The facts are older than the promotion.
   const opened = memory.opened.findLast(({ node }) => node === primary)?.timeline;
   const conclusion = found && isPromoted && opened !== undefined ? { ...found, timeline: opened } : found;
   const isFormerAway = former !== null && !isStandby;

@@ -1,4 +1,5 @@
-// What would be done if these nodes were down now: the decision, the verbs in order, and the rung of each standby. The runbooks themselves, on dry ground.
+// Tells what a failover would do if these nodes were down now: the decision, the verbs in order, and each standby's
+// rung. The runbooks themselves run, on dry ground.
 
 import type { Observation } from '../../activities/look/observe';
 import { writableNodes } from '../../domain/facts/facts';
@@ -14,7 +15,7 @@ import { verbs } from './verbs';
 
 export interface ToldFollow {
   readonly node: number;
-  /** `left` = nothing is done for it now. */
+  /** `left` = nothing is done for the node now. */
   readonly rung: 'none' | 'repoint' | 'rewind' | 'rebuild' | 'left';
   readonly line: string;
   readonly verbs: readonly ToldVerb[];
@@ -23,7 +24,7 @@ export interface ToldFollow {
 export interface ToldPlan extends Verdict {
   /** ISO time of the look. */
   readonly takenAt: string;
-  /** Who would accept writes; null = nobody. */
+  /** The node that would accept writes; null = none. */
   readonly primary: number | null;
   readonly verbs: readonly ToldVerb[];
   readonly follows: readonly ToldFollow[];

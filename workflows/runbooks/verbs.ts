@@ -1,27 +1,28 @@
-// Every verb of the runbooks: what people read while it runs, why it is done, and how long it may take. A verb without a row does not compile.
+// Every verb of the runbooks: its title for people, the reason for it, and its patience. A verb without a row does not
+// compile.
 
 import type { InputOf, ResultOf, VerbName } from './ground';
 
-/** How long a verb may take and how it is retried: workflows/patience.ts says what each buys. */
+/** A verb's time limit and retries: workflows/patience.ts gives the reason for each. */
 export type Patience =
   'reading' | 'critical' | 'promotion' | 'background' | 'startup' | 'job' | 'untilDone' | 'watching';
 
 interface Verb<Name extends VerbName> {
-  /** What is done to which node, as a row of the table on Temporal Web's page. */
+  /** Act and node, as a row of the table on Temporal Web's page. */
   readonly title: (input: InputOf<Name>) => string;
-  /** Where the runbook gives no reason of its own. */
+  /** The reason, where the runbook gives none. */
   readonly why: string;
   readonly patience: Patience;
-  /** Milliseconds, where this verb's own time is not the patience's. */
+  /** Time limit in milliseconds, if it differs from the patience's. */
   readonly within?: (input: InputOf<Name>) => number;
-  /** Where the result has no `line`. */
+  /** The sentence for a result without `line`. */
   readonly seen?: (result: ResultOf<Name>) => string;
 }
 
 type Verbs = { readonly [Name in VerbName]: Verb<Name> };
 
 const dayMs = 86_400_000;
-/** A recovering primary has crashRecoveryMs, and the look some more. */
+/** Time of a look, in addition to crashRecoveryMs for a recovering primary. */
 const lookMs = 5000;
 
 const ofNode =
@@ -79,7 +80,7 @@ export const verbs: Verbs = {
     title: ofNode('Repoint'),
     why: 'it streams from the primary, by reload',
     patience: 'background',
-    // The standby is waited for as long as its position advances.
+    // The verb waits for as long as the standby's position advances.
     within: () => dayMs,
   },
   configureStandby: {
@@ -95,7 +96,7 @@ export const verbs: Verbs = {
     why: 'WAL is no longer kept for a copy',
     patience: 'background',
   },
-  // Its data
+  // The node's data
   inspectData: {
     title: withNode('Inspect the data directory'),
     why: 'paths, links, space, owner',
@@ -148,7 +149,7 @@ export const verbs: Verbs = {
   },
 };
 
-/** What Temporal Web shows beside a verb's bar; Temporal cuts longer ones. */
+/** The text beside a verb's bar in Temporal Web, which cuts longer ones. */
 export function summaryOf<Name extends VerbName>(name: Name, input: InputOf<Name>, why = verbs[name].why): string {
   const title = verbs[name].title(input);
   return `${title.charAt(0).toLowerCase()}${title.slice(1)}: ${why}`.slice(0, 200);

@@ -1,4 +1,4 @@
-// Finding a node: event ids are hints and may name nobody.
+// Finding a node: event ids are hints and may be of no node.
 
 import { findNode, getNode } from '../../../domain/facts/cluster';
 import { makeConfiguration } from '../builders';

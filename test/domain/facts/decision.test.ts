@@ -1,4 +1,4 @@
-// Decisions come from anybody who can type into Temporal Web: accepted, or one clear sentence why not.
+// Decisions can be typed by any user of Temporal Web: accepted, or one clear sentence why not.
 
 import fc from 'fast-check';
 import { type Decision, findDecisionProblem, type ParkedStep } from '../../../domain/facts/decision';

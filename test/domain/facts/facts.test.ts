@@ -1,4 +1,4 @@
-// What each witness says about a primary, and what their answers amount to.
+// Each witness's word about a primary, and the judgement from all of them.
 
 import { getNode } from '../../../domain/facts/cluster';
 import { judgePrimary, type PrimaryState, type WitnessAnswer } from '../../../domain/plans/primary-state';

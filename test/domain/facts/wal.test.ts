@@ -207,7 +207,10 @@ describe('fork: where a node’s branch leaves the primary’s', () => {
     expect(fork && `${fork.timeline} ${fork.lsn}`).toBe(expected);
   });
 
-  /** Promotions of one ancestor: each leaves it, or another one's branch, somewhere, and numbers may be given twice. */
+  /**
+   * Promotions of one ancestor: each leaves it, or another one's branch, at some point, and a number may be given
+   * twice.
+   */
   const ancestry: fc.Arbitrary<Ancestry> = fc
     .array(fc.record({ step: fc.integer({ min: 1, max: 2 }), bytes: fc.integer({ min: 1, max: 3 }) }), { maxLength: 3 })
     .map((promotions) => {

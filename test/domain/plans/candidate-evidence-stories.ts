@@ -180,7 +180,7 @@ const readinessStories: readonly CandidateStory[] = [
 
 const cold = { receivedLsn: null, walReceiver: null };
 
-/** How much the candidate lacks when nobody has streamed. */
+/** The candidate's lag when no standby has streamed. */
 const streamedStories: readonly CandidateStory[] = [
   {
     title: 'a standby that was away for days and has just been started: nobody knows what it lacks',

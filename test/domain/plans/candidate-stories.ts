@@ -1,4 +1,5 @@
-// Stories for chooseCandidate: node 0, the former primary, is fenced; who may follow it? Told in candidate.test.ts.
+// Stories for chooseCandidate: node 0, the former primary, is fenced; which node may succeed it? Told in
+// candidate.test.ts.
 
 import {
   at,

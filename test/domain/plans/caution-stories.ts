@@ -167,7 +167,7 @@ const cutOffStories: readonly FailoverStory[] = [
   },
 ];
 
-/** What is alive is not stopped before the promotion is known to be possible. */
+/** A living node is not stopped before the promotion is known to be possible. */
 const aliveStories: readonly FailoverStory[] = [
   {
     title: 'the recovering primary’s own files list standbys that do not answer: it is not fenced',
@@ -217,7 +217,7 @@ const fenced = { isInRecovery: true, fenceMark: 'before-promotion' as const, wal
 
 const unfollowed = { followers: 0 };
 
-/** What one witness says must not be taken for more than it is. */
+/** A witness must not be taken for more than it says. */
 const witnessStories: readonly FailoverStory[] = [
   {
     title: 'another node’s host gets an answer from it as a standby: that is no primary that works',

@@ -1,4 +1,4 @@
-// What planFailover and chooseCandidate never do, whatever was measured.
+// Results that planFailover and chooseCandidate never give, whatever was measured.
 
 import fc from 'fast-check';
 import { type Positioned, sortBranches } from '../../../domain/plans/branches';
@@ -18,7 +18,7 @@ type Promotion = Extract<FailoverPlan, { action: 'promote' }>;
 
 const runs = { numRuns: 1500 };
 
-/** Of a cluster that two seconds later is the same. */
+/** The plan for a cluster that two seconds later is the same. */
 function plan({ configuration, facts, request }: Situation): FailoverPlan {
   const first = planFailover(configuration, facts, request);
   const isLater = first.action === 'look-again' && first.afterMs > 0;
@@ -37,7 +37,7 @@ function checkPromotions(
     promotions += 1;
     check(result, situation);
   });
-  // Before the fence few situations allow one.
+  // More runs, because few situations allow a promotion before the fence.
   fc.assert(property, isBeforeFence ? { numRuns: 6 * runs.numRuns } : runs);
   // A property about promotions proves nothing where none happen.
   expect(promotions).toBeGreaterThan(least);
@@ -189,7 +189,7 @@ test('planFollow: any facts give a plan, and what may not be touched is not', ()
     const result = planFollow(configuration, facts, { node: follower, primary, ...flag });
     expect(result.line).toMatch(/^[^\n]+$/);
     rungs.set(result.rung, (rungs.get(result.rung) ?? 0) + 1);
-    // These change nothing.
+    // These rungs change nothing.
     if (result.rung === 'refuse' || result.rung === 'wait' || result.rung === 'compare') return;
     const [own, source] = [factsOf(facts, follower)!, factsOf(facts, primary)!];
     expect(source).toMatchObject({ sql: 'answered', isInRecovery: false });

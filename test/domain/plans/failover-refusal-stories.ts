@@ -1,4 +1,4 @@
-// Stories in which planFailover promotes nobody: refusals, and two primaries. Told in failover-plan.test.ts.
+// Stories in which planFailover promotes no node: refusals, and two primaries. Told in failover-plan.test.ts.
 
 import {
   at,
@@ -118,7 +118,7 @@ export const refusalStories: readonly FailoverStory[] = [
 
 const foreign = '7999999999999999999';
 
-/** A former primary that nobody uses any more. */
+/** A former primary without clients and standbys. */
 const unused = { clients: 0, followers: 0 };
 const servedTwo = { 1: promotedToTimeline2, 2: { ...onTimeline2, walReceiver: receiverFrom(1, 2) } };
 

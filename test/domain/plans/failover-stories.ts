@@ -33,7 +33,7 @@ export interface FailoverStory {
     /** The candidate, the kept primary, or the node that is fenced or given time. */
     readonly node?: number;
     readonly formerPrimary?: number;
-    /** Nobody is promoted unless the fence is proven. */
+    /** A proven fence must come before the promotion. */
     readonly needsFence?: boolean;
   };
 }
@@ -284,7 +284,7 @@ export const fencedStories: readonly FailoverStory[] = [
   },
 ];
 
-/** Who was the primary? pgpool's numbers may be older than the last promotion. */
+/** Which node was the primary? pgpool's numbers may be older than the last promotion. */
 export const suspectStories: readonly FailoverStory[] = [
   {
     title: 'pgpool still names the primary before the last one: the frozen node without standby.signal is fenced',

@@ -25,7 +25,7 @@ import { refusalStories, twoPrimariesStories } from './failover-refusal-stories'
 
 interface Told {
   readonly plan: FailoverPlan;
-  /** Null when nobody had to be judged. */
+  /** Null when no node had to be judged. */
   readonly state: PrimaryState | null;
 }
 

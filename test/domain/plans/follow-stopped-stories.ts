@@ -1,4 +1,4 @@
-// What planFollow answers about a node whose processes are all gone: a standby, a former primary, or nothing at all.
+// planFollow's answers about a node without any process: a standby, a former primary, or neither.
 
 import type { FollowRequest } from '../../../domain/plans/follow';
 import type { HostFacts } from '../../../domain/facts/facts';
@@ -16,7 +16,7 @@ function lies(
   return { title, topology: '2 stopped', own, request: { isStartAllowed: true }, expected, ...more };
 }
 
-/** Somebody looked at its pg_wal. */
+/** The answer of a look at the node's pg_wal. */
 function asked(ownWal: FollowRequest['ownWal']): Partial<FollowStory> {
   return { request: { isStartAllowed: true, ...(ownWal && { ownWal }) } };
 }

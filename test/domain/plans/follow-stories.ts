@@ -1,4 +1,4 @@
-// What planFollow is told, and what it must answer: node 1 was promoted to timeline 2, node 0 is stopped.
+// planFollow's questions and answers: node 1 was promoted to timeline 2, node 0 is stopped.
 
 import type { FollowStory } from './follow-story';
 import { inHand } from './pause-stories';
@@ -16,7 +16,7 @@ import {
   wellLsn,
 } from '../builders';
 
-/** As a primary leaves a standby that dies while it writes: WAL up to a page boundary, within a record. */
+/** WAL up to a page boundary, within a record, as a standby has it whose primary died while it wrote. */
 const receivedMore = { ...at('0/5002000'), replayedLsn: wellLsn, walReceiver: null };
 const twinHistory = [{ timeline: 1, endLsn: '0/4FFFF00' }];
 

@@ -1,4 +1,4 @@
-// One row of the table of follows: a cluster, a request, and what is to be done.
+// A row of the table of follows: a cluster, a request, and the plan.
 
 import type { PolicyConfiguration } from '../../../domain/facts/cluster';
 import type { ReasonCode } from '../../../domain/facts/reasons';
@@ -10,7 +10,7 @@ export interface FollowStory {
   readonly topology: string;
   readonly node?: number;
   readonly primary?: number;
-  /** Of node 2; the primary is node 1. */
+  /** Facts of node 2; the primary is node 1. */
   readonly own?: NonNullable<Differences['nodes']>[number];
   readonly nodes?: Differences['nodes'];
   readonly maintenance?: Differences['maintenance'];

@@ -23,7 +23,7 @@ const configuration = makeConfiguration(
 );
 const manual = makeConfiguration({ policy: { rejoin: 'manual' } }, nodes.length);
 
-/** One entry of a schedule: an event arrives, something that runs ends in one of its ways, or time passes. */
+/** An entry of a schedule: an event arrives, work ends in one of its ways, or time passes. */
 export type Entry =
   | { readonly kind: 'event'; readonly event: ClusterEvent['kind']; readonly node: number; readonly old: number }
   | { readonly kind: 'end'; readonly which: number; readonly way: number }
@@ -67,7 +67,7 @@ export class IncidentWorld {
   ) {}
 
   play(schedule: readonly Entry[]): string[] {
-    // As the workflow does when it was opened by nothing.
+    // As the workflow does when an invalid signal has opened it.
     this.say({ on: 'alarm' });
     for (const entry of schedule) this.enter(entry);
     this.drain();

@@ -1,4 +1,4 @@
-// What `status` shows of a cluster: roles, lag, sources, and each pgpool's view.
+// The overview that `status` shows: roles, lag, sources, and each pgpool's view.
 
 import { describeCluster } from '../../../domain/plans/overview';
 import { at, makeConfiguration, makeFacts, pgpoolSees, promotedToTimeline2, receiverFrom, stopped } from '../builders';
@@ -27,7 +27,7 @@ test('a node that is away, one on an older timeline, one that streams from a str
   expect(overview.nodes).toMatchObject([
     { role: 'away', timeline: null, lsn: null, seen: 'connection refused' },
     { role: 'primary', timeline: 2 },
-    // On another timeline a byte position cannot be compared.
+    // LSNs of different timelines cannot be compared.
     { role: 'standby', lagBytes: null, from: '10.9.9.9, which is not in the cluster file', isInMaintenance: true },
   ]);
 });

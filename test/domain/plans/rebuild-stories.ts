@@ -95,7 +95,7 @@ export interface RefusalStory {
   readonly facts?: Differences['nodes'];
   readonly data?: DataDifferences;
   readonly reason: ReasonCode;
-  /** In the line: what was seen, or what to do. */
+  /** Words of the line: an observation, or advice. */
   readonly says: RegExp;
 }
 

@@ -1,4 +1,4 @@
-// planRebuild as tables: the good cases, and one refusal for each guard. Whoever removes a guard fails a row here.
+// planRebuild as tables: the good cases, and one refusal for each guard, so that a removed guard fails a row here.
 
 import { planRebuild, type RebuildDecision } from '../../../domain/plans/rebuild';
 import { describeBytes } from '../../../domain/facts/data-directory';

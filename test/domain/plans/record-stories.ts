@@ -35,7 +35,7 @@ export function makeRecord(more: Partial<ClusterRecord> = {}, count = 3): Cluste
 }
 
 const lost = (...down: number[]) => [pgpoolSees(null, Object.fromEntries(down.map((node) => [node, 'down'])))];
-/** Back, writable on timeline 1, and used by nobody. */
+/** A node that is back, writable on timeline 1, without clients and standbys. */
 const stale = { clients: 0, followers: 0 };
 const follows1 = { ...onTimeline2, walReceiver: null };
 const onTimeline3 = {
@@ -49,7 +49,7 @@ const failedOne = { failedNode: 1, oldPrimary: 1 };
 const two = makeConfiguration({}, 2);
 const moved = makeRecord({ nodes: [{ id: 0, host: '10.9.9.9', port: 5432 }] });
 
-/** Of timeline 1, so that the age of files counts. */
+/** On timeline 1, so that the age of files counts. */
 const vanishedPrimary = {
   nodes: {
     0: vanished,
@@ -59,7 +59,7 @@ const vanishedPrimary = {
   probes: [probe(1, 'silent'), probe(2, 'silent')],
   pgpools: lost(0),
 };
-/** As pgpool sees them, too. */
+/** pgpool's view of the same nodes. */
 const away = { 0: 'down', 3: 'down', 4: 'down' };
 const onTimeline1 = { primary: 0, timeline: 1, former: null, away: [] };
 

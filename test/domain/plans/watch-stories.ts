@@ -33,7 +33,7 @@ function samples(nodes: Readonly<Record<number, Seen>>): WatchSamples {
 
 const primary: Seen = { said: primarySays(), answeredMsAgo: 9000 };
 const streamed = (node: number): Seen => ({ said: standbySays(node), answeredMsAgo: 1000, streamedMsAgo: 9000 });
-/** It answers, and has not streamed for a minute. */
+/** A node that answers, and has not streamed for a minute. */
 const idle = (node: number): Seen => ({ said: standbySays(node), answeredMsAgo: 1000, streamedMsAgo: 60_000 });
 
 const gone = {
@@ -41,7 +41,7 @@ const gone = {
   probes: [probe(1, 'silent'), probe(2, 'silent')],
   pgpools: [pgpoolSees(null, { 0: 'down' })],
 };
-/** Both were started a moment ago, as far as they can tell. */
+/** Both standbys seem to have started a moment ago. */
 const restarted = { ...receivesNothing, receivedLsn: null };
 const bothRestarted = { ...gone, nodes: { 0: vanished, 1: restarted, 2: restarted } };
 const promotes = { action: 'promote', state: 'unreachable', formerPrimary: 0 } as const;

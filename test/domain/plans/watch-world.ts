@@ -8,7 +8,7 @@ import { observeSample, tellDue } from '../../../domain/plans/watch';
 import { deepFreeze, makeConfiguration, systemIdentifier, wellLsn } from '../builders';
 import { makeRecord } from './record-stories';
 
-/** What each node says, null = nothing, and what each pgpool shows, null = nothing. */
+/** Each node's words, null = none, and each pgpool's view, null = none. */
 export interface World {
   readonly nodes: Readonly<Record<number, NodeWords | null>>;
   readonly pgpools: Readonly<Record<string, readonly ShownNode[] | null>>;
@@ -70,7 +70,7 @@ export interface Terms {
   readonly isIncidentOpen?: boolean;
   readonly maintenance?: readonly Maintenance[];
   readonly left?: readonly number[];
-  /** What an earlier watch has left. */
+  /** The state that an earlier watch has left. */
   readonly state?: WatchState | null;
 }
 

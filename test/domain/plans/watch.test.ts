@@ -1,4 +1,5 @@
-// What the watch tells and after how long, line by line; and that nothing is told twice, too often, or to an incident that sees it anyway.
+// The watch's lines, and the time after which each is told; no line is told twice, too often, or to an incident that
+// sees it anyway.
 
 import type { ClusterRecord } from '../../../domain/facts/record';
 import { newerState, parseWatchState } from '../../../domain/facts/watch';
@@ -32,7 +33,7 @@ interface Line {
   readonly world: World;
   readonly kind: string;
   readonly node: number;
-  /** From the change to the telling. */
+  /** Time from the change to the line. */
   readonly seconds: number;
   readonly terms?: Terms;
 }

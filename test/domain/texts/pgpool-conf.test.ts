@@ -87,7 +87,7 @@ test('check user, weights and flags are the site’s: kept, and filled in only w
     weights.slice(1),
   );
   expect(ownOf("include 'more.conf'\n")).toEqual([]);
-  // Its own earlier block is not the site's.
+  // The file's earlier block of ours is not the site's.
   expect(ownOf(formatPgpoolConf(shop, { ...hook, site: '' }))).toEqual([...filled, ...weights]);
 });
 

@@ -68,7 +68,7 @@ function options(directory: string) {
   return { ...owner, cwd: directory, env: { PATH: path, PCPPASSFILE: join(directory, 'pcppass'), LC_ALL: 'C' } };
 }
 
-/** Ports of 127.0.0.1 that nobody listened on a moment ago. */
+/** Ports of 127.0.0.1 that had no listener a moment ago. */
 export async function findFreePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))));

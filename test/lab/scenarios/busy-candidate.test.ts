@@ -14,7 +14,7 @@ import {
 
 const scenario = useScenario('busy');
 
-/** Its server's start time: it changes when the server is stopped. */
+/** The start time of the node's server, which changes when the server is stopped. */
 async function startedAt(node: number): Promise<string> {
   const [row] = await readRows<{ at: string }>(scenario(), node, 'select pg_postmaster_start_time()::text as at');
   return row!.at;

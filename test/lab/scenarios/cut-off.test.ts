@@ -42,10 +42,10 @@ if (isRoot) {
     await untilParked(scenario(), 'failover');
     await lab.start(2);
     await until('the look says why', async () =>
-      (await untilParked(scenario(), 'failover')).problem.includes('received no WAL by streaming'),
+      (await untilParked(scenario(), 'failover')).problem.includes('nobody knows how much of the former primary'),
     );
     expect((await lab.report()).nodes[2]).toMatchObject({ isInRecovery: true });
-    // It was not fenced for a promotion that could not be: it comes back as what it was.
+    // Node 0 was not fenced for an impossible promotion, so it comes back as the primary.
     await lab.start(0);
     await expectServed(scenario(), 60_000);
     await expectOneWritable(scenario(), 0);

@@ -27,7 +27,7 @@ const user = findSystemUser();
 const dataOf = (node: number): string => getNode(scenario().lab.configuration, node).dataDirectory;
 const confOf = (node: number): string => join(scenario().lab.directory, `etc${node}`, 'postgresql.conf');
 
-/** As pg_ctlcluster starts it: the file is named on the command line. */
+/** Starts the node as pg_ctlcluster does, with the file on the command line. */
 async function relocate(node: number): Promise<void> {
   const { lab } = scenario();
   await lab.stopImmediate(node);
@@ -50,7 +50,7 @@ async function relocate(node: number): Promise<void> {
 
 beforeAll(async () => {
   const { lab } = scenario();
-  // Nobody shall take what is arranged here for a failure.
+  // Stop pgpool, so that it does not take the preparations for a failure.
   await lab.stopPgpool();
   for (const node of [0, 1, 2]) await relocate(node);
   for (const node of [1, 2]) await expectFollowing(scenario(), node, 0);

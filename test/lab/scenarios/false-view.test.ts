@@ -1,4 +1,5 @@
-// Somebody types pcp_promote_node without -s on a healthy cluster: only pgpool's view changes, and every write would fail.
+// A person runs pcp_promote_node without -s on a healthy cluster: only pgpool's view changes, and every write would
+// fail.
 
 import { PcpFailure, requestPromote } from '../../../activities/io/pcp/pcp';
 import {

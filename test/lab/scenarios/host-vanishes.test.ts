@@ -1,4 +1,5 @@
-// The primary's whole host is gone: packets are dropped, so every answer is a timeout. Two hosts must agree before anybody is promoted.
+// The primary's whole host is gone: packets are dropped, so every answer is a timeout. Two hosts must agree before a
+// standby is promoted.
 
 import {
   expectFollowing,

@@ -1,5 +1,6 @@
-// The old primary comes up again by itself, holding acknowledged writes that nobody else has: nobody follows it, nothing is lost
-// silently, and it ends as a standby. A person is asked only where nobody can vouch that it was stopped before its successor came.
+// The old primary starts again with acknowledged writes that no other node has: no standby follows it, nothing is lost
+// silently, and it ends as a standby. A person is asked only if it was not proven to be stopped before its successor
+// was promoted.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -36,7 +37,7 @@ function standbySignal(node: number): string | null {
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : null;
 }
 
-/** From here on the standbys get nothing more, and clients' commits are acknowledged all the same. */
+/** Cuts the standbys off, while clients' commits are still acknowledged. */
 async function commitAlone(node: number): Promise<void> {
   const senders = await readRows<{ pid: number }>(scenario(), node, 'select pid from pg_stat_replication');
   expect(senders).toHaveLength(2);
@@ -51,7 +52,7 @@ function expectSaved(line: string, lostCount: number): void {
     /after the fork at [(]([0-9]+), ([0-9A-F/]+)[)]: ([0-9]+) commits, .*; saved in ([^;]+);/.exec(line) ?? [];
   expect(Number(commits)).toBeGreaterThanOrEqual(lostCount);
   const program = join(scenario().lab.configuration.postgres.bin, 'pg_waldump');
-  // It ends where the WAL does, and calls that an error.
+  // pg_waldump stops at the end of the WAL, and calls that an error.
   const { stdout } = spawnSync(program, ['-p', directory!, '-t', timeline!, '-s', fork!, '-r', 'Transaction'], {
     encoding: 'utf8',
   });
@@ -129,7 +130,7 @@ test('fenced with proof and started by a person, it comes up read-only; having d
 test('holding nothing of its own, it follows as it is', async () => {
   const { lab } = scenario();
   const former = primary;
-  // A look-up may leave WAL that is not written yet, and so in nobody's position (hint bits, with checksums).
+  // A query may leave WAL that is not written yet and so is in no position (hint bits, with checksums).
   await readRows(scenario(), former, 'checkpoint');
   await until('every node holds the same WAL', async () => {
     const { nodes } = await lab.report();
@@ -138,6 +139,6 @@ test('holding nothing of its own, it follows as it is', async () => {
   await lab.stopImmediate(former);
   primary = await untilPromoted(scenario(), former);
   const report = await bringBack(scenario(), former, () => lab.start(former));
-  // It may have streamed from the right node before, and then already does.
+  // The node may already have streamed from the right node before.
   await expectBack(report, former, /^(repoint|none)$/);
 });

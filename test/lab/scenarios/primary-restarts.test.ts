@@ -78,7 +78,8 @@ test('a crash recovery of some seconds, and a synchronous standby is away: nobod
   await readRows(scenario(), 0, 'select pg_reload_conf()');
   await lab.stopImmediate(2);
   await expectServed(scenario());
-  // One process dies as by the OOM killer. The postmaster waits for the others before it recovers, 5 s for one that stands still.
+  // A process dies as by the OOM killer. The postmaster waits for the others before it recovers, 5 s for one that
+  // stands still.
   process.kill(findProcess('background writer'), 'SIGSTOP');
   process.kill(findProcess('walwriter'), 'SIGKILL');
   const hook = await runHook(scenario(), 'failover', '0', '1', '0');

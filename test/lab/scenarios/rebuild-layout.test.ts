@@ -45,7 +45,7 @@ const besideDataOf = (node: number, name: string): string => join(dirname(dataOf
 
 beforeAll(async () => {
   const { lab } = scenario();
-  // Nobody shall take what is arranged here for a failure.
+  // Stop pgpool, so that it does not take the preparations for a failure.
   await lab.stopPgpool();
   await giveEachNodeItsOwnTablespace();
   await lab.stopImmediate(0);
@@ -119,10 +119,10 @@ test('its replication settings are the new ones', async () => {
     port: String(port),
     user: 'replicator',
     application_name: 'node0',
-    // Not whom to follow, but how to connect: that is its own.
+    // The node keeps its own connection options, except the server to follow.
     connect_timeout: '7',
   });
-  // Its own, too: it is made where it streams from.
+  // The node keeps its own slot name: the slot is made on the primary.
   expect(row!.slot).toBe('of_node_0');
   const slots = 'select slot_name::text, active from pg_replication_slots';
   expect(await readRows(scenario(), primary, slots)).toEqual([{ slot_name: 'of_node_0', active: true }]);
@@ -157,7 +157,10 @@ interface Far {
   path: string;
 }
 
-/** All nodes of the lab share one file system, and a standby would make the primary's directory its own: they are cloned anew. */
+/**
+ * All nodes of the lab share one file system, where a standby would use the primary's directory, so they are cloned
+ * anew.
+ */
 async function giveEachNodeItsOwnTablespace(): Promise<void> {
   const { lab } = scenario();
   await Promise.all([1, 2].map((node) => lab.stopImmediate(node)));

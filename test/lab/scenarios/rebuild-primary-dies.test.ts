@@ -43,7 +43,7 @@ test('a copy from a primary that dies is ended, and the node is rebuilt from the
   );
   const copy = findCopies(scenario(), 0);
   expect(copy).not.toEqual([]);
-  // It does not notice the end of its source: only the incident can end it.
+  // A stopped copy does not notice the end of its source: only the incident can end it.
   for (const record of copy) sendSignal(record, 'SIGSTOP');
 
   await lab.stopImmediate(second);
@@ -53,7 +53,7 @@ test('a copy from a primary that dies is ended, and the node is rebuilt from the
     exitCode: 0,
     out: expect.stringMatching(/^completed [(]rebuilt[)]: /) as string,
   });
-  // Of the first copy nothing was finished, and nothing of it is in the second.
+  // Only the second copy is complete; it contains nothing of the first one.
   const line = expect.stringMatching(`^node 0: base backup .* from node ${third} is complete$`) as string;
   expect(await readResults(scenario(), 0, 'baseBackup')).toMatchObject([{ changed: true, line }]);
   expect(readFileSync(join(dataDirectory, 'backup_label.old'), 'utf8')).toMatch(/^START TIMELINE: 3$/m);

@@ -24,7 +24,7 @@ if (isRoot) {
     expect(await untilParked(scenario(), 'failover')).toMatchObject({
       problem: expect.stringContaining('unreachable') as string,
     });
-    // pgpool has given it up by then, and calls nobody again.
+    // pgpool has given up node 0 by then, and does not call its hook again.
     await until('pgpool shows node 0 down', async () => {
       const info = await readNodeInfo(lab.configuration.pgpool[0]!, 0, { timeoutMs: 3000 });
       return info.status === 'down';

@@ -43,7 +43,7 @@ test('both standbys are paused by PostgreSQL: nobody is ended, the line names th
 test('every node is a standby and one was fenced: the one with the most WAL is promoted', async () => {
   const { lab } = scenario();
   const { dataDirectory } = getNode(lab.configuration, 1);
-  // As a fence leaves it that no promotion followed, started by hand.
+  // A node as a fence leaves it, started by hand without a promotion after the fence.
   await lab.stopWorker();
   await lab.stopImmediate(1);
   writeFileSync(join(dataDirectory, 'standby.signal'), 'before-promotion\n');

@@ -76,7 +76,7 @@ test('after a failover the other standby streams from the new primary, through a
 });
 
 test('the old primary is rebuilt, and streams through its own slot', async () => {
-  // What has nothing past the fork would only be started.
+  // Rebuild only: a node with nothing past the fork would just be started.
   setPolicy(scenario(), { follow: ['rebuild'] });
   const { exitCode, out, progress } = await rejoin(scenario(), 0);
   expect([exitCode, `${progress}${out}`]).toEqual([0, expect.stringContaining('completed (rebuilt)')]);

@@ -69,7 +69,10 @@ if (process.getuid?.() === 0) {
   test.todo('a disk too small for two copies (mounting one needs root: run npm test as root once)');
 }
 
-/** The stopped node's whole directory moves to a disk of its own, at the same path. The answer kills the node and takes the disk away. */
+/**
+ * Moves the stopped node's whole directory to a disk of its own, at the same path. The answer kills the node and
+ * removes the disk.
+ */
 function putOnSmallDisk({ lab }: Scenario, node: number): () => Promise<void> {
   const { dataDirectory } = getNode(lab.configuration, node);
   const directory = dirname(dataDirectory);
@@ -86,7 +89,7 @@ function putOnSmallDisk({ lab }: Scenario, node: number): () => Promise<void> {
   }
   return async () => {
     try {
-      // What works on the disk could not be found any more without it.
+      // Kill the node's processes first: without the disk they could not be found.
       await lab.killHost(node);
     } finally {
       unmount(directory);
@@ -94,7 +97,7 @@ function putOnSmallDisk({ lab }: Scenario, node: number): () => Promise<void> {
   };
 }
 
-/** Whoever still works there keeps it until they end. */
+/** Unmounts the disk; a process that still uses it keeps it until that process ends. */
 function unmount(path: string): void {
   execFileSync('umount', ['--lazy', path]);
 }

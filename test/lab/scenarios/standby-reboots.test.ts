@@ -1,4 +1,4 @@
-// A standby's host goes down and comes up again while clients work: the node is back in its place, and nobody did anything.
+// A standby's host goes down and comes up again while clients work: the node is back in its place, without a person.
 
 import {
   bringBack,

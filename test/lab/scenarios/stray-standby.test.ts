@@ -1,5 +1,5 @@
-// Somebody promotes a standby by mistake: the primary that everybody uses is never stopped for it, and the stray is never promoted,
-// also after it was turned back.
+// A person promotes a standby by mistake: the primary in use is never stopped for it, and the stray is never promoted,
+// even after it was turned back into a standby.
 
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

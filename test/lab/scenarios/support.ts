@@ -154,7 +154,10 @@ export function setPolicy({ lab }: Scenario, policy: Partial<PolicyConfiguration
   setLabPolicy(lab, policy);
 }
 
-/** After a rebuild: no copy, job, mark, program or slot of it but those that nodes name themselves, and no more data set aside than the policy keeps. */
+/**
+ * After a rebuild no copy, job, mark, program or slot of it is left, except slots that nodes name themselves, and no
+ * more old data than the policy keeps.
+ */
 export async function expectNothingLeft(
   scenario: Scenario,
   node: number,
@@ -229,9 +232,9 @@ export interface CommandSaid {
   readonly progress: string;
 }
 
-/** What `pgpool-runbook rejoin NODE` does and says. */
+/** Runs `pgpool-runbook rejoin NODE` and returns its output. */
 export async function rejoin(scenario: Scenario, node: number): Promise<CommandSaid> {
-  // Without an end it would outlive a test that fails.
+  // A time limit, so that the command does not outlive a failed test.
   return await command(scenario, ['rejoin', String(node), '--timeout', '230']);
 }
 
@@ -307,7 +310,7 @@ export async function incidentOfReturn(scenario: Scenario, node: number, since: 
   return report!;
 }
 
-/** What an activity of the node's follows has answered, oldest first. */
+/** The results of an activity of the node's follows, oldest first. */
 export async function readResults({ lab, temporal }: Scenario, node: number, activity: string): Promise<Result[]> {
   const runs: { startTime: Date; results: Result[] }[] = [];
   const follow = followWorkflowId(lab.configuration.cluster, node);

@@ -1,4 +1,4 @@
-// Somebody ends one session with pg_terminate_backend: that is no failure of a node, and nobody else notices.
+// A person ends one session with pg_terminate_backend: that is no failure of a node, and no other session notices.
 
 import { Client } from 'pg';
 import { incidentWorkflowId } from '../../../domain/facts/names';

@@ -24,7 +24,7 @@ function readyOf({ lab }: Scenario, node: number): string[] {
     .map((name) => name.slice(0, -'.ready'.length));
 }
 
-/** Some whole segments that nobody archives; then it is killed. */
+/** Writes some whole segments that are not archived, then kills the node. */
 async function dieUnarchived(node: number): Promise<string[]> {
   await expectServed(scenario());
   for (let segment = 0; segment < 3; segment += 1) {

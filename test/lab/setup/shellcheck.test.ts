@@ -6,7 +6,7 @@ import { clone, load, useFolder, writeProgram } from './modules';
 const { checkScripts, listScripts } = load('shellcheck.js');
 const folder = useFolder();
 
-/** As shellcheck does: the exit status, and a word about each call. */
+/** A stand-in for shellcheck: its exit status, and a word about each call. */
 const check = (status: number): Promise<string> => {
   writeProgram(folder(), 'shellcheck', `echo "says $*"\nexit ${status}`);
   return checkScripts({ root: clone, names: ['client/hook.sh', '.ci/run'], directories: [folder()] });

@@ -14,7 +14,7 @@ const environment = (): Record<string, string> => ({
   XDG_CACHE_HOME: join(folder(), 'cache'),
 });
 
-/** A `go` whose `build` writes what was asked for to the file after -o. */
+/** A `go` whose `build` writes the packages' names to the file after -o. */
 const writeGo = (build: string): string =>
   writeProgram(
     bin(),

@@ -1,4 +1,5 @@
-// What `plan --if` tells: the runbooks' own decisions and verbs, from facts in which a node is taken to be down. Nothing is done.
+// The lines of `plan --if`: the runbooks' own decisions and verbs, from facts in which a node is taken to be down.
+// Nothing is done.
 
 import { tellPlan, type ToldPlan } from '../../../workflows/runbooks/telling';
 import {
