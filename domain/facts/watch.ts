@@ -85,7 +85,7 @@ export interface Difference {
   readonly key: string;
   /** ISO time at which it was first seen, this time. */
   readonly since: string;
-  /** Derived from key and `since`: whoever tells it again tells the same event. */
+  /** Derived from key, `since` and how often it was told: two watches tell the same event. */
   readonly eventId: string;
   readonly line: string;
 }

@@ -189,18 +189,27 @@ function isSameSet(left: string, right: string): boolean {
 
 /** No node accepts writes: an event where pgpool has given the primary up, else a warning. */
 function findUnserved({ samples, record }: World): Condition[] {
-  const primary = record?.primary;
-  if (primary === undefined) return [];
+  const primary = record?.primary ?? findLastPrimary(samples);
+  if (primary === null) return [];
   const { takenAt: seenAt } = samples;
   const givenUp = samples.pgpools.filter((sample) => shownBy(sample, primary)?.status === 'down');
   const own = samples.nodes.find(({ node }) => node === primary);
-  const seen = `no node accepts writes; node ${primary}, the primary by the record: ${own?.seen ?? 'not asked'}`;
+  const seen = `no node accepts writes; node ${primary}, the primary by ${record ? 'the record' : 'its last word'}: ${own?.seen ?? 'not asked'}`;
   if (givenUp.length > 0) {
     const line = `${seen}; given up by pgpool ${givenUp.map(({ pgpool }) => pgpool).join(', ')}`;
     return [condition('given-up', primary, { seenAt, lastingMs: twoLooks, line })];
   }
   const line = `${seen}; no pgpool says that it has failed, so nothing is done`;
   return [condition('primary-silent', primary, { seenAt, lastingMs: longMs, line })];
+}
+
+/** Without a record: the node that accepted writes when it last answered, on the newest timeline. */
+function findLastPrimary({ nodes }: WatchSamples): number | null {
+  const timelineOf = ({ said }: NodeSample): number => said?.position?.timeline ?? 0;
+  const [last] = nodes
+    .filter(({ said }) => said?.isInRecovery === false)
+    .sort((left, right) => timelineOf(right) - timelineOf(left));
+  return last?.node ?? null;
 }
 
 function findChanges({ samples: { nodes, takenAt: seenAt } }: World): Condition[] {

@@ -4,7 +4,17 @@ import { describeEvent } from '../facts/event';
 import type { FollowReport, Verdict } from '../facts/outcome';
 import { type NodeMessage, rows } from './incident-rows';
 import type { IncidentState, IncidentTiming, Message, ReceivedEvent, Settlement, Step } from './incident-state';
-import { answer, change, changeNode, findNodeState, nextNumber, openWork, type Turn } from './incident-turn';
+import {
+  answer,
+  change,
+  changeNode,
+  findNodeState,
+  isSameNews,
+  nextLookMs,
+  nextNumber,
+  openWork,
+  type Turn,
+} from './incident-turn';
 import { confirmPgpools, done, forgetServed, setSynchronous } from './incident-work';
 import { judgeRun, refuseRejoin, weightier } from './verdict';
 
@@ -213,20 +223,10 @@ function undecided(
 
 /** Together with those before: a node that returned knows less of the primary than pgpool's own event. */
 function keepUndecided(turn: Turn, events: readonly ReceivedEvent[], { outcome, reason, line }: Verdict): void {
-  const known = new Set(turn.state.undecided.map(({ eventId }) => eventId));
-  const added = events.filter(({ eventId }) => !known.has(eventId));
+  const added = events.filter((event) => !turn.state.undecided.some((known) => isSameNews(known, event)));
   if (added.length > 0) change(turn, { looksLeft: turn.timing.looks });
   const isRefused = outcome === 'refused' && reason !== 'node-not-configured';
   change(turn, { undecided: isRefused ? [...turn.state.undecided, ...added] : [], refusal: line });
-}
-
-const firstLookMs = 1000;
-const longestLookMs = 300_000;
-
-/** Soon at first, while pgpool still searches for a primary, then every 10 s, then every 1 to 5 minutes for as long as it takes; null = not again. */
-function nextLookMs({ state: { looksLeft }, timing }: Turn): number | null {
-  if (looksLeft > 0) return Math.min(timing.lookAgainMs, firstLookMs * 2 ** (timing.looks - looksLeft));
-  return timing.slowLookMs === null ? null : Math.min(timing.slowLookMs * 2 ** -looksLeft, longestLookMs);
 }
 
 function askAboutUndecided(turn: Turn): void {

@@ -12,8 +12,10 @@ const longestPauseMs = 15 * minuteMs;
 /** One miss may be a busy moment. */
 const silentMisses = 2;
 
-/** What an open incident must hear at once; the rest it sees by its own looks. */
+/** What an open incident must hear at once; the rest it mends by its own looks, as a rule. */
 const urgent: readonly Difference['kind'][] = ['second-writable', 'answers', 'lost'];
+/** An incident may stay open for days, with a pgpool that is dead: what stands for so long it does not mend, or does not know. */
+const unmendedMs = 90_000;
 
 /** What nobody is told of a node that a person has in hand. */
 const leftAlone: readonly Difference['kind'][] = ['answers', 'lost', 'not-streaming', 'detached'];
@@ -46,7 +48,7 @@ export function observeSample(
   const due = conditions.flatMap((condition, index) => {
     const { since } = standing[index]!;
     const hasLasted = millisecondsBetween(since, condition.seenAt) >= condition.lastingMs;
-    return hasLasted && mayTell(told, condition, since, look.at) ? [differenceOf(condition, since)] : [];
+    return hasLasted && mayTell(told, condition, since, look.at) ? [differenceOf(condition, since, told)] : [];
   });
   const state = { samples, standing, told };
   return { state, due, isChange: before === null || signOf(before) !== signOf(state) };
@@ -60,9 +62,9 @@ export function tellDue(
 ): { readonly state: WatchState; readonly told: readonly Difference[] } {
   const chosen = due.filter(({ kind, key, since }) => {
     if (!isIncidentOpen) return kind !== 'lost';
+    if (!urgent.includes(kind)) return millisecondsBetween(since, state.samples.takenAt) >= unmendedMs;
     // The incident knows it already, and looks again by itself.
-    const isKnown = state.told.some((entry) => entry.key === key && entry.since === since);
-    return urgent.includes(kind) && !isKnown;
+    return !state.told.some((entry) => entry.key === key && entry.since === since);
   });
   const { takenAt } = state.samples;
   const told = chosen.reduce((list, difference) => noteTold(list, difference, takenAt), state.told);
@@ -131,9 +133,12 @@ function takeSamples(
   return { takenAt: at, nodes: samples, pgpools };
 }
 
-function differenceOf({ kind, node, key, line }: Condition, since: string): Difference {
+function differenceOf({ kind, node, key, line }: Condition, since: string, told: readonly Told[]): Difference {
+  const earlier = told.find((entry) => entry.key === key && entry.since === since)?.times ?? 0;
+  // Told again it is another event, which an open incident does not take for the first.
+  const again = earlier === 0 ? '' : `-${earlier}`;
   // An event's id holds nothing but these characters.
-  const eventId = `watch-${key}-${Date.parse(since)}`.replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(-128);
+  const eventId = `watch-${key}-${Date.parse(since)}${again}`.replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(-128);
   return { kind, node, key, since, eventId, line };
 }
 

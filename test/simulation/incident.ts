@@ -8,12 +8,12 @@ import { opening } from '../../domain/plans/incident-state';
 import { Aborted, untilDone } from '../../workflows/runbooks/asking';
 import { sentenceOf } from '../../workflows/runbooks/ground';
 import { hintsOf, toSettlement } from '../../workflows/runbooks/settlement';
-import { at, cancel, Cancelled, newScope, type Scope, sleep, type Timer } from './clock';
+import { at, cancel, Cancelled, newScope, type Scope, type Timer } from './clock';
 import { ask, newActor, openGround } from './ground';
 import { checkDecision } from './invariants/decisions';
 import { checkPage } from './invariants/page';
 import { noteState } from './states';
-import { type Actor, type Simulation, tellStory } from './simulation';
+import { type Simulation, tellStory } from './simulation';
 
 type Said = Message extends infer One ? (One extends Message ? Omit<One, 'now'> : never) : never;
 
@@ -95,6 +95,10 @@ function setAlarm(incident: Incident): void {
 
 function perform(incident: Incident, move: Move): void {
   const { sim, scopes } = incident;
+  if (isWait(move)) {
+    endWait(incident, move);
+    return;
+  }
   switch (move.do) {
     case 'note':
       tellStory(sim, `  incident: ${move.title}: ${move.seen}`);
@@ -117,15 +121,6 @@ function perform(incident: Incident, move: Move): void {
     case 'cancel-follow':
       cancelScope(scopes.get(`follow ${move.node}`));
       return;
-    case 'await':
-      unwaited(incident, async () => {
-        await startAwait(incident, move);
-        tell(incident, { on: 'done', id: move.id, isDone: true });
-      });
-      return;
-    case 'stop-await':
-      cancelScope(sim.awaits.get(move.node));
-      return;
     case 'conclude':
       work(incident, move.id, 'record', async (ground) => {
         const { configuration } = sim.world;
@@ -138,6 +133,17 @@ function perform(incident: Incident, move: Move): void {
     case 'set-synchronous':
       inBackground(incident, move);
   }
+}
+
+type Wait = Extract<Move, { readonly do: 'await' | 'stop-await' }>;
+
+function isWait(move: Move): move is Wait {
+  return move.do.endsWith('await');
+}
+
+/** The watch tells of every return: a page that asks for a wait is answered at once. */
+function endWait(incident: Incident, { id }: { readonly do: string; readonly id?: number }): void {
+  if (id !== undefined) tell(incident, { on: 'done', id, isDone: true });
 }
 
 function cancelScope(scope: Scope | undefined): void {
@@ -257,31 +263,5 @@ function work(
     });
     scopes.delete(String(id));
     tell(incident, { on: 'done', id, isDone });
-  });
-}
-
-const endingMs = 2000;
-
-/** The await outlives the incident; one that runs already is enough. */
-async function startAwait(incident: Incident, move: Extract<Move, { do: 'await' }>): Promise<void> {
-  const { sim } = incident;
-  const { node, until, delayMs } = move;
-  const { opened } = incident.state.memory;
-  if (sim.awaits.has(node) && move.isRetold) await sleep(sim.clock, endingMs);
-  if (sim.awaits.has(node)) return;
-  const scope = newScope();
-  const actor: Actor = newActor(sim, `await ${node}`, 'await', node);
-  sim.awaits.set(node, scope);
-  const { cluster } = sim.world.configuration;
-  unwaited(incident, async () => {
-    try {
-      const ground = openGround(sim, scope, actor);
-      if (delayMs > 0) await sleep(sim.clock, delayMs, scope);
-      await ground.act.readReturn({ cluster, node, until });
-      const eventId = `returned-${node}-${sim.clock.now}`;
-      await ground.act.signalIncident({ cluster, node, eventId, opened });
-    } finally {
-      sim.awaits.delete(node);
-    }
   });
 }

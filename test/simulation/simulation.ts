@@ -8,9 +8,10 @@ import { next } from '../../domain/plans/incident';
 import type { Question, VerbName } from '../../workflows/runbooks/ground';
 import { failover } from '../../workflows/runbooks/failover';
 import { follow } from '../../workflows/runbooks/follow';
-import { type Clock, newClock, type Scope, startedAt } from './clock';
+import { type Clock, newClock, startedAt } from './clock';
 import { advance } from './model/physics';
 import type { World } from './model/world';
+import { newWatch, type Watch } from './watch-memory';
 
 /** The product: a mutation replaces a part of it. */
 export interface Subject {
@@ -43,7 +44,7 @@ export interface Parked {
 /** Who acts: one decision, one follow, or work in the background. */
 export interface Actor {
   readonly name: string;
-  readonly kind: 'decision' | 'follow' | 'work' | 'await';
+  readonly kind: 'decision' | 'follow' | 'work';
   /** Of a follow: whom, and whether it may start a stopped node. */
   readonly node: number | null;
   readonly mayStart: boolean;
@@ -59,8 +60,6 @@ export interface Actor {
   readonly failed: Set<number>;
   /** What its last whole look showed. */
   facts: Facts | null;
-  /** Of an await: its node was silent at an earlier attempt. */
-  wasSilent: boolean;
 }
 
 export interface Violation {
@@ -83,7 +82,6 @@ export interface Simulation {
   readonly timing: IncidentTiming;
   readonly troubles: ActTrouble[];
   readonly parked: Map<string, Parked>;
-  readonly awaits: Map<number, Scope>;
   readonly violations: Violation[];
   readonly story: string[];
   readonly isTold: boolean;
@@ -105,6 +103,12 @@ export interface Simulation {
   /** Nodes of which a report of an incident says why they do not follow. */
   readonly left: Map<number, string>;
   refusedSince: number | null;
+  readonly watch: Watch;
+  /** What the watch has told since the schedule's end. */
+  readonly level: {
+    isCalm: boolean;
+    readonly told: Map<string, { readonly since: string; readonly at: number; readonly version: number }>;
+  };
   /** Signal with start; filled in by the run. */
   signal: Signal;
   counts: { events: number; faults: number };
@@ -113,10 +117,15 @@ export interface Simulation {
 
 export function newSimulation(world: World, subject: Subject, timing: IncidentTiming, isTold: boolean): Simulation {
   return {
-    ...{ clock: newClock(), world, subject, timing, troubles: [], parked: new Map(), awaits: new Map() },
+    ...{ clock: newClock(), world, subject, timing, troubles: [], parked: new Map(), watch: newWatch() },
     ...{ violations: [], story: [], isTold, rows: new Set(), actions: new Set(), states: new Set(), verdicts: [] },
     ...{ firstClosed: new Map(), detached: new Map(), letGo: new Set(), left: new Map(), refusedSince: null },
-    ...{ counts: { events: 0, faults: 0 }, incident: null, signal: () => undefined },
+    ...{
+      level: { isCalm: false, told: new Map() },
+      counts: { events: 0, faults: 0 },
+      incident: null,
+      signal: () => undefined,
+    },
   };
 }
 

@@ -1,17 +1,16 @@
-// The verbs about a standby on the model: repoint, configureStandby, start, stop, proofs of streaming, and the wait for a node that is away.
+// The verbs about a standby on the model: repoint, configureStandby, start, stop, proofs of streaming.
 
 import type { InputOf } from '../../../workflows/runbooks/ground';
-import { receivesFrom, writableNodes } from '../../../domain/facts/facts';
 import { checkStandbyAct, checkStart, checkStop } from '../invariants/acts';
 import { lookAtNode } from '../look';
 import { start, shutDown, crash } from '../model/processes';
 import { leaves } from '../model/wal';
-import { isUp, type ModelNode, nodeOf, type World } from '../model/world';
+import { isUp, type ModelNode, nodeOf } from '../model/world';
 import { worldNow } from '../simulation';
 import { acted, done, fail, hasHost, pause, reachHost, type Run, type VerbBodies, work } from './run';
 
 type StandbyVerb =
-  'repoint' | 'configureStandby' | 'start' | 'stop' | 'confirmStreaming' | 'releaseSlots' | 'findOwnWal' | 'readReturn';
+  'repoint' | 'configureStandby' | 'start' | 'stop' | 'confirmStreaming' | 'releaseSlots' | 'findOwnWal';
 
 const startMs = 300;
 
@@ -84,27 +83,7 @@ export const standbyVerbs: Pick<VerbBodies, StandbyVerb> = {
     const ownWal = end === null ? 'some' : node.whole > end ? 'some' : 'none';
     return { changed: false, line: `own WAL: ${ownWal}`, ownWal };
   },
-  readReturn: async (run, { node: id, until }) => {
-    const world = await work(run, 20);
-    const own = lookAtNode(world, id);
-    const isFollowing = followsPrimary(world, id);
-    // A node that was silent at one attempt is news at the next.
-    run.actor.wasSilent ||= own.sql !== 'answered';
-    const isAnswering = own.sql === 'answered';
-    if ((isFollowing && until !== 'returns') || (isAnswering && (until === 'answers' || run.actor.wasSilent)))
-      return { line: `node ${id} is back` };
-    throw fail('unreachable', `node ${id} is not back: ${own.sqlSeen}`);
-  },
 };
-
-function followsPrimary(world: World, id: number): boolean {
-  const nodes = world.nodes.map((node) => lookAtNode(world, node.id));
-  const [primary, ...others] = writableNodes({ nodes });
-  const own = nodes[id]!;
-  if (!primary || others.length > 0 || own.walReceiver?.isStreaming !== true) return false;
-  const address = world.configuration.nodes[primary.node]!;
-  return receivesFrom(own, address) && own.walReceiver.timeline === primary.position?.timeline;
-}
 
 function begin(run: Run, node: ModelNode): void {
   if (!node.hasData || !node.hasStandbySignal)
