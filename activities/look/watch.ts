@@ -3,7 +3,7 @@
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
 import type { Conclusion, Recorded } from '../../domain/facts/record';
 import { type Difference, newerState, parseWatchState, type WatchState } from '../../domain/facts/watch';
-import { concludeSamples } from '../../domain/plans/differences';
+import { concludeSamples } from '../../domain/plans/record';
 import { observeSample, tellDue } from '../../domain/plans/watch';
 import { PgpoolView } from '../io/pcp/pgpool-view';
 import { type HeardNode, readNodeWords } from '../io/sql/node-words';

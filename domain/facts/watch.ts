@@ -90,7 +90,7 @@ export interface Difference {
   readonly key: string;
   /** ISO time of the first look that showed the difference. */
   readonly since: string;
-  /** Derived from key and `since`, so that telling a difference twice tells the same event. */
+  /** Derived from key, `since` and how often it was told, so that two watches tell the same event. */
   readonly eventId: string;
   readonly line: string;
 }

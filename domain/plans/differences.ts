@@ -2,7 +2,7 @@
 
 import { withRealNames } from '../facts/application-name';
 import type { ClusterConfiguration, NodeConfiguration } from '../facts/cluster';
-import { type ClusterRecord, type Conclusion, type Recorded, recordedNodes } from '../facts/record';
+import type { ClusterRecord, Recorded } from '../facts/record';
 import type { DifferenceKind, NodeSample, NodeWords, PgpoolSample, ShownNode, WatchSamples } from '../facts/watch';
 import { formatSynchronousStandbyNames, parseSynchronousStandbyNames } from './synchronous';
 
@@ -220,12 +220,12 @@ function isSameSet(left: string, right: string): boolean {
 
 /** No node accepts writes: an event where pgpool has given up the primary, else a warning. */
 function findUnserved({ samples, record }: World): Condition[] {
-  const primary = record?.primary;
-  if (primary === undefined) return [];
+  const primary = record?.primary ?? findLastPrimary(samples);
+  if (primary === null) return [];
   const { takenAt: seenAt } = samples;
   const givenUp = samples.pgpools.filter((sample) => shownBy(sample, primary)?.status === 'down');
   const own = samples.nodes.find(({ node }) => node === primary);
-  const seen = `no node accepts writes; node ${primary}, the primary by the record: ${own?.seen ?? 'not asked'}`;
+  const seen = `no node accepts writes; node ${primary}, the primary by ${record ? 'the record' : 'its last word'}: ${own?.seen ?? 'not asked'}`;
   if (givenUp.length > 0) {
     const line = `${seen}; given up by pgpool ${givenUp.map(({ pgpool }) => pgpool).join(', ')}`;
     return [condition('given-up', primary, { seenAt, lastingMs: twoLooks, line })];
@@ -244,6 +244,15 @@ function findTakenUp(world: World, served: Answering, left: readonly number[]): 
       const line = `node ${node}, which a person had let go, is in service again`;
       return condition('taken-up', node, { seenAt: samples.takenAt, lastingMs: atOnce, line });
     });
+}
+
+/** Without a record: the node that accepted writes when it last answered, on the newest timeline. */
+function findLastPrimary({ nodes }: WatchSamples): number | null {
+  const timelineOf = ({ said }: NodeSample): number => said?.position?.timeline ?? 0;
+  const [last] = nodes
+    .filter(({ said }) => said?.isInRecovery === false)
+    .sort((left, right) => timelineOf(right) - timelineOf(left));
+  return last?.node ?? null;
 }
 
 function findChanges({ samples: { nodes, takenAt: seenAt } }: World): Condition[] {
@@ -276,25 +285,4 @@ function findSettled({ configuration, samples, answering, writable }: World): Co
   if (isElsewhere || !isShown || (asked.length === 0 && configuration.pgpool.length > 0)) return [];
   const line = `node ${primary.node} is the primary: followed by every standby that streams, shown by every pgpool that answers`;
   return [condition('no-record', primary.node, { seenAt: samples.takenAt, lastingMs: longMs, line })];
-}
-
-/** The record that such samples make; null where the primary's own word is missing. */
-export function concludeSamples(
-  configuration: ClusterConfiguration,
-  { nodes, takenAt: at }: WatchSamples,
-  primary: number,
-): Conclusion | null {
-  const said = nodes.find(({ node }) => node === primary)?.said;
-  if (!said?.position) return null;
-  const away = nodes.filter(({ misses }) => misses > 0).map(({ node }) => node);
-  const found = { openedBy: 'others', former: null, by: 'watch', voids: null } as const;
-  const where = { nodes: recordedNodes(configuration), at };
-  return {
-    systemIdentifier: said.systemIdentifier,
-    primary,
-    timeline: said.position.timeline,
-    away,
-    ...found,
-    ...where,
-  };
 }

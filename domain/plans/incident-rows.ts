@@ -110,7 +110,7 @@ export const rows: readonly Row[] = [
       'follow; one that pgpool alone reports waits before it is attached',
     ],
     always,
-    (n, m, turn) => follow(turn, n, false, !m.isNews && isReportedAlone(m)),
+    (n, m, turn) => follow(turn, n, false, isReportedAlone(m)),
   ),
   row(
     8,

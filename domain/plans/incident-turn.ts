@@ -113,3 +113,18 @@ export function reportOf(node: NodeState, report: FollowReport): FollowReport {
   const isNews = report.reason !== 'already-following' || node.report?.outcome !== 'completed';
   return isNews ? report : node.report;
 }
+
+/** What the watch tells again of the same node is no reason to look more often. */
+export function isSameNews(known: ReceivedEvent, event: ReceivedEvent): boolean {
+  const isTold = known.seen !== undefined && event.seen !== undefined;
+  return known.eventId === event.eventId || (isTold && known.kind === event.kind && known.node === event.node);
+}
+
+const firstLookMs = 1000;
+const longestLookMs = 300_000;
+
+/** Soon at first, while pgpool still searches for a primary, then every 10 s, then every 1 to 5 minutes for as long as it takes; null = not again. */
+export function nextLookMs({ state: { looksLeft }, timing }: Turn): number | null {
+  if (looksLeft > 0) return Math.min(timing.lookAgainMs, firstLookMs * 2 ** (timing.looks - looksLeft));
+  return timing.slowLookMs === null ? null : Math.min(timing.slowLookMs * 2 ** -looksLeft, longestLookMs);
+}

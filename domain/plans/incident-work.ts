@@ -20,14 +20,6 @@ export function forgetServed(turn: Turn): void {
   }
 }
 
-/** Keeps a person's choice to leave the nodes as they are: the watch does not ask again while nothing changes. */
-export function letGo(turn: Turn): void {
-  const named = turn.state.undecided.flatMap(({ node, oldPrimary }) => [node, oldPrimary]);
-  const nodes = [...new Set(named)].filter((node) => node !== null);
-  if (nodes.length > 0) turn.moves.push({ do: 'leave', nodes });
-  change(turn, { undecided: [], look: null });
-}
-
 /** Makes every pgpool use the primary, after any event: a pgpool may have given the primary up. */
 export function confirmPgpools(turn: Turn): void {
   const { configuration, served } = turn.state;

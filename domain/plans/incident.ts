@@ -5,8 +5,18 @@ import { describeEvent } from '../facts/event';
 import type { FollowReport, Verdict } from '../facts/outcome';
 import { type NodeMessage, rows } from './incident-rows';
 import type { IncidentState, IncidentTiming, Message, ReceivedEvent, Settlement, Step } from './incident-state';
-import { answer, change, changeNode, findNodeState, nextNumber, openWork, type Turn } from './incident-turn';
-import { confirmPgpools, done, forgetServed, letGo, setSynchronous } from './incident-work';
+import {
+  answer,
+  change,
+  changeNode,
+  findNodeState,
+  isSameNews,
+  nextLookMs,
+  nextNumber,
+  openWork,
+  type Turn,
+} from './incident-turn';
+import { confirmPgpools, done, forgetServed, setSynchronous } from './incident-work';
 import { judgeRun, refuseRejoin, weightier } from './verdict';
 
 /** The state after one message, and the moves that it asks for. */
@@ -89,7 +99,7 @@ function take(turn: Turn, message: Message): void {
       return;
     case 'choice':
       if (state.look?.id !== message.id) return;
-      if (message.choice === 'abort') letGo(turn);
+      if (message.choice === 'abort') change(turn, { undecided: [], look: null });
       else change(turn, { waiting: [...state.waiting, ...state.undecided], look: null });
       return;
     case 'alarm':
@@ -209,20 +219,10 @@ function undecided(
 
 /** Keeps refused events, the newest last: a returned node knows less of the primary than pgpool does. */
 function keepUndecided(turn: Turn, events: readonly ReceivedEvent[], { outcome, reason, line }: Verdict): void {
-  const known = new Set(turn.state.undecided.map(({ eventId }) => eventId));
-  const added = events.filter(({ eventId }) => !known.has(eventId));
+  const added = events.filter((event) => !turn.state.undecided.some((known) => isSameNews(known, event)));
   if (added.length > 0) change(turn, { looksLeft: turn.timing.looks });
   const isRefused = outcome === 'refused' && reason !== 'node-not-configured';
   change(turn, { undecided: isRefused ? [...turn.state.undecided, ...added] : [], refusal: line });
-}
-
-const firstLookMs = 1000;
-const longestLookMs = 300_000;
-
-/** Pause before the next look: short while pgpool still searches, then 10 s, then 1 to 5 minutes; null = no more. */
-function nextLookMs({ state: { looksLeft }, timing }: Turn): number | null {
-  if (looksLeft > 0) return Math.min(timing.lookAgainMs, firstLookMs * 2 ** (timing.looks - looksLeft));
-  return timing.slowLookMs === null ? null : Math.min(timing.slowLookMs * 2 ** -looksLeft, longestLookMs);
 }
 
 function askAboutUndecided(turn: Turn): void {

@@ -3,6 +3,7 @@
 
 import type { ClusterConfiguration } from '../facts/cluster';
 import { type Facts, factsOf, type NodeFacts, writableNodes } from '../facts/facts';
+import type { WatchSamples } from '../facts/watch';
 import { type ClusterRecord, type Conclusion, recordedNodes } from '../facts/record';
 
 /**
@@ -100,4 +101,25 @@ export function findRivalOfRecord(facts: Facts, record: ClusterRecord): NodeFact
       pgpool.nodes.some((entry) => entry.node === node && entry.role === 'primary' && entry.status !== 'down'),
     );
   return writableNodes(facts).find((entry) => entry.node !== record.primary && isServed(entry)) ?? null;
+}
+
+/** The record that the samples of a watch make where all is quiet; null where the primary's own word is missing. */
+export function concludeSamples(
+  configuration: ClusterConfiguration,
+  { nodes, takenAt: at }: WatchSamples,
+  primary: number,
+): Conclusion | null {
+  const said = nodes.find(({ node }) => node === primary)?.said;
+  if (!said?.position) return null;
+  const away = nodes.filter(({ misses }) => misses > 0).map(({ node }) => node);
+  const found = { openedBy: 'others', former: null, by: 'watch', voids: null } as const;
+  const where = { nodes: recordedNodes(configuration), at };
+  return {
+    systemIdentifier: said.systemIdentifier,
+    primary,
+    timeline: said.position.timeline,
+    away,
+    ...found,
+    ...where,
+  };
 }

@@ -13,14 +13,16 @@ const longestPauseMs = 15 * minuteMs;
 /** Missed looks that count as silence: a single one may be a busy moment. */
 const silentMisses = 2;
 
-/** Differences that an open incident must hear at once; its own looks find the rest. */
+/** Differences that an open incident must hear at once; its own looks find the rest, as a rule. */
 const urgent: readonly Difference['kind'][] = ['second-writable', 'answers', 'lost'];
+/** An incident may stay open for days, with a pgpool that is dead: what stands for so long it does not mend, or does not know. */
+const unmendedMs = 90_000;
 
 /** Differences that are not told for a node in maintenance. */
 const leftAlone: readonly Difference['kind'][] = ['answers', 'lost', 'not-streaming', 'detached', 'taken-up'];
 
-/** Differences that are told even for a node that a person has chosen to leave as it is. */
-const newsOfLeft: readonly Difference['kind'][] = ['answers', 'lost', 'no-record', 'taken-up'];
+/** Differences that are not told for a node that a person has let go: the person knows them. */
+const letGo: readonly Difference['kind'][] = ['not-streaming', 'detached'];
 
 export interface Observed {
   readonly state: WatchState;
@@ -42,7 +44,7 @@ export function observeSample(
   const conditions = findConditions(configuration, samples, { record, left }).filter(
     ({ kind, node }) =>
       node === null ||
-      ((!inHand.includes(node) || !leftAlone.includes(kind)) && (!left.includes(node) || newsOfLeft.includes(kind))),
+      ((!inHand.includes(node) || !leftAlone.includes(kind)) && (!left.includes(node) || !letGo.includes(kind))),
   );
   const standing = conditions.map(({ key, seenAt }) => ({
     key,
@@ -52,7 +54,7 @@ export function observeSample(
   const due = conditions.flatMap((condition, index) => {
     const { since } = standing[index]!;
     const hasLasted = millisecondsBetween(since, condition.seenAt) >= condition.lastingMs;
-    return hasLasted && mayTell(told, condition, since, look.at) ? [differenceOf(condition, since)] : [];
+    return hasLasted && mayTell(told, condition, since, look.at) ? [differenceOf(condition, since, told)] : [];
   });
   const seen = forgetNews(samples, due, () => findWell(configuration, samples, record));
   const state = { samples: seen, standing, told };
@@ -67,9 +69,9 @@ export function tellDue(
 ): { readonly state: WatchState; readonly told: readonly Difference[] } {
   const chosen = due.filter(({ kind, key, since }) => {
     if (!isIncidentOpen) return kind !== 'lost';
+    if (!urgent.includes(kind)) return millisecondsBetween(since, state.samples.takenAt) >= unmendedMs;
     // The open incident already knows this difference, and looks again itself.
-    const isKnown = state.told.some((entry) => entry.key === key && entry.since === since);
-    return urgent.includes(kind) && !isKnown;
+    return !state.told.some((entry) => entry.key === key && entry.since === since);
   });
   const { takenAt } = state.samples;
   const told = chosen.reduce((list, difference) => noteTold(list, difference, takenAt), state.told);
@@ -163,9 +165,12 @@ function isBefore(at: string | null, other: string): boolean {
   return at === null || Date.parse(at) < Date.parse(other);
 }
 
-function differenceOf({ kind, node, key, line }: Condition, since: string): Difference {
+function differenceOf({ kind, node, key, line }: Condition, since: string, told: readonly Told[]): Difference {
+  const earlier = told.find((entry) => entry.key === key && entry.since === since)?.times ?? 0;
+  // Told again it is another event, which an open incident does not take for the first.
+  const again = earlier === 0 ? '' : `-${earlier}`;
   // Event ids hold only these characters.
-  const eventId = `watch-${key}-${Date.parse(since)}`.replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(-128);
+  const eventId = `watch-${key}-${Date.parse(since)}${again}`.replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(-128);
   return { kind, node, key, since, eventId, line };
 }
 

@@ -19,31 +19,21 @@ import type { Run, VerbBodies } from './acts/run';
 import { after, Cancelled, type Scope, sleep } from './clock';
 import { type Actor, type ActTrouble, type Simulation, tellStory } from './simulation';
 
-const bodies = { ...primaryVerbs, ...standbyVerbs, ...dataVerbs, ...pgpoolVerbs } as VerbBodies;
+const bodies = { ...primaryVerbs, ...standbyVerbs, ...dataVerbs, ...pgpoolVerbs } as unknown as VerbBodies;
 
 /** As workflows/patience.ts has them. */
-const attempts: Readonly<Record<Patience, number>> = {
-  ...{
-    reading: Infinity,
-    critical: 2,
-    promotion: 2,
-    background: 4,
-    startup: 2,
-    job: 5,
-    untilDone: Infinity,
-    watching: Infinity,
-  },
-};
-const pauses: Readonly<Record<Patience, readonly [first: number, factor: number, most: number]>> = {
+const attempts: Partial<Record<Patience, number>> = { critical: 2, promotion: 2, background: 4, startup: 2, job: 5 };
+type Pauses = readonly [first: number, factor: number, most: number];
+const pauses: Partial<Record<Patience, Pauses>> = {
   reading: [200, 1.5, 5000],
   critical: [100, 2, 10_000],
   promotion: [100, 2, 10_000],
   background: [500, 2, 10_000],
   startup: [500, 2, 10_000],
   job: [1000, 3, 10_000],
-  untilDone: [1000, 1.3, 15_000],
-  watching: [1000, 2, 15_000],
 };
+/** Tried for ever. */
+const patient: Pauses = [1000, 1.3, 15_000];
 /** A dead worker is noticed by its heartbeat. */
 const heartbeatMs = 2000;
 /** Of the script that is on its way: later a node refuses it. */
@@ -139,7 +129,7 @@ async function perform(
   input: InputOf<VerbName>,
 ): Promise<unknown> {
   const { patience } = verbs[name];
-  const [first, factor, longest] = pauses[patience];
+  const [first, factor, longest] = pauses[patience] ?? patient;
   let pause = first;
   for (let count = 1; ; count += 1) {
     if (scope?.isCancelled) throw new Cancelled();
@@ -150,7 +140,7 @@ async function perform(
     if (error instanceof Cancelled) throw error;
     const isTimeout = error instanceof TimedOut;
     if (!isTimeout && !(error instanceof Failure)) throw error;
-    if (count >= attempts[patience] || (error instanceof Failure && error.isFinal)) {
+    if (count >= (attempts[patience] ?? Infinity) || (error instanceof Failure && error.isFinal)) {
       tellStory(sim, `  ${actor.name}: ${verbs[name].title(input as never)} failed: ${error.message}`);
       const [type, details] = error instanceof Failure ? [error.type, error.details] : [null, null];
       if (name === 'promote') actor.failed.add((input as InputOf<'promote'>).candidate);

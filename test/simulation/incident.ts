@@ -95,6 +95,10 @@ function setAlarm(incident: Incident): void {
 
 function perform(incident: Incident, move: Move): void {
   const { sim, scopes } = incident;
+  if (isWait(move)) {
+    endWait(incident, move);
+    return;
+  }
   switch (move.do) {
     case 'note':
       tellStory(sim, `  incident: ${move.title}: ${move.seen}`);
@@ -118,6 +122,7 @@ function perform(incident: Incident, move: Move): void {
       cancelScope(scopes.get(`follow ${move.node}`));
       return;
     case 'leave':
+      sim.world.left = [...new Set([...sim.world.left, ...move.nodes])];
       return;
     case 'conclude':
       work(incident, move.id, 'record', async (ground) => {
@@ -131,6 +136,17 @@ function perform(incident: Incident, move: Move): void {
     case 'set-synchronous':
       inBackground(incident, move);
   }
+}
+
+type Wait = Extract<Move, { readonly do: 'await' | 'stop-await' }>;
+
+function isWait(move: Move): move is Wait {
+  return move.do.endsWith('await');
+}
+
+/** The watch tells of every return: a page that asks for a wait is answered at once. */
+function endWait(incident: Incident, { id }: { readonly do: string; readonly id?: number }): void {
+  if (id !== undefined) tell(incident, { on: 'done', id, isDone: true });
 }
 
 function cancelScope(scope: Scope | undefined): void {

@@ -1,6 +1,14 @@
 // What the product can see of the world: the facts, as activities/look/observe.ts and its readers measure them.
 
-import type { FenceMark, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts, SqlAnswer } from '../../domain/facts/facts';
+import type {
+  Address,
+  FenceMark,
+  HostFacts,
+  NodeFacts,
+  PgpoolFacts,
+  ProbeFacts,
+  SqlAnswer,
+} from '../../domain/facts/facts';
 import { liveStatusOf } from './model/pgpool';
 import { historyOf, positionOf, textOf } from './model/wal';
 import { canReach, isUp, type ModelNode, nodeOf, type World, workerHost } from './model/world';
@@ -65,10 +73,12 @@ function primaryFacts(world: World, node: ModelNode) {
   };
 }
 
+export function addressOf(world: World, of: number | 'abroad'): Address {
+  return of === 'abroad' ? { host: '192.0.2.1', port: 5432 } : { host: nodeOf(world, of).host, port: 5432 };
+}
+
 function standbyFacts(world: World, node: ModelNode) {
   const { receiver, upstream } = node;
-  const address = (of: number | 'abroad') =>
-    of === 'abroad' ? { host: '192.0.2.1', port: 5432 } : { host: nodeOf(world, of).host, port: 5432 };
   return {
     replayedLsn: textOf(node.replayed),
     receivedLsn: node.hasStreamed ? textOf(node.flushed) : null,
@@ -76,12 +86,12 @@ function standbyFacts(world: World, node: ModelNode) {
     applyDelayMs: node.delayMs,
     ownSettings: node.isReplayPaused ? { [settingName]: node.isUnfit ? 100 : 200 } : null,
     fenceMark: node.mark,
-    upstream: upstream === null ? null : address(upstream),
+    upstream: upstream === null ? null : addressOf(world, upstream),
     clients: null,
     followers: null,
     walReceiver: receiver && {
       isStreaming: receiver.isStreaming,
-      ...address(receiver.from),
+      ...addressOf(world, receiver.from),
       timeline: receiver.timeline,
       lastMessageAgeMs: world.now - receiver.lastAt + 100,
     },

@@ -8,6 +8,7 @@ import { findHeir, findSuccessors } from '../../domain/plans/rival-primaries';
 import { suspectPrimary } from '../../domain/plans/suspect';
 import { lookAtHost, lookAtNode, lookAtPgpool, probe } from './look';
 import type { World } from './model/world';
+import type { Simulation } from './simulation';
 
 export interface Look {
   readonly observation: Observation;
@@ -18,7 +19,11 @@ const boundMs = 1000;
 const promptMs = 20;
 
 /** @param blind nodes that the worker does not get an answer from, this time only */
-export function observeWorld(world: World, input: ObserveInput, blind: readonly number[]): Look {
+export function observeWorld(
+  { world, watch: { beaten } }: Simulation,
+  input: ObserveInput,
+  blind: readonly number[],
+): Look {
   const { configuration } = world;
   const { only, suspect } = input;
   const asked = configuration.nodes.filter(({ id }) => !only || only.includes(id));
@@ -28,7 +33,7 @@ export function observeWorld(world: World, input: ObserveInput, blind: readonly 
   });
   const takenAt = new Date(world.now).toISOString();
   const { record, maintenance } = world;
-  const direct: Facts = { takenAt, record, maintenance, watch: null, nodes, probes: [], pgpools: [] };
+  const direct: Facts = { takenAt, record, maintenance, watch: beaten, nodes, probes: [], pgpools: [] };
   const ms = nodes.some(({ sql }) => sql === 'silent') ? boundMs : promptMs;
   const about = findSuspect(configuration, direct, suspect);
   const isDead = about !== null && isProvenDead(direct, about);

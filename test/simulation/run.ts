@@ -6,9 +6,9 @@ import { after, at, runClock, startedAt } from './clock';
 import { doDeed } from './deeds';
 import { signal } from './incident';
 import { checkEnd } from './invariants/end';
-import { lookAtNode } from './look';
 import { tick } from './model/pgpool';
-import { canReach, follows, newWorld, type ModelPgpool, systemIdentifier, type World, workerHost } from './model/world';
+import { canReach, newWorld, type ModelPgpool, systemIdentifier, type World, workerHost } from './model/world';
+import { startWatch } from './watch';
 import { describeTopology, type Plot, type Topology } from './schedule';
 import {
   newSimulation,
@@ -34,7 +34,6 @@ export interface Outcome {
 
 const calmMs = 240_000;
 const quietMs = 8000;
-const nudgeMs = 15_000;
 /** Refused, and looked at again and again. */
 const idleMs = 25_000;
 
@@ -45,6 +44,7 @@ export async function play(plot: Plot, subject: Subject = product, isTold = fals
     signal(sim, event);
   };
   connect(sim);
+  startWatch(sim);
   tellStory(sim, describeTopology(topology));
   for (const entry of schedule)
     at(sim.clock, startedAt + entry.at, () => {
@@ -53,11 +53,12 @@ export async function play(plot: Plot, subject: Subject = product, isTold = fals
       if (told !== null) tellStory(sim, `* ${told}`);
     });
   const calmAt = startedAt + (schedule.at(-1)?.at ?? 0) + 5000;
-  at(sim.clock, calmAt + nudgeMs, () => {
-    nudge(sim);
+  at(sim.clock, calmAt, () => {
+    sim.level.isCalm = true;
+    tellStory(sim, '* faults have stopped');
   });
-  const isOver = endOf(sim, calmAt + nudgeMs);
-  await runClock(sim.clock, isShort ? calmAt : calmAt + nudgeMs + calmMs, isOver);
+  const isOver = endOf(sim, calmAt);
+  await runClock(sim.clock, isShort ? calmAt : calmAt + calmMs, isOver);
   if (sim.violations.length === 0 && !isShort) checkEnd(sim);
   const { violations, story, rows, actions, states, verdicts, counts } = sim;
   return { violations, story, rows, actions, states, reasons: verdicts.map(({ reason }) => reason), ...counts };
@@ -70,12 +71,20 @@ function endOf(sim: Simulation, calmAt: number): () => boolean {
     const { clock, incident, violations } = sim;
     if (violations.length > 0) return true;
     const isIdle = incident?.state.nodes.every(({ follow }) => follow === 'none') && incident.state.open.length === 0;
-    if (clock.now < calmAt || incident) quietSince = Infinity;
+    if (clock.now < calmAt || incident || !hasToldAll(sim)) quietSince = Infinity;
     else quietSince = Math.min(quietSince, clock.now);
     if (clock.now < calmAt || !isIdle) idleSince = Infinity;
     else idleSince = Math.min(idleSince, clock.now);
     return clock.now - quietSince > quietMs || clock.now - idleSince > idleMs;
   };
+}
+
+/** Whatever differs still was told, and nothing has come of it. */
+function hasToldAll({ watch: { state } }: Simulation): boolean {
+  if (!state) return false;
+  const isTold = (key: string, since: string): boolean =>
+    key.startsWith('lost.') || state.told.some((entry) => entry.key === key && entry.since === since);
+  return state.standing.every(({ key, since }) => isTold(key, since));
 }
 
 function openWorld({ configuration, hasRecord, isSynchronous, isCascade }: Topology): World {
@@ -100,18 +109,6 @@ function openWorld({ configuration, hasRecord, isSynchronous, isCascade }: Topol
   return world;
 }
 
-/** One more look, at the primary and at every standby that does not stream, as the watch will cause it. */
-function nudge(sim: Simulation): void {
-  tellStory(sim, '* faults have stopped; the product is made to look once more');
-  const hints = { mainNode: null, oldPrimary: null, at: new Date(sim.clock.now).toISOString() };
-  signal(sim, { eventId: 'nudge', kind: 'failover', node: null, ...hints });
-  const world = worldNow(sim);
-  const primaries = world.nodes.filter(({ isWritable }) => isWritable);
-  const [newest] = primaries.sort((left, right) => right.branch.timeline - left.branch.timeline);
-  const idle = world.nodes.filter((node) => !node.isWritable && !(newest && follows(world, node, newest)));
-  for (const { id } of idle) signal(sim, { eventId: `nudge-${id}`, kind: 'returned', node: id, ...hints });
-}
-
 /** pgpools check every second, and their hooks reach the incident. */
 function connect(sim: Simulation): void {
   const { world, clock } = sim;
@@ -132,22 +129,6 @@ function connect(sim: Simulation): void {
     after(clock, 1000, tickAll);
   };
   after(clock, 700, tickAll);
-  watchReturns(sim, new Map());
-}
-
-/** As the watch does: a node that has been silent for two looks, and answers, is told. */
-function watchReturns(sim: Simulation, misses: Map<number, number>): void {
-  const world = worldNow(sim);
-  for (const { id } of world.nodes) {
-    const isAnswering = lookAtNode(world, id).sql === 'answered';
-    const hints = { mainNode: null, oldPrimary: null, at: new Date(sim.clock.now).toISOString() };
-    if (isAnswering && (misses.get(id) ?? 0) > 1)
-      signal(sim, { eventId: `watch-answers.${id}-${sim.clock.now}`, kind: 'returned', node: id, ...hints });
-    misses.set(id, isAnswering ? 0 : (misses.get(id) ?? 0) + 1);
-  }
-  after(sim.clock, 1000, () => {
-    watchReturns(sim, misses);
-  });
 }
 
 function deliver(sim: Simulation, pgpool: ModelPgpool, event: ClusterEvent): void {

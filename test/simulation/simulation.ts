@@ -11,6 +11,7 @@ import { follow } from '../../workflows/runbooks/follow';
 import { type Clock, newClock, startedAt } from './clock';
 import { advance } from './model/physics';
 import type { World } from './model/world';
+import { newWatch, type Watch } from './watch-memory';
 
 /** The product: a mutation replaces a part of it. */
 export interface Subject {
@@ -102,6 +103,12 @@ export interface Simulation {
   /** Nodes of which a report of an incident says why they do not follow. */
   readonly left: Map<number, string>;
   refusedSince: number | null;
+  readonly watch: Watch;
+  /** What the watch has told since the schedule's end. */
+  readonly level: {
+    isCalm: boolean;
+    readonly told: Map<string, { readonly since: string; readonly at: number; readonly version: number }>;
+  };
   /** Signal with start; filled in by the run. */
   signal: Signal;
   counts: { events: number; faults: number };
@@ -110,10 +117,15 @@ export interface Simulation {
 
 export function newSimulation(world: World, subject: Subject, timing: IncidentTiming, isTold: boolean): Simulation {
   return {
-    ...{ clock: newClock(), world, subject, timing, troubles: [], parked: new Map() },
+    ...{ clock: newClock(), world, subject, timing, troubles: [], parked: new Map(), watch: newWatch() },
     ...{ violations: [], story: [], isTold, rows: new Set(), actions: new Set(), states: new Set(), verdicts: [] },
     ...{ firstClosed: new Map(), detached: new Map(), letGo: new Set(), left: new Map(), refusedSince: null },
-    ...{ counts: { events: 0, faults: 0 }, incident: null, signal: () => undefined },
+    ...{
+      level: { isCalm: false, told: new Map() },
+      counts: { events: 0, faults: 0 },
+      incident: null,
+      signal: () => undefined,
+    },
   };
 }
 

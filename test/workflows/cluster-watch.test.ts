@@ -11,7 +11,7 @@ import {
 } from '../../domain/facts/names';
 import type { Conclusion } from '../../domain/facts/record';
 import type { Difference } from '../../domain/facts/watch';
-import { concludeSamples } from '../../domain/plans/differences';
+import { concludeSamples } from '../../domain/plans/record';
 import { ensureCluster, isIncidentOpen, recall, writeConclusion } from '../../worker/record';
 import { makeRecord } from '../domain/plans/record-stories';
 import { watchFor, well } from '../domain/plans/watch-world';

@@ -21,7 +21,7 @@ describe('whatever the world is', () => {
       fc.property(worlds, worlds, records, (before, after, record) => {
         const { told } = watchFor(200, (second) => (second < 5 ? before : after), { record });
         const firsts = told.filter(
-          ({ eventId }, index) => told.findIndex((other) => other.eventId === eventId) === index,
+          ({ key, since }, index) => told.findIndex((other) => other.key === key && other.since === since) === index,
         );
         expect(firsts.filter(({ second }) => second > 5 + 60 + 10)).toEqual([]);
       }),

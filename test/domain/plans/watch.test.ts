@@ -3,7 +3,7 @@
 
 import type { ClusterRecord } from '../../../domain/facts/record';
 import { newerState, parseWatchState } from '../../../domain/facts/watch';
-import { concludeSamples } from '../../../domain/plans/differences';
+import { concludeSamples } from '../../../domain/plans/record';
 import { eventOf } from '../../../domain/plans/watch';
 import { parseEvent } from '../../../domain/facts/event';
 import { makeConfiguration, systemIdentifier } from '../builders';
@@ -163,6 +163,11 @@ describe('is told, and not before it has lasted', () => {
   });
 });
 
+test('without a record, the primary by its last word is the one that is lost', () => {
+  const { told } = watchFor(60, (second) => (second < 5 ? well : dead), { record: null });
+  expect(told).toMatchObject([{ kind: 'primary-silent', node: 0, second: 15 }]);
+});
+
 describe('says nothing', () => {
   const quiet: readonly [string, World, Terms][] = [
     ['while all is well', well, {}],
@@ -231,10 +236,11 @@ test('of a node that a person has in hand only that it accepts writes is told, u
   expect(watchFor(20, () => wellBut({ 2: stray }), { maintenance }).told).toMatchObject([{ kind: 'second-writable' }]);
 });
 
-test('what stands is told again after 1, 2, 4, 8 and then every 15 minutes, as the same event', () => {
+test('what stands is told again after 1, 2, 4, 8 and then every 15 minutes, each time as an event of its own', () => {
   const { told } = watchFor(3700, () => wellBut({ 1: standbySays(1, { receiver: null }) }));
   expect(told.map(({ second }) => second)).toEqual([30, 90, 210, 450, 930, 1830, 2730, 3630]);
-  expect(new Set(told.map(({ eventId }) => eventId)).size).toBe(1);
+  expect(new Set(told.map(({ eventId }) => eventId)).size).toBe(told.length);
+  expect(new Set(told.map(({ since }) => since)).size).toBe(1);
 });
 
 test('with rejoin: manual a standby that does not stream is told once, until it has streamed again', () => {
@@ -284,12 +290,18 @@ describe('of a node that a person has let go', () => {
 describe('while an incident is open', () => {
   const open = { isIncidentOpen: true };
   test.each(lines.filter(({ kind }) => kind !== 'second-writable'))(
-    '$kind is not told: $title',
+    '$kind is told once the incident has not mended it for 90 s: $title',
     ({ world, terms, kind }) => {
       const { told } = watchFor(300, (second) => (second < changeAt ? wellWith(terms) : world), { ...terms, ...open });
-      expect(told.filter((entry) => entry.kind === kind)).toEqual([]);
+      const [first] = told.filter((entry) => entry.kind === kind);
+      expect(first!.second - changeAt).toBeGreaterThanOrEqual(90);
+      expect(first!.second - changeAt).toBeLessThanOrEqual(100);
     },
   );
+  test('what is mended sooner is not told', () => {
+    const lost = wellBut({ 1: standbySays(1, { receiver: null }) });
+    expect(watchFor(300, (second) => (second < 80 ? lost : well), open).told).toEqual([]);
+  });
   test('a second writable node is told at once, and once', () => {
     expect(watchFor(300, () => wellBut({ 2: stray }), open).told).toMatchObject([
       { kind: 'second-writable', second: 0 },

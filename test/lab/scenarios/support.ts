@@ -300,7 +300,9 @@ export async function bringBack(scenario: Scenario, node: number, start: () => P
 export async function incidentOfReturn(scenario: Scenario, node: number, since: number): Promise<IncidentReport> {
   let report: IncidentReport;
   const isOfReturn = ({ eventId }: { eventId: string }): boolean => {
-    const at = new RegExp(`^watch-(?:answers|not-streaming|second-writable)\\.${node}-([0-9]+)$`).exec(eventId)?.[1];
+    const at = new RegExp(`^watch-(?:answers|not-streaming|second-writable)\\.${node}-([0-9]+)(?:-[0-9]+)?$`).exec(
+      eventId,
+    )?.[1];
     return at !== undefined && Number(at) >= since;
   };
   await until(`an incident has looked after node ${node}`, async () => {

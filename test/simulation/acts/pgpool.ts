@@ -86,7 +86,9 @@ export const pgpoolVerbs: Pick<VerbBodies, PgpoolVerb> = {
   },
   conclude: async (run, { conclusion }) => {
     const world = await work(run, 20);
+    const last = world.record?.primary;
     world.record = conclude(world.record, conclusion);
+    if (world.record.primary !== last) world.left = [];
     acted(run, `records: node ${conclusion.primary} on timeline ${conclusion.timeline} (${conclusion.openedBy})`);
     return { line: 'recorded' };
   },

@@ -22,7 +22,8 @@ type PrimaryVerb = 'observe' | 'awaitRecovery' | 'fence' | 'promote' | 'setSynch
 
 export const primaryVerbs: Pick<VerbBodies, PrimaryVerb> = {
   observe: async (run, input) => {
-    const { observation, ms } = observeWorld(worldNow(run.sim), input, run.blind);
+    worldNow(run.sim);
+    const { observation, ms } = observeWorld(run.sim, input, run.blind);
     noteLook(run, input, observation.facts);
     await pause(run, ms);
     return observation;

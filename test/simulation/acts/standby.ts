@@ -1,4 +1,4 @@
-// The verbs about a standby on the model: repoint, configureStandby, start, stop, and proofs of streaming.
+// The verbs about a standby on the model: repoint, configureStandby, start, stop, proofs of streaming.
 
 import type { InputOf } from '../../../workflows/runbooks/ground';
 import { checkStandbyAct, checkStart, checkStop } from '../invariants/acts';

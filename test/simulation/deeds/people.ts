@@ -106,9 +106,13 @@ export const peopleDeeds = {
     const [node, pgpool, world] = [whoOf(sim, entry), pgpoolOf(sim, entry), worldNow(sim)];
     if (!pgpool.isRunning || pgpool.status[node.id] === 'down') return null;
     world.version += 1;
+    // Of a primary pgpool says no more than that it has failed.
+    const isTellable = pgpool.primary !== node.id;
     degenerate(world, pgpool, node.id);
-    pgpool.detachedAt[node.id] = sim.clock.now;
-    sim.detached.set(`${pgpool.name} ${node.id}`, { at: sim.clock.now, version: world.version });
+    if (isTellable) {
+      pgpool.detachedAt[node.id] = sim.clock.now;
+      sim.detached.set(`${pgpool.name} ${node.id}`, { at: sim.clock.now, version: world.version });
+    }
     return `a person detaches node ${node.id} in ${pgpool.name}`;
   }),
   promoteView: deed('person', 2, (sim, entry) => {

@@ -52,6 +52,10 @@ export const troubleDeeds = {
     sim.world.record = null;
     return 'the record is lost';
   }),
+  loseWatch: deed('fault', 2, ({ watch, clock }, { ms }) => {
+    Object.assign(watch, { state: null, beaten: null, absentUntil: clock.now + ms });
+    return `the watch and its memory are lost: it begins anew after ${ms} ms`;
+  }),
   clock: deed('fault', 1, (sim, entry) => {
     const node = whoOf(sim, entry);
     node.clockOffsetMs = entry.ms;

@@ -1,4 +1,4 @@
-// What must hold once faults have stopped for some minutes, with one more event that makes the product look (until the watch exists).
+// What must hold once faults have stopped for some minutes.
 // liveness: one node accepts writes and every node that is reached follows it, or a question or a refusal says why. rule-9: every pgpool that
 // lives shows it; a dead one blocks nothing else. rule-8: what was alive when we stopped it is back.
 
@@ -26,7 +26,7 @@ export function checkEnd(sim: Simulation): void {
   if (writable.length === 1 && primary) {
     if (isRefused) checkRefusal(sim, primary);
     else checkServed(sim, primary);
-  } else if (!isRefused && sim.parked.size === 0 && !isDeciding(sim) && !isServedElsewhere(world)) {
+  } else if (!isRefused && sim.parked.size === 0 && !isDeciding(sim) && !isServedElsewhere(world) && !isWarned(sim)) {
     const nodes = writable.map(({ id }) => id).join(', ') || 'no node';
     violate(sim, 'liveness', `${nodes} accepts writes, and nobody says why`);
   }
@@ -36,6 +36,13 @@ export function checkEnd(sim: Simulation): void {
 /** Only the worker's own way to the primary is broken. */
 function isServedElsewhere(world: World): boolean {
   return world.nodes.some((node) => isHeardAsPrimary(world, node) && serversOf(world, node).length > 0);
+}
+
+/** The watch has told of it, and tells it again: a person may have answered `abort` meanwhile. */
+function isWarned({ watch: { state } }: Simulation): boolean {
+  return (
+    state?.told.some(({ key }) => /^(?:primary-silent|given-up|second-writable|other-primary)[.]/.test(key)) ?? false
+  );
 }
 
 function isDeciding({ incident }: Simulation): boolean {

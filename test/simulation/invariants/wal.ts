@@ -1,6 +1,7 @@
 // rule-6: nobody is promoted without WAL that a node which answers holds, nor one that is shown not to have streamed; acknowledged commits that only
 // a node holds are a question before its data is replaced. lost-commit: what a synchronous set has confirmed is in the candidate.
 
+import type { Facts } from '../../../domain/facts/facts';
 import { inForce } from '../../../domain/facts/maintenance';
 import { isAsSeen, type Run } from '../acts/run';
 import { answerOf } from '../look';
@@ -64,8 +65,19 @@ export function checkShown({ sim, actor }: Run, candidate: ModelNode): void {
   const isEndKnown =
     standbys.length === facts.nodes.length ||
     facts.nodes.some(({ node, host }) => host?.controlFile?.state === 'shut down' || actor.fenced.has(node));
-  if (isEndKnown || standbys.some(({ receivedLsn }) => receivedLsn !== null)) return;
+  if (isEndKnown || standbys.some(({ receivedLsn }) => receivedLsn !== null) || wasWatched(facts)) return;
   violate(sim, 'rule-6', `node ${candidate.id} is promoted, and nobody has streamed since it was started`);
+}
+
+const togetherMs = 5000;
+
+/** Somebody streamed when the watch last heard of a primary. */
+function wasWatched({ watch }: Facts): boolean {
+  const heardAt = ({ answeredAt }: { readonly answeredAt: string | null }): number => Date.parse(answeredAt ?? '');
+  const primaries = watch?.nodes.filter(({ said }) => said?.isInRecovery === false) ?? [];
+  return primaries.some((primary) =>
+    watch?.nodes.some(({ streamedAt }) => Date.parse(streamedAt ?? '') >= heardAt(primary) - togetherMs),
+  );
 }
 
 export function checkReplaced({ sim }: Run, node: ModelNode, primary: ModelNode): void {

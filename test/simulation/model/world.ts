@@ -118,6 +118,8 @@ export interface World {
   readonly hookTroubles: HookTrouble[];
   record: ClusterRecord | null;
   maintenance: Maintenance[];
+  /** Nodes that a person has let go. */
+  left: readonly number[];
   /** Grows with everything that is not our own act, and not ordinary traffic. */
   version: number;
   /** Bytes of WAL that clients write in a millisecond. */
@@ -176,7 +178,7 @@ export function newWorld(configuration: ClusterConfiguration, now: number): Worl
   const pgpools = configuration.pgpool.map(({ name, host }) => newPgpool(name, host, nodes.length, 0));
   return {
     ...{ now, advancedAt: now, configuration, nodes, pgpools, branches: [branch], awayHosts: new Set() },
-    ...{ cuts: new Set(), sshBroken: new Set(), hookTroubles: [], record: null, maintenance: [], version: 0 },
+    ...{ cuts: new Set(), sshBroken: new Set(), hookTroubles: [], record: null, maintenance: [], left: [], version: 0 },
     ...{ writeRate: 16, hook: () => undefined, later: () => undefined },
   };
 }

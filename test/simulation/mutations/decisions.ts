@@ -47,7 +47,8 @@ export const decisionMutations: readonly Mutation[] = [
         chooseCandidate: (real, configuration, ...rest) =>
           real(isBefore() ? patient(configuration) : configuration, ...rest),
       })),
-    deeds: ['hang', 'recover', 'orphan', 'delay', 'pauseReplay', 'maintain', 'cut'],
+    deeds: ['maintain', 'hang'],
+    isInOrder: true,
     topology: withPolicy({ maximumLagBytes: 1 }),
   },
   {
@@ -168,11 +169,15 @@ export const decisionMutations: readonly Mutation[] = [
       chooseCandidate: (real, configuration, facts, request) =>
         real(
           configuration,
-          changeNodes(facts, (entry) => ({ ...entry, receivedLsn: entry.position?.lsn ?? null })),
+          {
+            ...changeNodes(facts, (entry) => ({ ...entry, receivedLsn: entry.position?.lsn ?? null })),
+            watch: null,
+          },
           request,
         ),
     }),
-    deeds: ['stop', 'start', 'vanish', 'cut', 'start', 'divide'],
+    deeds: ['stop', 'vanish', 'start'],
+    isInOrder: true,
     topology: withPolicy({ unreachableHost: 'proceed', minimumIntervalMs: 0 }),
   },
   {
@@ -223,7 +228,8 @@ export const decisionMutations: readonly Mutation[] = [
       hasLastCommit: (real, configuration, question) =>
         real(configuration, { ...question, inForce: question.inForce ?? '' }),
     }),
-    deeds: ['crash', 'cut', 'vanish', 'vanish', 'mend'],
+    deeds: ['cut', 'loseWatch', 'vanish', 'vanish'],
+    isInOrder: true,
     topology: synchronous,
   },
 ];

@@ -1,0 +1,16 @@
+// level: a world that does not change opens no further incident. What has been mended does not differ again by itself, and what differs on is told after
+// 1, 2, 4 … minutes, with a reason of its own.
+
+import type { Difference } from '../../../domain/facts/watch';
+import { type Simulation, violate } from '../simulation';
+
+export function checkTold(sim: Simulation, { key, since, line }: Difference): void {
+  const { level, world, clock } = sim;
+  // Nothing befalls the cluster any more.
+  if (!level.isCalm) return;
+  const last = level.told.get(key);
+  level.told.set(key, { since, at: clock.now, version: world.version });
+  if (last?.version !== world.version) return;
+  if (last.since !== since) violate(sim, 'level', `mended, and back although nothing has changed: ${line}`);
+  else if (clock.now - last.at < 60_000) violate(sim, 'level', `told again within a minute: ${line}`);
+}

@@ -1,0 +1,20 @@
+// What the watch of a run keeps from look to look.
+
+import type { PgpoolSample, WatchSamples, WatchState } from '../../domain/facts/watch';
+
+export interface Watch {
+  state: WatchState | null;
+  /** What decisions read. */
+  beaten: WatchSamples | null;
+  beatAt: number;
+  readonly views: Map<string, PgpoolSample>;
+  isSoon: boolean;
+  readonly silentSince: Map<number, number>;
+  /** No worker watches until then. */
+  absentUntil: number;
+}
+
+export function newWatch(): Watch {
+  const [views, silentSince] = [new Map<string, PgpoolSample>(), new Map<number, number>()];
+  return { state: null, beaten: null, beatAt: 0, views, isSoon: false, silentSince, absentUntil: 0 };
+}
