@@ -13,6 +13,7 @@ import { watchTaskQueue } from '../domain/facts/names';
 import { runAttempt, runUnbeaten } from './attempt';
 import { findUnreachable } from './first-look';
 import { failUnreplayable, lookAfterOpenRuns } from './open-runs';
+import { keepOpen } from './keep-open';
 import { keepWarm } from './keep-warm';
 import { LineLogger } from './log';
 import { narrate } from './narrate';
@@ -78,7 +79,9 @@ async function serveQueue(temporal: TemporalSettings, files: readonly ClusterFil
       ending.abort();
     });
     const announced = announce({ client, address, taskQueue, clusters, say, signal }, namespace, tools, files);
-    await Promise.all([running, announced, watchTemporal({ ping, address, say, signal })]);
+    const configurations = files.map((file) => file.configuration);
+    const kept = announced.then(() => keepOpen({ client, configurations, say, signal }));
+    await Promise.all([running, kept, watchTemporal({ ping, address, say, signal })]);
   } finally {
     ending.abort();
     stopWarming();

@@ -12,6 +12,7 @@ import {
   incidentWorkflowId,
   recordedMemoName,
   watchActivityName,
+  watchedMemoName,
   workflowTypes,
 } from '../domain/facts/names';
 import { type Conclusion, nothingRecorded, parseRecorded, type Recorded } from '../domain/facts/record';
@@ -47,7 +48,7 @@ async function readCluster(client: Client, cluster: string): Promise<Known> {
   const states = watches.map(({ heartbeatDetails }) => decodeState(heartbeatDetails?.payloads?.[0]));
   return {
     recorded: parseRecorded(memo?.[recordedMemoName]),
-    watch: states.reduce(newerState, null),
+    watch: states.reduce(newerState, parseWatchState(memo?.[watchedMemoName])),
     isRunning: status?.name === 'RUNNING',
   };
 }
@@ -82,12 +83,13 @@ export async function isIncidentOpen(client: Client, { cluster }: ClusterConfigu
   );
 }
 
-/** Starts the workflow `cluster` where it does not run, with what its last run has left. Idempotent. */
-export async function ensureCluster(client: Client, configuration: ClusterConfiguration): Promise<void> {
+/** Starts the workflow `cluster` where it does not run, with what its last run has left. Idempotent. @returns whether it had to */
+export async function ensureCluster(client: Client, configuration: ClusterConfiguration): Promise<boolean> {
   const { recorded, isRunning } = await readCluster(client, configuration.cluster);
-  if (isRunning) return;
+  if (isRunning) return false;
   const start = { ...clusterStart(configuration, recorded), workflowIdConflictPolicy: 'USE_EXISTING' as const };
   await client.workflow.start(workflowTypes.cluster, start);
+  return true;
 }
 
 export async function writeConclusion(

@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { inForce, type Maintenance, startMaintenance, stopMaintenance } from '../domain/facts/maintenance';
-import { recordedMemoName } from '../domain/facts/names';
+import { recordedMemoName, watchedMemoName } from '../domain/facts/names';
 import { type Conclusion, parseRecorded, type Recorded } from '../domain/facts/record';
 import type { WatchState } from '../domain/facts/watch';
 import { accept, conclude } from '../domain/plans/record';
@@ -64,7 +64,9 @@ export async function cluster(name: string, carried: Recorded, watched: WatchSta
   await sleep(settleMs, { summary: 'then it goes on in a new run' });
   await condition(allHandlersFinished);
   // The memo does not come along by itself.
-  const next = makeContinueAsNewFunc<typeof cluster>({ memo: { [recordedMemoName]: kept.recorded } });
+  const next = makeContinueAsNewFunc<typeof cluster>({
+    memo: { [recordedMemoName]: kept.recorded, [watchedMemoName]: watching.state },
+  });
   await next(name, kept.recorded, watching.state);
 }
 

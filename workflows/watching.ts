@@ -1,9 +1,19 @@
 // The watches of one cluster, one after the other: each goes on until something differs, which an incident is then told.
 
-import { CancellationScope, isCancellation, log, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  isCancellation,
+  log,
+  setCurrentDetails,
+  sleep,
+  upsertMemo,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { WatchReport } from '../activities/look/watch';
+import { watchedMemoName } from '../domain/facts/names';
 import type { Recorded } from '../domain/facts/record';
 import type { Difference, WatchState } from '../domain/facts/watch';
+import { conclude } from '../domain/plans/record';
 import { eventOf } from '../domain/plans/watch';
 import { perform } from './ground';
 import { StepFailed } from './runbooks/ground';
@@ -45,6 +55,7 @@ export class Watching {
     const report = await this.watch();
     if (!report) return;
     this.state = report.state;
+    upsertMemo({ [watchedMemoName]: report.state });
     this.takeUp(report);
     showTold(report);
     for (const difference of report.told) await this.tell(difference);
@@ -71,7 +82,7 @@ export class Watching {
     const back = told.flatMap(({ kind, node }) => (kind === 'answers' || kind === 'taken-up' ? [node] : []));
     const still = left.filter((node) => !back.includes(node));
     if (still.length < left.length) this.keep({ left: still });
-    if (conclusion) this.keep({ record: { ...conclusion, since: conclusion.at } });
+    if (conclusion) this.keep({ record: conclude(this.read().record, conclusion) });
   }
 
   private async tell(difference: Difference): Promise<void> {

@@ -1,7 +1,7 @@
 // Compares the cluster with its record, every second and for as long as nothing differs: returns at the first difference that is new and has lasted.
 
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
-import type { Conclusion, Recorded } from '../../domain/facts/record';
+import type { ClusterRecord, Conclusion, Recorded } from '../../domain/facts/record';
 import { type Difference, newerState, parseWatchState, type WatchState } from '../../domain/facts/watch';
 import { concludeSamples } from '../../domain/plans/record';
 import { observeSample, tellDue } from '../../domain/plans/watch';
@@ -55,7 +55,7 @@ export async function watch(tools: Tools, input: WatchInput): Promise<WatchRepor
       const answer = isOpen === null ? null : tellDue(state, seen.due, isOpen);
       if (answer && answer.told.length > 0) {
         attempt.tell(answer.state);
-        return report(configuration, answer.state, answer.told);
+        return report(configuration, input.record, answer);
       }
       await attempt.sleep(Math.max(1, startedAt + everyMs - attempt.now()));
     }
@@ -71,9 +71,13 @@ async function findLastState(tools: Tools, { cluster, state }: WatchInput): Prom
   return newerState(own, last);
 }
 
-function report(configuration: ClusterConfiguration, state: WatchState, told: readonly Difference[]): WatchReport {
+function report(
+  configuration: ClusterConfiguration,
+  record: ClusterRecord | null,
+  { state, told }: { readonly state: WatchState; readonly told: readonly Difference[] },
+): WatchReport {
   const settled = told.find(({ kind }) => kind === 'no-record');
-  const conclusion = settled ? concludeSamples(configuration, state.samples, settled.node!) : null;
+  const conclusion = settled ? concludeSamples(configuration, state.samples, settled.node!, record?.at ?? null) : null;
   return { told, conclusion, state, line: told.map(({ line }) => line).join('; ') };
 }
 

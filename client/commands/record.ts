@@ -13,6 +13,7 @@ import {
   clusterWorkflowId,
   recordedMemoName,
   watchActivityName,
+  watchedMemoName,
   workflowTypes,
 } from '../../domain/facts/names';
 import { describeMaintenance, inForce } from '../../domain/facts/maintenance';
@@ -69,7 +70,7 @@ export async function readKnown(
     const states = readLastWords(description, watchActivityName).map(parseWatchState);
     return {
       recorded: parseRecorded(description.memo?.[recordedMemoName]),
-      watch: states.reduce(newerState, null),
+      watch: states.reduce(newerState, parseWatchState(description.memo?.[watchedMemoName])),
     };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { recorded: nothingRecorded, watch: null };

@@ -48,6 +48,8 @@ export const leftSignalName = 'left';
 export const recordedQueryName = 'recorded';
 /** Key in the memo of the workflow `cluster` for the answer of that query. */
 export const recordedMemoName = 'recorded';
+/** Key in its memo of what its watch saw when it last told something: between two watches there is no heartbeat to read. */
+export const watchedMemoName = 'watched';
 
 export function incidentWorkflowId(cluster: string): string {
   return `pgpool-${cluster}`;

@@ -52,8 +52,11 @@ export function findWell(
   samples: WatchSamples,
   recorded: ClusterRecord | null,
 ): number[] {
-  const world = seeWorld(configuration, samples, recorded);
-  const { served } = world;
+  return listWell(seeWorld(configuration, samples, recorded));
+}
+
+function listWell(world: World): number[] {
+  const { served, samples } = world;
   if (!served) return [];
   const isUsed = (node: number): boolean => samples.pgpools.every((sample) => shownBy(sample, node)?.status !== 'down');
   const streaming = world.answering.filter((entry) => entry.said.isInRecovery && isStreaming(world, entry, served));
@@ -165,6 +168,8 @@ function findStandbys(world: World, served: Answering): Condition[] {
       const isOnce = rejoin === 'manual';
       return [condition('not-streaming', node, { seenAt: samples.takenAt, lastingMs: notStreamingMs, line, isOnce })];
     }
+    // Nodes that come back are left to people, and pgpool's own hook reports one that it detaches.
+    if (rejoin === 'manual') return [];
     return samples.pgpools.flatMap((sample) => {
       if (!showsPrimary(sample, served.node) || shownBy(sample, node)?.status !== 'down') return [];
       const line = `standby node ${node} streams, and pgpool ${sample.pgpool} does not use it`;
@@ -178,14 +183,24 @@ function findStandbys(world: World, served: Answering): Condition[] {
   });
 }
 
-/** Streaming from the primary on its timeline, or from a standby that streams itself. */
-function isStreaming({ configuration, answering }: World, { node, said }: Answering, served: Answering): boolean {
-  const { receiver } = said;
-  if (receiver === null) return false;
-  const isAt = ({ host, port }: NodeConfiguration): boolean => host === receiver.host && port === receiver.port;
-  const upstream = configuration.nodes.find(isAt)?.id;
-  if (upstream === served.node) return receiver.timeline === served.said.position?.timeline;
-  return answering.some((entry) => entry.node === upstream && entry.node !== node && entry.said.receiver !== null);
+/**
+ * Streaming the primary's timeline, in the end from the primary: an address that no node has may be another name of its
+ * host, and the stream from a standby that only the worker does not hear is believed. A circle of standbys receives nothing.
+ */
+function isStreaming({ configuration, answering }: World, entry: Answering, served: Answering): boolean {
+  const passed = [entry.node];
+  for (let current = entry; ;) {
+    const { receiver } = current.said;
+    if (receiver?.timeline !== served.said.position?.timeline) return false;
+    const isAt = ({ host, port }: NodeConfiguration): boolean => host === receiver?.host && port === receiver.port;
+    const upstream = configuration.nodes.find(isAt)?.id;
+    if (upstream === undefined || upstream === served.node) return true;
+    if (passed.includes(upstream)) return false;
+    passed.push(upstream);
+    const next = answering.find(({ node }) => node === upstream);
+    if (!next) return true;
+    current = next;
+  }
 }
 
 /** The standbys that commits wait for differ from those that policy.synchronous wants. */
@@ -236,13 +251,12 @@ function findUnserved({ samples, record }: World): Condition[] {
 
 /** A node that a person has left as it was works again. */
 function findTakenUp(world: World, served: Answering, left: readonly number[]): Condition[] {
-  const { answering, samples } = world;
-  const isWell = (entry: Answering): boolean => entry === served || isStreaming(world, entry, served);
-  return answering
-    .filter((entry) => left.includes(entry.node) && isWell(entry))
-    .map(({ node }) => {
+  const well = left.length > 0 ? [served.node, ...listWell(world)] : [];
+  return well
+    .filter((node) => left.includes(node))
+    .map((node) => {
       const line = `node ${node}, which a person had let go, is in service again`;
-      return condition('taken-up', node, { seenAt: samples.takenAt, lastingMs: atOnce, line });
+      return condition('taken-up', node, { seenAt: world.samples.takenAt, lastingMs: atOnce, line });
     });
 }
 

@@ -26,7 +26,7 @@ export function planFailover(
 
 function planByEvidence(configuration: ClusterConfiguration, facts: Facts, asked: FailoverRequest): FailoverPlan {
   const record = findRecord(configuration, facts);
-  const rival = record && findRivalOfRecord(facts, record);
+  const rival = record && findRivalOfRecord(facts, record, asked.opened);
   const request = record ? recall(record, asked) : asked;
   for (const hint of [request.failedNode, request.oldPrimary, request.fencedNode]) {
     if (hint !== null && !findNode(configuration, hint)) {
@@ -58,7 +58,7 @@ function recall({ openedBy, primary: node, timeline }: ClusterRecord, request: F
 }
 
 function refuseRival({ node }: NodeFacts, { primary, timeline, since, by }: ClusterRecord): FailoverPlan {
-  const line = `node ${node} accepts writes and pgpool serves it, but the record says that node ${primary}, which does not answer, is the primary on timeline ${timeline} since ${since} (${by}); nothing is stopped: if node ${node} is right, pgpool-runbook record accept ${node}; if not, stop it and start node ${primary}`;
+  const line = `node ${node} accepts writes, but the record says that node ${primary}, which does not answer, is the primary on timeline ${timeline} since ${since} (${by}); nothing is stopped: if node ${node} is right, pgpool-runbook record accept ${node}; if not, stop it and start node ${primary}`;
   return refuse('accept-primary', line);
 }
 

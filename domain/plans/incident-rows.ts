@@ -175,7 +175,8 @@ export const rows: readonly Row[] = [
     always,
     (n, m, turn) => {
       const { reason } = m.report!;
-      if (reason === 'decided-by-person') turn.moves.push({ do: 'leave', nodes: [n.id] });
+      if (reason === 'decided-by-person' || reason === 'attach-unconfirmed')
+        turn.moves.push({ do: 'leave', nodes: [n.id] });
       const is = leaving.includes(reason) ? ('left' as const) : ('away' as const);
       return { ...ended(n, m.report!, turn), ...away(untilOf(reason)), is };
     },

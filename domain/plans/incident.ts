@@ -127,7 +127,8 @@ function goOn(turn: Turn): void {
     const { state } = turn;
     if (state.decision) {
       const { preemptAt, isToldToGiveWay } = state.decision;
-      const hasNewer = state.waiting.some(({ kind }) => kind === 'failover');
+      // What the watch sees is no news for a decision about it: it would begin anew again and again.
+      const hasNewer = state.waiting.some(({ kind, seen }) => kind === 'failover' && seen === undefined);
       if (hasNewer && preemptAt === null && !isToldToGiveWay)
         change(turn, { decision: { ...state.decision, preemptAt: turn.now + turn.timing.preemptMs } });
       return;

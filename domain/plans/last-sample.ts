@@ -8,8 +8,12 @@ import type { NodeSample } from '../facts/watch';
 /** Time within which two samples count as one: the watch looks at all nodes together, and may miss a look. */
 const togetherMs = 5000;
 
-function sampleOf({ watch }: Facts, node: number | null): NodeSample | undefined {
-  return watch?.nodes.find((entry) => entry.node === node);
+/** After a longer time without a watch its samples say nothing about now; clocks of workers may differ by seconds. */
+const oldMs = 120_000;
+
+function sampleOf({ watch, takenAt }: Facts, node: number | null): NodeSample | undefined {
+  const isOld = watch !== null && Date.parse(takenAt) - Date.parse(watch.takenAt) > oldMs;
+  return isOld ? undefined : watch?.nodes.find((entry) => entry.node === node);
 }
 
 /** The sample of a node that accepted writes when it last answered; null = the watch has no such sample. */

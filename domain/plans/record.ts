@@ -5,6 +5,7 @@ import type { ClusterConfiguration } from '../facts/cluster';
 import { type Facts, factsOf, type NodeFacts, writableNodes } from '../facts/facts';
 import type { WatchSamples } from '../facts/watch';
 import { type ClusterRecord, type Conclusion, recordedNodes } from '../facts/record';
+import type { OpenedTimeline } from '../facts/wal';
 
 /**
  * The record after a conclusion. An older conclusion (by timeline, then time) is ignored, unless the facts have shown
@@ -90,29 +91,44 @@ export function findRecord(configuration: ClusterConfiguration, facts: Facts): C
 }
 
 /**
- * The other writable node that pgpool serves while the recorded primary is away: only a person can say which is right.
- * Null without such a node, or when our fence stopped the recorded primary for that node, which decides it.
+ * The other writable node, served by pgpool or on a timeline that the record does not know, while the recorded primary
+ * is away: only a person can say which is right, because somebody else has promoted that node. Null without such a
+ * node, or when our fence stopped the recorded primary for its successor, which decides it.
+ * @param opened timelines that promotions of ours have opened since the record was written
  */
-export function findRivalOfRecord(facts: Facts, record: ClusterRecord): NodeFacts | null {
+export function findRivalOfRecord(
+  facts: Facts,
+  record: ClusterRecord,
+  opened: readonly OpenedTimeline[],
+): NodeFacts | null {
   const own = factsOf(facts, record.primary);
-  if (own?.sql === 'answered' || own?.host?.fenceMark === 'after-return') return null;
+  const mark = own?.host?.fenceMark;
+  if (own?.sql === 'answered' || mark === 'after-return' || mark === 'before-promotion') return null;
   const isServed = ({ node }: NodeFacts): boolean =>
     facts.pgpools.some((pgpool) =>
       pgpool.nodes.some((entry) => entry.node === node && entry.role === 'primary' && entry.status !== 'down'),
     );
-  return writableNodes(facts).find((entry) => entry.node !== record.primary && isServed(entry)) ?? null;
+  const isOurs = ({ node, position }: NodeFacts): boolean =>
+    opened.some((one) => one.node === node && one.timeline === position?.timeline);
+  const isUnknown = ({ position }: NodeFacts): boolean => (position?.timeline ?? 0) >= record.timeline;
+  return (
+    writableNodes(facts).find(
+      (entry) => entry.node !== record.primary && !isOurs(entry) && (isServed(entry) || isUnknown(entry)),
+    ) ?? null
+  );
 }
 
-/** The record that the samples of a watch make where all is quiet; null where the primary's own word is missing. */
+/** The record that the samples of a watch make where all is quiet; null where the primary's own word is missing. @param voids `at` of the record that it replaces */
 export function concludeSamples(
   configuration: ClusterConfiguration,
   { nodes, takenAt: at }: WatchSamples,
   primary: number,
+  voids: string | null,
 ): Conclusion | null {
   const said = nodes.find(({ node }) => node === primary)?.said;
   if (!said?.position) return null;
   const away = nodes.filter(({ misses }) => misses > 0).map(({ node }) => node);
-  const found = { openedBy: 'others', former: null, by: 'watch', voids: null } as const;
+  const found = { openedBy: 'others', former: null, by: 'watch', voids } as const;
   const where = { nodes: recordedNodes(configuration), at };
   return {
     systemIdentifier: said.systemIdentifier,

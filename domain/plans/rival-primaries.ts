@@ -7,7 +7,7 @@ import { type FailoverPlan, type FailoverRequest, refuse } from './failover-requ
 import { planInsteadOfPromotion } from './lost-primary';
 import { judgePrimary } from './primary-state';
 import { findFork, type OpenedTimeline } from '../facts/wal';
-import { answeringStandbys, descendsFrom, type Facts, type NodeFacts, receivesFrom } from '../facts/facts';
+import { answeringStandbys, descendsFrom, type Facts, factsOf, type NodeFacts, receivesFrom } from '../facts/facts';
 
 /**
  * Stops the older of two writable nodes only if the newer timeline descends from its own, and either a promotion of
@@ -125,7 +125,7 @@ export function refuseStalePrimary(
   if (serversOf(facts, living.node).length > 0 || followersOf(configuration, facts, living.node).length > 0)
     return null;
   const heir = findHeir(living, standbys);
-  if (!heir) return refuseSucceeded(facts, living, request);
+  if (!heir) return refuseSucceeded(facts, living, request) ?? refuseUnused(configuration, facts, living);
   const stop = stopSucceeded(configuration, facts, living, heir, request);
   if (stop) return stop;
   return refuse(
@@ -151,7 +151,8 @@ function stopSucceeded(
   const choice = chooseCandidate(configuration, without, { ...request, formerPrimary: successor.node });
   if ('refusal' in choice) return null;
   const instead = planAfterStop(configuration, without, request, successor.node);
-  if (instead) return instead.action === 'refuse' ? null : instead;
+  // A successor that answers as a standby is no primary to keep.
+  if (instead) return instead.action === 'refuse' || instead.action === 'keep' ? null : instead;
   const line = `node ${living.node} accepts writes on timeline ${String(living.position?.timeline)}, which a promotion of ours has succeeded, and nobody uses it: it is stopped; then ${choice.line}`;
   return { action: 'fence', node: living.node, line };
 }
@@ -171,6 +172,29 @@ function planAfterStop(
   const isUnheard = judged.state === 'unknown' && judged.witnesses.every(({ answer }) => answer !== 'alive');
   const judgement = isUnheard ? { ...judged, state: 'unreachable' as const } : judged;
   return planInsteadOfPromotion(configuration, facts, { ...request, failedNode: successor }, successor, judgement);
+}
+
+/**
+ * Refuses a writable node that no pgpool shows and no standby follows while another node, which does not answer and is
+ * not proven dead, has both or either: the worker's own path to that one may be what broke.
+ */
+function refuseUnused(configuration: ClusterConfiguration, facts: Facts, living: NodeFacts): FailoverPlan | null {
+  const isSilent = (node: number): boolean => {
+    const own = factsOf(facts, node);
+    return own?.sql !== 'answered' && own?.host?.processes !== 'none';
+  };
+  const used = configuration.nodes.find(
+    ({ id }) =>
+      id !== living.node &&
+      isSilent(id) &&
+      (serversOf(facts, id).length > 0 || followersOf(configuration, facts, id).length > 0),
+  );
+  if (!used) return null;
+  const uses = [...serversOf(facts, used.id), ...followersOf(configuration, facts, used.id).map((id) => `node ${id}`)];
+  return refuse(
+    'primary-unreachable',
+    `node ${living.node} accepts writes but serves no pgpool and is followed by nobody, and node ${used.id}, which does not answer, is used by ${uses.join(', ')}: stop node ${living.node} if it was promoted by mistake, or stop node ${used.id} on its host`,
+  );
 }
 
 /** Nodes of this system whose files name a timeline newer than this node's. */

@@ -5,7 +5,17 @@ import type { ClusterConfiguration } from '../facts/cluster';
 import type { ClusterEvent } from '../facts/event';
 import { inForce } from '../facts/maintenance';
 import type { ClusterRecord, Recorded } from '../facts/record';
-import type { Difference, Look, NodeSample, NodeWords, Standing, Told, WatchSamples, WatchState } from '../facts/watch';
+import type {
+  Difference,
+  Look,
+  NodeSample,
+  NodeWords,
+  PgpoolSample,
+  Standing,
+  Told,
+  WatchSamples,
+  WatchState,
+} from '../facts/watch';
 import { type Condition, findConditions, findWell } from './differences';
 
 const minuteMs = 60_000;
@@ -41,11 +51,12 @@ export function observeSample(
 ): Observed {
   const samples = takeSamples(before, look, record, configuration);
   const inHand = inForce(maintenance, look.at).map(({ node }) => node);
-  const conditions = findConditions(configuration, samples, { record, left }).filter(
-    ({ kind, node }) =>
-      node === null ||
-      ((!inHand.includes(node) || !leftAlone.includes(kind)) && (!left.includes(node) || !letGo.includes(kind))),
-  );
+  const conditions = findConditions(configuration, samples, { record, left }).filter(({ kind, node }) => {
+    // The end of a pause, or of the primary's maintenance, decides at once.
+    if (kind === 'given-up' && (inHand.includes(null) || inHand.includes(node))) return false;
+    if (node === null) return true;
+    return (!inHand.includes(node) || !leftAlone.includes(kind)) && (!left.includes(node) || !letGo.includes(kind));
+  });
   const standing = conditions.map(({ key, seenAt }) => ({
     key,
     since: before?.standing.find((entry) => entry.key === key)?.since ?? seenAt,
@@ -71,7 +82,8 @@ export function tellDue(
     if (!isIncidentOpen) return kind !== 'lost';
     if (!urgent.includes(kind)) return millisecondsBetween(since, state.samples.takenAt) >= unmendedMs;
     // The open incident already knows this difference, and looks again itself.
-    return !state.told.some((entry) => entry.key === key && entry.since === since);
+    const isKnown = state.told.some((entry) => entry.key === key && entry.since === since);
+    return !isKnown || millisecondsBetween(since, state.samples.takenAt) >= unmendedMs;
   });
   const { takenAt } = state.samples;
   const told = chosen.reduce((list, difference) => noteTold(list, difference, takenAt), state.told);
@@ -140,7 +152,22 @@ function takeSamples(
     const isNews = misses < silentMisses && (earlier?.isNews ?? false);
     return { node, misses, seen, answeredAt, said: last, streamedAt, isNews };
   });
-  return { takenAt: at, nodes: samples, pgpools };
+  return { takenAt: at, nodes: samples, pgpools: [...pgpools, ...findNotYetSeen(before, at, pgpools, configuration)] };
+}
+
+/** A watch that has just begun goes on with what the one before it saw of a pgpool, until it has looked itself. */
+function findNotYetSeen(
+  before: WatchState | null,
+  now: string,
+  seen: readonly PgpoolSample[],
+  configuration: ClusterConfiguration,
+): PgpoolSample[] {
+  return (before?.samples.pgpools ?? []).filter(
+    ({ pgpool, at }) =>
+      !seen.some((sample) => sample.pgpool === pgpool) &&
+      configuration.pgpool.some(({ name }) => name === pgpool) &&
+      millisecondsBetween(at, now) < minuteMs,
+  );
 }
 
 interface Heard {
@@ -157,8 +184,11 @@ function isBack(before: WatchState | null, { node, earlier, said }: Heard, recor
   const wasTold =
     before!.standing.some((entry) => entry.key === key) && before!.told.some((entry) => entry.key === key);
   // A former primary that restarts at once was silent for too short a time.
-  const isFormer = record?.former?.node === node && said.receiver === null && isBefore(earlier.answeredAt, record.at);
-  return wasSilent || earlier.isNews || (wasTold && said.receiver !== null) || isFormer;
+  const isFormer =
+    record?.former?.node === node && said.receiver === null && isBefore(earlier.answeredAt, record.since);
+  return (
+    wasSilent || earlier.isNews || (wasTold && said.receiver !== null && earlier.said?.receiver === null) || isFormer
+  );
 }
 
 function isBefore(at: string | null, other: string): boolean {

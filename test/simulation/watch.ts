@@ -1,7 +1,7 @@
 // The product's watch on virtual time: one look a second, driven as activities/look/watch.ts and workflows/watching.ts drive it, which tells the incident.
 
 import type { ShownNode, Difference, NodeWords, PgpoolSample } from '../../domain/facts/watch';
-import { concludeSamples } from '../../domain/plans/record';
+import { conclude, concludeSamples } from '../../domain/plans/record';
 import { eventOf, observeSample, tellDue } from '../../domain/plans/watch';
 import { after } from './clock';
 import { checkTold } from './invariants/level';
@@ -42,9 +42,9 @@ function look(sim: Simulation): void {
   watch.state = answer.state;
   beat(watch, clock.now);
   const settled = answer.told.find(({ kind }) => kind === 'no-record');
-  const conclusion = settled && concludeSamples(configuration, watch.state.samples, settled.node!);
+  const conclusion = settled && concludeSamples(configuration, watch.state.samples, settled.node!, record?.at ?? null);
   if (conclusion) {
-    world.record = { ...conclusion, since: conclusion.at };
+    world.record = conclude(world.record, conclusion);
     tellStory(sim, `* the watch fills the record: node ${conclusion.primary} on timeline ${conclusion.timeline}`);
   }
   const back = answer.told.flatMap(({ kind, node }) => (kind === 'answers' || kind === 'taken-up' ? [node] : []));

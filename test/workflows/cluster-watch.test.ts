@@ -112,7 +112,7 @@ it('warns of a silent primary, and tells no incident', async () => {
 
 it('fills an empty record by what the watch has settled', async () => {
   const { cluster, configuration } = await newCluster();
-  const found = concludeSamples(configuration, state.samples, 0)!;
+  const found = concludeSamples(configuration, state.samples, 0, null)!;
   cluster.report({ ...report(difference('no-record', 0)), conclusion: found });
   await eventually('the next watch', () => cluster.watches.length === 2);
   expect(await handleOf(cluster).query(recordedQueryName)).toMatchObject({ record: { ...found, since: found.at } });

@@ -10,16 +10,18 @@ export class Aborted extends Error {
 
 const firstPauseMs = 60_000;
 const longestPauseMs = 900_000;
-const mostRepetitions = 50;
+/** Half a day of repeats; then each pause is an hour, so that a history lasts for half a year. */
+const frequentRepetitions = 50;
+const slowPauseMs = 3_600_000;
 
 /**
- * Pause before a harmless parked step is repeated, because the cause may be gone: 1, 2, 4, … 15 minutes, for about half
- * a day. After that only a person can help, and a history that grows for ever would end the workflow.
+ * Pause before a harmless parked step is repeated, because the cause may be gone: 1, 2, 4, … 15 minutes, after half a
+ * day once an hour, for as long as it takes.
  * @param count repeats so far
- * @returns the pause in milliseconds; null after the last repeat
+ * @returns the pause in milliseconds
  */
-export function nextPauseMs(count: number): number | null {
-  return count >= mostRepetitions ? null : Math.min(firstPauseMs * 2 ** count, longestPauseMs);
+export function nextPauseMs(count: number): number {
+  return count >= frequentRepetitions ? slowPauseMs : Math.min(firstPauseMs * 2 ** count, longestPauseMs);
 }
 
 /** @throws Aborted with `left`, the rest that stays undone, when a person chose so */

@@ -70,7 +70,7 @@ test('while exactly one node accepts writes, it is kept, unless the event names 
     fc.pre(living !== undefined && others.length === 0);
     const result = plan(situation);
     // A former primary that started beside its successor's standbys, or a stranger, is not served; see the stories.
-    const refusals = ['node-not-configured', 'diverged-branches', 'other-system'];
+    const refusals = ['node-not-configured', 'diverged-branches', 'other-system', 'primary-unreachable'];
     if (result.action === 'refuse') expect(refusals).toContain(result.reason);
     else expect(result).toMatchObject({ action: 'keep', primary: living.node });
   });

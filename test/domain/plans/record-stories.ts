@@ -133,6 +133,48 @@ export const recordStories: readonly FailoverStory[] = [
     expected: { action: 'refuse', reason: 'diverged-branches' },
   },
   {
+    title:
+      'a stray is the only writable node that the worker reaches, and the primary that everybody uses only does not answer it',
+    topology: '0* vanished, served, followed by 2, 1 writable on 2, unused; record: 0 on 1',
+    facts: {
+      nodes: { 0: vanished, 1: { ...onTimeline2, ...stale, isInRecovery: false, walReceiver: null } },
+      pgpools: [pgpoolSees(0)],
+      record: makeRecord({ primary: 0, timeline: 1, former: null, away: [] }),
+    },
+    expected: { action: 'refuse', reason: 'accept-primary' },
+  },
+  {
+    title: 'the same after the primary was lost: the stray lacks what the primary and its standby hold',
+    topology: '0* stopped, 1 writable on 2, unused; record: 0 on 1',
+    facts: {
+      nodes: { 0: stopped, 1: { ...onTimeline2, ...stale, isInRecovery: false, walReceiver: null } },
+      pgpools: lost(0),
+      record: makeRecord({ primary: 0, timeline: 1, former: null, away: [] }),
+    },
+    request: { failedNode: 0, oldPrimary: 0 },
+    expected: { action: 'refuse', reason: 'accept-primary' },
+  },
+  {
+    title: 'the same without a record, while a standby still streams from the primary',
+    topology: '0* vanished, followed by 2, 1 writable on 2, unused; no record',
+    facts: {
+      nodes: { 0: vanished, 1: { ...onTimeline2, ...stale, isInRecovery: false, walReceiver: null } },
+      pgpools: [pgpoolSees(0)],
+    },
+    expected: { action: 'refuse', reason: 'primary-unreachable' },
+  },
+  {
+    title: 'a promotion of ours that the record does not know yet is no rival of it',
+    topology: '0* vanished, 1 writable on 2; record: 0 on 1; this incident has promoted 1',
+    facts: {
+      nodes: { 0: vanished, 1: { ...onTimeline2, ...stale, isInRecovery: false, walReceiver: null } },
+      pgpools: [pgpoolSees(1, { 0: 'down' })],
+      record: makeRecord({ primary: 0, timeline: 1, former: null, away: [] }),
+    },
+    request: { failedNode: 0, oldPrimary: 0, opened: [{ node: 1, timeline: 2 }] },
+    expected: { action: 'keep', reason: 'already-failed-over', node: 1 },
+  },
+  {
     title: 'the recorded primary is away and pgpool serves another writable node: a person must say which is right',
     topology: '0 stopped, 1* vanished, 2 writable on 2, served; record: 1 on 2, by us',
     facts: {

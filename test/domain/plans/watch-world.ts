@@ -72,6 +72,8 @@ export interface Terms {
   readonly left?: readonly number[];
   /** The state that an earlier watch has left. */
   readonly state?: WatchState | null;
+  /** Its first second. */
+  readonly from?: number;
 }
 
 /** Looks at `worldAt(second)` for so many seconds. */
@@ -88,7 +90,8 @@ export function watchFor(seconds: number, worldAt: (second: number) => World, te
   let state: WatchState | null = terms.state ?? null;
   let pgpools: PgpoolSample[] = [];
   let isStale = true;
-  for (let second = 0; second < seconds; second += 1) {
+  const { from = 0 } = terms;
+  for (let second = from; second < from + seconds; second += 1) {
     const world = worldAt(second);
     const at = new Date(startedAt + second * 1000).toISOString();
     if (isStale || second % 10 === 0) pgpools = samplesOf(world, at);
