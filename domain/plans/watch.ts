@@ -51,11 +51,13 @@ export function observeSample(
 ): Observed {
   const samples = takeSamples(before, look, record, configuration);
   const inHand = inForce(maintenance, look.at).map(({ node }) => node);
-  const conditions = findConditions(configuration, samples, { record, left }).filter(({ kind, node }) => {
-    // The end of a pause, or of the primary's maintenance, decides at once.
-    if (kind === 'given-up' && (inHand.includes(null) || inHand.includes(node))) return false;
-    if (node === null) return true;
-    return (!inHand.includes(node) || !leftAlone.includes(kind)) && (!left.includes(node) || !letGo.includes(kind));
+  const conditions = findConditions(configuration, samples, { record, left }).flatMap((condition) => {
+    const { kind, node } = condition;
+    const isHeld = node !== null && inHand.includes(node);
+    // Said once: the end of the pause, or of the primary's maintenance, decides.
+    if (kind === 'given-up' && (isHeld || inHand.includes(null))) return [{ ...condition, isOnce: true }];
+    const isLeft = node !== null && left.includes(node);
+    return (isHeld && leftAlone.includes(kind)) || (isLeft && letGo.includes(kind)) ? [] : [condition];
   });
   const standing = conditions.map(({ key, seenAt }) => ({
     key,
