@@ -206,7 +206,7 @@ function findSet({ configuration, samples }: World, { node, said }: Answering): 
     chosen.map(({ id }) => id),
   );
   if (isSameSet(wanted, said.synchronousStandbyNames)) return [];
-  const line = `node ${node} has synchronous_standby_names '${said.synchronousStandbyNames}', and policy.synchronous with those who stream makes '${wanted}'`;
+  const line = `node ${node} has synchronous_standby_names '${said.synchronousStandbyNames}', and policy.synchronous with the standbys that stream makes '${wanted}'`;
   return [condition('synchronous', node, { seenAt: samples.takenAt, lastingMs: synchronousMs, line })];
 }
 
@@ -241,7 +241,7 @@ function findTakenUp(world: World, served: Answering, left: readonly number[]): 
   return answering
     .filter((entry) => left.includes(entry.node) && isWell(entry))
     .map(({ node }) => {
-      const line = `node ${node}, which a person had let go, is in service again`;
+      const line = `node ${node}, which a person had chosen to leave as it was, works again`;
       return condition('taken-up', node, { seenAt: samples.takenAt, lastingMs: atOnce, line });
     });
 }

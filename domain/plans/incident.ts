@@ -56,7 +56,7 @@ export function reportsOf({ nodes }: IncidentState): FollowReport[] {
 /** Ends the incident: every open question is answered. */
 export function close(state: IncidentState, now: number, timing: IncidentTiming): IncidentState {
   const turn: Turn = { state, now, timing, moves: [], told: [] };
-  const line = 'the incident ended before the node could follow: call it again';
+  const line = 'the incident ended before the node could follow: call rejoin again';
   answer(turn, state.asked, { outcome: 'refused', reason: 'preempted', line });
   change(turn, { asked: [] });
   return turn.state;
