@@ -42,11 +42,11 @@ interface World {
   readonly writable: readonly Answering[];
   /** The record's primary, else the only node that accepts writes. */
   readonly primary: number | null;
-  /** The primary, where it accepts writes and nobody else does. */
+  /** The primary, if it is the only node that accepts writes. */
   readonly served: Answering | undefined;
 }
 
-/** Nodes that do what they should: they stream from the one primary, and every pgpool that shows it uses them. Nobody need be told that they are back. */
+/** Nodes that stream from the one primary, and that every pgpool showing it uses: their return need not be told. */
 export function findWell(
   configuration: ClusterConfiguration,
   samples: WatchSamples,

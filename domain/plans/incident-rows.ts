@@ -222,7 +222,7 @@ function leftToPerson(node: number): FollowReport {
   return { node, rung: 'none', outcome: 'incomplete', reason: 'rejoin-manual', line, ms: 0 };
 }
 
-/** Reasons for which a person has the node in hand although it answers: only its next return matters. */
+/** Reasons for which the node is left to a person although it answers: only its next return matters. */
 const leaving: readonly ReasonCode[] = ['decided-by-person', 'attach-unconfirmed', 'rejoin-manual', 'in-maintenance'];
 
 function untilOf(reason: ReasonCode): Until {
