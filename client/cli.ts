@@ -108,7 +108,7 @@ function addPgpoolConf(program: Command, execute: Execute): void {
     .option('--pgpool <name>', "one pgpool of the cluster file: adds that pgpool's own ports")
     .option('--hook <path>', "hook.sh on the pgpool host (default: this package's)")
     .option('--hook-conf <path>', 'hook.conf on the pgpool host', '/etc/pgpool-runbook/hook.conf')
-    .option('--write <file>', 'the pgpool.conf to put the block into; what it sets itself is kept')
+    .option('--write <file>', 'the pgpool.conf to put the block into; its own settings are kept')
     .action(async (options: CommonOptions & PgpoolConfArguments) => {
       await execute(options, async () => (await import('./commands/pgpool-conf.js')).pgpoolConf(options));
     });
@@ -133,7 +133,7 @@ function addRejoin(program: Command, execute: Execute, say: (line: string) => vo
     .description('make a node follow the primary again: repointed, started or rebuilt, whatever it needs')
     .argument('<node>', "the node's id in the cluster file")
     .requiredOption('-c, --config <file>', 'cluster file')
-    .option('--no-wait', 'only hand it over; do not wait for what becomes of the node')
+    .option('--no-wait', 'only send the rejoin; do not wait for its result')
     .option('--timeout <seconds>', 'wait no longer than this; the rejoin goes on', parseSeconds)
     .action(async (node: string, options: CommonOptions & RejoinArguments) => {
       await execute(options, async () => (await import('./commands/rejoin.js')).rejoin(node, options, say));
@@ -165,9 +165,7 @@ function addDecide(program: Command, execute: Execute): void {
 
 function addStatus(program: Command, execute: Execute): void {
   withOutput(program.command('status'))
-    .description(
-      'show how the cluster is: nodes, pgpools, record, incident, what waits for a person; exit code 1 if not well',
-    )
+    .description('show the cluster: nodes, pgpools, record, incident, parked steps; exit code 1 if something is wrong')
     .requiredOption('-c, --config <file>', 'cluster file')
     .action(async (options: CommonOptions & StatusArguments) => {
       await execute(options, async () => (await import('./commands/status.js')).status(options));
@@ -189,7 +187,7 @@ function addPlan(program: Command, execute: Execute): void {
 function addRecord(program: Command, execute: Execute): void {
   const record = program
     .command('record')
-    .description('what is known of a cluster: who is the primary, since when, by whom');
+    .description('the record of a cluster: which node is the primary, since when, and who says so');
   withOutput(record.command('show'))
     .description('print the record; works while no worker runs')
     .requiredOption('-c, --config <file>', 'cluster file')
@@ -209,12 +207,12 @@ function addRecord(program: Command, execute: Execute): void {
 function addMaintenance(program: Command, execute: Execute): void {
   const maintenance = program
     .command('maintenance')
-    .description('leave a node alone, or, without a node, make no failover, until it is stopped');
+    .description('leave a node alone, or, without a node, make no failover, until the maintenance is stopped');
   withOutput(maintenance.command('start'))
     .argument('[node]', "the node's id in the cluster file; without it the whole cluster is paused")
     .requiredOption('-c, --config <file>', 'cluster file')
-    .requiredOption('--reason <text>', 'why; shown to whoever meets it')
-    .option('--for <duration>', 'as 30m, 2h or 1d; without it until it is stopped')
+    .requiredOption('--reason <text>', 'why; shown in status and in the lines that name the maintenance')
+    .option('--for <duration>', 'such as 30m, 2h or 1d; without it until maintenance stop')
     .option('--operator <name>', 'who does it (default: <user>@<host>)')
     .action(async (node: string | undefined, options: CommonOptions & MaintenanceArguments) => {
       await execute(options, async () => (await import('./commands/maintenance.js')).startMaintenance(node, options));

@@ -12,7 +12,7 @@ finish() { # exit code, sentence
   exit "$1"
 }
 
-# pgpool leaks its listening sockets into hooks, and whatever outlives pgpool with them keeps it from starting again.
+# pgpool leaks its listening sockets into hooks, and a process that outlives pgpool with them keeps pgpool from starting again.
 # dash cannot name a descriptor above 9: if such a one was inherited, bash (where it exists) takes over.
 close_inherited() {
   for path in "/proc/$$/fd"/*; do
@@ -56,7 +56,7 @@ read_setting() { # from key and value
 # Sets value. From 4.4 on, pgpool pastes " 1"; a Windows editor ends lines with \r.
 trim() { value=${1#"${1%%[![:space:]]*}"} && value=${value%"${value##*[![:space:]]}"}; }
 
-read_configuration() { # parsed, never sourced: what stands in a file must not run
+read_configuration() { # parsed, never sourced: a file's text must not run
   seen='' wait_seconds=15 curl_options='' warning='' number=0
   { [ -f "$config" ] && [ -r "$config" ]; } || finish 2 "$(id -un) cannot read $config; write it like hook.conf.example"
   while IFS= read -r line || [ "$line" ]; do
@@ -139,7 +139,7 @@ leave_open() { mv -f "$spool/$event_id.sent" "$spool/$event_id.open" 2>/dev/null
 is_spool_empty() { for file in "$spool"/*; do [ ! -f "$file" ] || [ "$file" = "$spool/${own-}" ] || return 1; done; }
 start_deliver() { setsid sh "$0" -c "$config" deliver </dev/null >/dev/null 2>&1 & }
 
-send_event() { # what may pass in a moment is tried again for a second: pgpool serves nobody meanwhile
+send_event() { # a failure that may pass is tried again for a second: pgpool serves no client meanwhile
   spool_event 2>/dev/null || warning="; $spool cannot be written, look at its owner and free space"
   read_clock && give_up=$((now + 100))
   until post_event; do
@@ -186,7 +186,7 @@ find_answer() { # text from behind the brace of an answer's object; sets outcome
 }
 read_run() { run_id='' && json_member runId "${body#*\{}" && run_id=$value; } # after post_event: the run that has taken the event
 # Sets state: answered (and outcome and line), open (and message if it says no), or ended, when the run has closed without an answer to
-# this event: somebody terminated it, or a new version could not go on with it.
+# this event: a person terminated it, or a new version could not go on with it.
 ask_settled() { # most seconds
   state=open message=''
   # 200 without an outcome: the server's long poll is over (20 s), and the same updateId asks again
@@ -270,14 +270,14 @@ deliver_all() { # fails while something is kept, which says why
   [ -z "$kept" ]
 }
 is_failover_new() { for file in "$spool"/failover-*; do case $file in *.sent | *.open) ;; *) [ ! -f "$file" ] || return 0 ;; esac done && false; }
-deliver() { # who finds the lock taken leaves its event to the holder, so the holder looks again after the unlock
+deliver() { # one that finds the lock taken leaves its event to the holder, so the holder looks again after the unlock
   [ ! -e "$spool" ] || { [ -r "$spool" ] && [ -w "$spool" ]; } || finish 3 "$(id -un) cannot read and write $spool"
   until is_spool_empty; do
     exec 9<"$spool"
     flock -n 9 || finish 0 "another deliver is at work on $spool"
     pause=1
     until deliver_all; do
-      [ $pause -le 2 ] || ! is_failover_new || pause=2 # nobody is served while a failover waits
+      [ $pause -le 2 ] || ! is_failover_new || pause=2 # no client is served while a failover waits
       printf 'pgpool-runbook: %s; next try in %s s\n' "$kept" $pause >&2
       slept=0
       until [ $slept -ge $pause ] || { [ $slept -ge 2 ] && is_failover_new; }; do sleep 1 9<&- && slept=$((slept + 1)); done

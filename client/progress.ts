@@ -67,7 +67,7 @@ function describeActivity(who: string, pending: PendingActivity): ProgressLine {
   };
 }
 
-/** What pending activities of this name have said last, a dead worker's included. */
+/** The last progress of pending activities of this name, even if their worker is dead. */
 export function readLastWords({ raw }: WorkflowExecutionDescription, activity: string): unknown[] {
   const own = (raw.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === activity);
   return own.flatMap(({ heartbeatDetails }) => (heartbeatDetails?.payloads ?? []).slice(0, 1)).flatMap(decode);

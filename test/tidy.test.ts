@@ -12,6 +12,7 @@ import {
   checkShellLiterals,
 } from './tidy/code-rules';
 import { findCircles } from './tidy/circles';
+import { checkSubjects } from './tidy/comment-rules';
 import { listFiles, readFiles, type ProjectFile } from './tidy/files';
 import { checkActivityTests } from './tidy/layout-rules';
 import { applyRatchet, ratchet } from './tidy/ratchet';
@@ -66,6 +67,9 @@ describe('code', () => {
 describe('words', () => {
   test('the glossary’s words are used, not the ones it replaces', () => {
     expect(breachesOf(checkGlossary)).toEqual([]);
+  });
+  test('a comment begins with its subject', () => {
+    expect(breachesOf(checkSubjects)).toEqual([]);
   });
   test('no notes to self', () => {
     expect(breachesOf(checkNotes)).toEqual([]);

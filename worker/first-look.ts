@@ -80,6 +80,6 @@ function findOtherName(name: string, { applicationName }: NodeConfiguration, fac
   if (facts.isInRecovery !== true || applicationName === null || facts.applicationName === applicationName) return [];
   const has = String(facts.applicationName);
   return [
-    `${name} is a standby named ${has}, and the cluster file says applicationName ${applicationName}, which it gets when it next follows: write ${has} there, or leave the key out, to keep it`,
+    `${name} is a standby named ${has}, and the cluster file says applicationName ${applicationName}, which its next follow sets: to keep ${has}, write it there or leave the key out`,
   ];
 }

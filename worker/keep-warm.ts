@@ -155,7 +155,8 @@ async function probePrimary(
   const others = configuration.nodes.filter((node) => node !== from);
   const primary = (await Promise.all(others.map((node) => findWritable(tools, configuration, node)))).find(Boolean);
   // Do not offer a refused key again for this.
-  if (!primary || !isReachable) throw new Broken('other', 'there is nobody to ask, or no way to its host', true);
+  if (!primary || !isReachable)
+    throw new Broken('other', 'no primary is known, or the host of the standby is not reached', true);
   const { answer, seen } = await probeFrom(tools, configuration, from, primary, probeMs);
   if (answer === 'answered') return;
   const advice = `check ${configuration.postgres.passFile} there and pg_hba.conf of node ${primary.id}`;

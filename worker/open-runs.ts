@@ -73,17 +73,17 @@ async function replace(client: Client, configuration: ClusterConfiguration, run:
     if (run.type === workflowTypes.cluster) {
       await client.workflow.getHandle(run.workflowId, run.runId).terminate('this version cannot go on with it');
       await ensureCluster(client, configuration);
-      return 'it is started again with what it knew';
+      return 'it is started again with its record';
     }
     return 'its incident reports it as failed; to have its node follow now, call rejoin';
   } catch (error) {
-    return `what it was about could not be told to a new run: ${messageOf(error)}`;
+    return `its events could not be sent to a new run: ${messageOf(error)}`;
   }
 }
 
 async function sendAgain(client: Client, configuration: ClusterConfiguration, run: OpenRun): Promise<string> {
   const [first, ...others] = eventsToRepeat(run.history);
-  const advice = 'what a person asked for is to be asked for again';
+  const advice = 'a rejoin must be called again';
   if (!first) return advice;
   // The signal's workflow task makes the run fail, with this event in it.
   if ((await send(client, configuration, first)) === run.runId) {

@@ -22,7 +22,7 @@ export async function watchTemporal({ ping, address, say, signal, everyMs = 2000
     } else if (++misses === 2) {
       const since = new Date(answeredAt).toISOString();
       say(
-        `warning: Temporal at ${address} is unreachable since ${since}: until it is back nothing fails over; hooks keep their events`,
+        `warning: Temporal at ${address} is unreachable since ${since}: until it is back no failover is made; hooks keep their events`,
       );
     }
     await pause(everyMs, signal);

@@ -99,7 +99,7 @@ export async function watchCarried(
     } catch (error) {
       if (isCancellation(error)) throw error;
       parking.forgetChild(workflowId);
-      tell({ on: 'followed', node: id, number, report: failed(id, 'its follow has ended without a word') });
+      tell({ on: 'followed', node: id, number, report: failed(id, 'its follow has ended without a report') });
       return;
     }
   }

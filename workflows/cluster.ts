@@ -1,5 +1,6 @@
-// What is known of one cluster, for as long as it exists: the record, what people have in hand, and the watch that compares with the world. Never ends;
-// continues as new when its history is long. Its memo holds record and maintenance as well, because looks read them there.
+// The knowledge of one cluster, for as long as it exists: the record, maintenance and pauses, and the watch. Never
+// ends; continues as new when its history is long. Its memo also holds record and maintenance, because looks read them
+// there.
 
 import {
   allHandlersFinished,
@@ -32,14 +33,14 @@ import { Watching } from './watching';
 
 interface Kept {
   recorded: Recorded;
-  /** Given back by a person, and not told yet; null = the cluster. */
+  /** Nodes whose maintenance has ended and whose incident is not told yet; null = the cluster. */
   given: (number | null)[];
 }
 
-/** Keeps what has changed, and returns it. */
+/** Keeps the changed parts, and returns them. */
 type Keep = <Part extends Partial<Recorded>>(changed: Part) => Part;
 
-/** @param carried what the run before this one has left; @param watched what its last watch has seen and told */
+/** @param carried the state of the last run; @param watched the state of its last watch */
 export async function cluster(name: string, carried: Recorded, watched: WatchState | null = null): Promise<void> {
   const kept: Kept = { recorded: parseRecorded(carried), given: [] };
   const read = (): Recorded => kept.recorded;
@@ -47,7 +48,7 @@ export async function cluster(name: string, carried: Recorded, watched: WatchSta
   const keep: Keep = (changed) => {
     const before = kept.recorded;
     const recorded = { ...before, ...changed };
-    // Another primary: what a person has decided about the cluster before says nothing any more.
+    // Under another primary a person's earlier choices no longer count.
     const isOther = recorded.record?.primary !== before.record?.primary;
     kept.recorded = isOther ? { ...recorded, left: [] } : recorded;
     upsertMemo({ [recordedMemoName]: kept.recorded });
@@ -57,13 +58,14 @@ export async function cluster(name: string, carried: Recorded, watched: WatchSta
   };
   listen(name, kept, keep);
   upsertSearchAttributes(searchAttributes({ cluster: name, operation: 'cluster' }));
-  // A run that was started without a memo shows what it was given.
+  // Write the memo, because a run may be started without one.
   upsertMemo({ [recordedMemoName]: kept.recorded });
   await Promise.all([watching.goOn(), giveBack(name, kept, keep)]);
-  // An update's answer and the cancelled watch's last word come first: the server refuses updates to a run whose end they have held up.
-  await sleep(settleMs, { summary: 'then it goes on in a new run' });
+  // Wait for the last update's answer and the cancelled watch's last heartbeat: the server refuses updates to a run
+  // whose end they have delayed.
+  await sleep(lastWordsMs, { summary: 'then the workflow goes on in a new run' });
   await condition(allHandlersFinished);
-  // The memo does not come along by itself.
+  // The next run does not inherit the memo.
   const next = makeContinueAsNewFunc<typeof cluster>({
     memo: { [recordedMemoName]: kept.recorded, [watchedMemoName]: watching.state },
   });
@@ -74,12 +76,12 @@ function listen(name: string, kept: Kept, keep: Keep): void {
   setHandler(
     concludeUpdate,
     (conclusion: Conclusion) => keep({ record: conclude(kept.recorded.record, conclusion) }).record,
-    { description: 'What an incident has left as true. One that is older than the record changes nothing.' },
+    { description: 'The conclusion of an incident. One that is older than the record changes nothing.' },
   );
   setHandler(
     acceptUpdate,
     async (acceptance: Acceptance) => keep({ record: await lookAndAccept(name, acceptance) }).record,
-    { description: 'A person says who the primary is: {"node": 1, "operator": "you"}.' },
+    { description: 'A person says which node is the primary: {"node": 1, "operator": "you"}.' },
   );
   setHandler(
     maintainUpdate,
@@ -87,19 +89,24 @@ function listen(name: string, kept: Kept, keep: Keep): void {
       if (maintaining.action === 'stop') kept.given.push(maintaining.node);
       return keep({ maintenance: maintain(kept.recorded.maintenance, maintaining) }).maintenance;
     },
-    { description: 'A person takes a node, or the cluster, in hand, or gives it back: pgpool-runbook maintenance.' },
+    { description: 'A person starts or stops the maintenance of a node, or a pause: pgpool-runbook maintenance.' },
   );
   setHandler(
     leftSignal,
     (nodes) => {
       keep({ left: [...new Set([...kept.recorded.left, ...nodes])] });
     },
-    { description: 'From an incident: a person has let these nodes go.' },
+    { description: 'From an incident: a person has chosen to leave these nodes as they are.' },
   );
-  setHandler(recordedQuery, () => kept.recorded, { description: 'What is known of the cluster.' });
+  setHandler(recordedQuery, () => kept.recorded, {
+    description: 'The record, maintenance and pauses, and the nodes that a person has chosen to leave.',
+  });
 }
 
-/** Ends what has expired, and has an incident look at what was given back. Until the run's history is long. */
+/**
+ * Ends expired maintenance, and has an incident look at each node whose maintenance is over. Returns when the run's
+ * history is long.
+ */
 async function giveBack(name: string, kept: Kept, keep: Keep): Promise<void> {
   while (!workflowInfo().continueAsNewSuggested) {
     const left = await untilExpiry(
@@ -114,7 +121,7 @@ async function giveBack(name: string, kept: Kept, keep: Keep): Promise<void> {
   }
 }
 
-const settleMs = 1000;
+const lastWordsMs = 1000;
 
 function maintain(maintenance: readonly Maintenance[], maintaining: Maintaining): readonly Maintenance[] {
   const { node, operator } = maintaining;
@@ -126,7 +133,7 @@ function maintain(maintenance: readonly Maintenance[], maintaining: Maintaining)
   return startMaintenance(known, { node, operator, reason, since: now.toISOString(), until });
 }
 
-/** @throws ApplicationFailure NotAccepted when the facts do not bear it */
+/** @throws ApplicationFailure NotAccepted when the facts contradict the person */
 async function lookAndAccept(cluster: string, acceptance: Acceptance) {
   const why = `is node ${acceptance.node} the primary, as ${acceptance.operator} says?`;
   const { configuration, facts } = await perform('observe', { cluster, suspect: null }, why);
@@ -135,7 +142,9 @@ async function lookAndAccept(cluster: string, acceptance: Acceptance) {
   return accepted;
 }
 
-/** Waits until one of them expires, they change, or `isOver`; the nodes (null = the cluster) whose time is over. */
+/**
+ * Waits until one of them expires, they change, or `isOver`; returns the nodes (null = the cluster) whose time is over.
+ */
 async function untilExpiry(read: () => readonly Maintenance[], isOver: () => boolean): Promise<(number | null)[]> {
   const known = read();
   const ends = known.flatMap(({ until }) => (until === null ? [] : [Date.parse(until)]));
@@ -150,7 +159,7 @@ async function untilExpiry(read: () => readonly Maintenance[], isOver: () => boo
   return read().flatMap((entry) => (left.includes(entry) ? [] : [entry.node]));
 }
 
-/** What was left undecided, or alone, is looked at again at once. */
+/** Has an incident look at once at a node that was left undecided or alone. */
 async function tellIncident(cluster: string, node: number): Promise<void> {
   const eventId = `given-back-${node}-${Date.now()}`;
   await perform('signalIncident', { cluster, node, eventId }, 'a maintenance or a pause is over');

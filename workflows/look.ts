@@ -11,7 +11,7 @@ export async function look(cluster: string): Promise<ClusterOverview> {
   const { configuration, facts } = await perform(
     'observe',
     { cluster, suspect: null, isWhole: true },
-    'a person asks how the cluster is',
+    'a person asks for the status',
   );
   return describeCluster(configuration, facts);
 }

@@ -1,4 +1,5 @@
-// Performs the moves of the page without being waited for: each ends as a message to the loop. What it does is Temporal's: scopes, children, signals.
+// Performs the moves of the page without making the loop wait: each ends as a message to the loop. Scopes, children and
+// signals are Temporal's.
 
 import { CancellationScope, getExternalWorkflowHandle, isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { ClusterConfiguration } from '../domain/facts/cluster';
@@ -24,14 +25,14 @@ export interface MoverParts {
 }
 
 export class Mover {
-  /** Of the decision, and of the work in the background, by number. */
+  /** Scopes of the decision and of the work in the background, by number. */
   private readonly scopes = new Map<number, CancellationScope>();
   /** Follows of this run, by number. */
   private readonly ownFollows = new Set<number>();
 
   constructor(private readonly parts: MoverParts) {}
 
-  /** Follows of the run before this one go on, and tell of their end. */
+  /** Takes over the follows of the last run, which go on and tell of their end. */
   adopt(state: IncidentState): void {
     const { cluster, tell, parking } = this.parts;
     for (const node of state.nodes)
@@ -39,7 +40,10 @@ export class Mover {
     if (state.look) this.ask(state.look.id, state.refusal);
   }
 
-  /** A follow of this run is closed when its result comes; its own word comes earlier, while its id is still taken. */
+  /**
+   * True for a follow of this run, whose result says that it is closed; its own signal comes earlier, while its id is
+   * still taken.
+   */
   isOwn(number: number): boolean {
     return this.ownFollows.has(number);
   }
@@ -77,7 +81,7 @@ export class Mover {
         this.unwaited(() => cancelFollow(cluster, move.node));
         return;
       case 'leave':
-        // Where the workflow `cluster` does not run, the person is only asked again.
+        // If the workflow `cluster` does not run, the person is asked again later.
         this.unwaited(() => getExternalWorkflowHandle(clusterWorkflowId(cluster)).signal(leftSignal, move.nodes));
         return;
       case 'conclude':
@@ -93,7 +97,10 @@ export class Mover {
     }
   }
 
-  /** What parks waits for a person, and is done again by itself meanwhile; with the cluster file as it is then. */
+  /**
+   * Does work that may park: it waits for a person, and is also repeated without one, with the cluster file as it is
+   * then.
+   */
   private inBackground(move: Extract<Move, { do: 'confirm' | 'confirm-attached' | 'set-synchronous' }>): void {
     const { cluster, ground, read } = this.parts;
     const { primary } = move;
@@ -128,7 +135,7 @@ export class Mover {
     });
   }
 
-  /** Over as well once another look replaces this one. */
+  /** Asks about the undecided events; the question also ends when another look replaces this one. */
   private ask(id: number, problem: string): void {
     const { parking, tell, read } = this.parts;
     this.unwaited(async () => {
@@ -152,7 +159,7 @@ export class Mover {
     });
   }
 
-  /** Nobody awaits it: a rejection would fail the workflow's task for ever. */
+  /** Runs work that no code awaits: a rejection would fail the workflow's task for ever, so it is noted. */
   private unwaited(body: () => Promise<void>): void {
     void body().catch((error: unknown) => {
       if (!isCancellation(error)) this.parts.ground.note('In the background', sentenceOf(error));

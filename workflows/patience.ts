@@ -1,21 +1,26 @@
-// How long each kind of activity may take and how it is retried, with the reason. The worker beats twice a second for every attempt
-// (worker/attempt.ts), so a dead worker is noticed within heartbeatTimeout.
+// The time limit and the retries of each kind of activity, with the reason. The worker sends a heartbeat twice a second
+// for every attempt (worker/attempt.ts), so a dead worker is noticed within heartbeatTimeout.
 
 import { ActivityCancellationType, type ActivityOptions } from '@temporalio/workflow';
 import type { Patience } from './runbooks/verbs';
 
-/** Two attempts, then the plan is made anew from fresh facts: clients wait. */
+/** Two attempts, then a new plan from fresh facts, because clients wait. */
 const critical: ActivityOptions = {
-  // A fence that may still be acting would stop a node that the next decision keeps, or hold the lock that it needs.
+  // Wait for the end: a fence that still acts could stop a node that the next decision keeps, or hold the lock that it
+  // needs.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   startToCloseTimeout: '25s',
   heartbeatTimeout: '2s',
   retry: { initialInterval: '100ms', maximumAttempts: 2 },
 };
 
-/** A node or pgpool may need some seconds more: a few minutes of trying, off the critical path, then a person is asked. */
+/**
+ * A few minutes of tries, because a node or pgpool may need some seconds more and no client waits; then a person is
+ * asked.
+ */
 const background: ActivityOptions = {
-  // A cancelled follow is closed only when nothing of it acts on its node any more: the next one waits for that.
+  // Wait for the end: a cancelled follow is closed, and the next one begins, only when none of its acts runs on the
+  // node.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   startToCloseTimeout: '2m',
   heartbeatTimeout: '2s',
@@ -23,37 +28,43 @@ const background: ActivityOptions = {
 };
 
 export const patience: Readonly<Record<Patience, ActivityOptions>> = {
-  /** A look has no effect: it is retried for ever, and a person sees it waiting in Temporal Web. It bounds itself to 2 s. */
+  /** A look has no effect, so it is retried for ever, and a person sees it in Temporal Web. It limits itself to 2 s. */
   reading: {
-    // A newer event need not wait for an answer that nobody wants any more (this is also the SDK's default).
+    // A newer event need not wait for an answer that is no longer needed (the SDK's default, too).
     cancellationType: ActivityCancellationType.TRY_CANCEL,
     startToCloseTimeout: '6s',
     heartbeatTimeout: '2s',
     retry: { initialInterval: '200ms', backoffCoefficient: 1.5, maximumInterval: '5s' },
   },
   critical,
-  /** A candidate is waited for as long as anything shows that it is on its way; a dead worker is noticed by its heartbeat. */
+  /** A candidate is waited for as long as it shows progress; a missing heartbeat shows a dead worker. */
   promotion: { ...critical, startToCloseTimeout: '1 day' },
   background,
-  /** A server's way up: it may replay for long, and says so; the verb gives up by itself when nothing moves. */
+  /** A starting server may replay for long, and shows it; the verb gives up when there is no progress. */
   startup: { ...background, startToCloseTimeout: '1 day', retry: { ...background.retry!, maximumAttempts: 2 } },
-  /** Copies, checks and removals of whole data directories: jobs on the node, to which the next attempt attaches again. They may take days. */
+  /**
+   * Copies, checks and removals of whole data directories: jobs on the node, which the next attempt finds again. They
+   * may take days.
+   */
   job: {
-    // A job of a rebuild that nobody wants any more is ended before the next one may begin.
+    // Wait for the end: the job of a rebuild that was given up must end before the next one begins.
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     startToCloseTimeout: '7 days',
     heartbeatTimeout: '15s',
-    // A dead worker uses up an attempt, too; a refused copy is tried for about half a minute.
+    // Five attempts: a dead worker uses one up, and a refused copy is tried for about half a minute.
     retry: { initialInterval: '1s', backoffCoefficient: 3, maximumInterval: '10s', maximumAttempts: 5 },
   },
-  /** Goes on while nothing differs. It beats every 10 s and at each change, on a task queue of its own; nothing waits for its end. */
+  /**
+   * The watch goes on while nothing differs. Its heartbeat comes every 10 s and at each change, on a task queue of its
+   * own; no code waits for its end.
+   */
   watching: {
     cancellationType: ActivityCancellationType.TRY_CANCEL,
     startToCloseTimeout: '365 days',
     heartbeatTimeout: '25s',
     retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '15s' },
   },
-  /** Told to Temporal, which may be away: one pending step with a growing interval, for days if it must. */
+  /** Messages to Temporal, which may be away: one pending step with a growing interval, for days if necessary. */
   untilDone: {
     startToCloseTimeout: '10s',
     heartbeatTimeout: '3s',

@@ -1,4 +1,4 @@
-// The watches of one cluster, one after the other: each goes on until something differs, which an incident is then told.
+// The watches of one cluster, one after the other: each ends when something differs, which an incident is then told.
 
 import {
   CancellationScope,
@@ -21,10 +21,10 @@ import { StepFailed } from './runbooks/ground';
 const interruptionMs = 60_000;
 
 export class Watching {
-  /** Of the watch that runs. */
+  /** The scope of the running watch. */
   private scope: CancellationScope | null = null;
 
-  /** @param state what the last watch has seen and told */
+  /** @param state the state of the last watch */
   constructor(
     private readonly cluster: string,
     public state: WatchState | null,
@@ -32,19 +32,19 @@ export class Watching {
     private readonly keep: (changed: Partial<Recorded>) => unknown,
   ) {}
 
-  /** A watch that compares with an old record, or with an old maintenance, is of no use any more. */
+  /** Starts the watch again, because the running one compares with an old record or an old maintenance. */
   startAgain(): void {
     this.scope?.cancel();
   }
 
-  /** Until the run's history is long. */
+  /** Watches until the run's history is long. */
   async goOn(): Promise<void> {
     while (!workflowInfo().continueAsNewSuggested) {
       try {
         await this.watchAndTell();
       } catch (error) {
         if (!(error instanceof StepFailed)) throw error;
-        // The record must not end with its watch.
+        // The record must survive the end of its watch.
         log.warn(`the watch is interrupted: ${error.message}`);
         await sleep(interruptionMs, { summary: 'then the watch goes on' });
       }

@@ -24,7 +24,8 @@ export async function startMaintenance(
   options: MaintenanceArguments,
 ): Promise<CommandResult> {
   const { reason } = options;
-  if (!reason) throw new CommandFailure(2, 'say why: --reason "..."; it is shown to whoever meets it');
+  if (!reason)
+    throw new CommandFailure(2, 'say why: --reason "..."; status and the lines that name the maintenance show it');
   const forMs = options.for === undefined ? null : parseDuration(options.for);
   return await tell(nodeText, options, { action: 'start', reason, forMs });
 }
@@ -47,7 +48,7 @@ async function tell(nodeText: string | undefined, options: MaintenanceArguments,
   const held = await withTemporal(configuration, (client) =>
     tellCluster<readonly Maintenance[]>(client, configuration, maintainUpdateName, maintaining),
   );
-  const nothing = `cluster ${configuration.cluster}: nothing is in maintenance, and it is not paused`;
+  const nothing = `cluster ${configuration.cluster}: no node is in maintenance, and the cluster is not paused`;
   return { exitCode: 0, lines: held.length > 0 ? held.map(describeHeld) : [nothing], json: { maintenance: held } };
 }
 

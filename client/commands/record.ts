@@ -59,7 +59,7 @@ export async function acceptPrimary(nodeText: string, options: RecordArguments):
   return { exitCode: 0, lines: describeRecord(record), json: { record } };
 }
 
-/** What the workflow `cluster` knows, and what its watch said last; both are there while no worker runs. */
+/** The record, and the watch's last state; both are readable while no worker runs. */
 export async function readKnown(
   client: Client,
   { cluster }: ClusterConfiguration,

@@ -46,7 +46,7 @@ export async function rejoin(
     const event = createEvent(node);
     const incident = await withinCallTime(client, () => sendEvent(client, configuration, event));
     if (!options.wait) {
-      const line = `node ${node}: its rejoin is handed to the incident ${nameOf(incident)}`;
+      const line = `node ${node}: its rejoin is sent to the incident ${nameOf(incident)}`;
       return { exitCode: 0, lines: [line], json: { incident, node } };
     }
     const verdict = await waitForVerdict(client, configuration, incident, event, options, say);

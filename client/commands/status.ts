@@ -139,7 +139,7 @@ function describeSeconds(seconds: number): string {
 
 /** Only what is different about it then: the watch tells of every other node. */
 function describeLeft(node: number): string {
-  return `node ${node}: a person has let it go; the watch says nothing of it until it is away and back, or streams`;
+  return `node ${node}: a person has chosen to leave it as it is; the watch does not tell of it until it comes back, or streams`;
 }
 
 const columns = ['node', 'role', 'timeline', 'LSN', 'lag', 'from'] as const;

@@ -74,7 +74,7 @@ export interface ClusterConfiguration {
   readonly temporal: { readonly address: string; readonly namespace: string; readonly taskQueue: string };
 }
 
-/** The node with this id, or undefined: event ids are hints and may name nobody. */
+/** The node with this id, or undefined: event ids are hints and may be of no node. */
 export function findNode(configuration: ClusterConfiguration, id: number | null): NodeConfiguration | undefined {
   return configuration.nodes.find((node) => node.id === id);
 }

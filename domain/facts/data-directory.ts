@@ -37,7 +37,7 @@ export interface LinkedDirectory extends PlaceFacts {
 /** One tablespace of the primary. */
 export interface SourceTablespace {
   readonly oid: string;
-  /** As pg_tablespace_location() prints it on the primary. */
+  /** The location, as pg_tablespace_location() prints it on the primary. */
   readonly location: string;
   readonly bytes: number;
 }
@@ -56,7 +56,7 @@ export interface DataFacts extends PlaceFacts {
   /** Processes and control file, measured together with the rest. */
   readonly host: HostFacts;
   readonly hasControlFile: boolean;
-  /** From the control file, also while PostgreSQL runs; null when there is none, or it cannot be read. */
+  /** Facts of the control file, also while PostgreSQL runs; null when there is none, or it cannot be read. */
   readonly own: {
     readonly systemIdentifier: string;
     /** pg_controldata's words; `copied` for a base backup that was never started, whose words are its source's. */
@@ -75,7 +75,7 @@ export interface DataFacts extends PlaceFacts {
     readonly systemIdentifier: string;
     readonly timeline: number;
     readonly isInRecovery: boolean;
-    /** Of the data directory, WAL and tablespaces excluded. */
+    /** Bytes of the data directory, without WAL and tablespaces. */
     readonly bytes: number;
     /** Bytes that the copy's pg_wal may grow to. */
     readonly walBytes: number;
@@ -90,11 +90,11 @@ export interface RebuildDirectory {
   readonly link: string | null;
   /** The tablespace's location on the primary, for --tablespace-mapping; else null. */
   readonly sourceLocation: string | null;
-  /** Where it is, and will be again. */
+  /** The directory's path before and after the rebuild. */
   readonly current: string;
-  /** Where the base backup writes: beside `current`; with removeFirst it is `current`. */
+  /** The base backup's path, beside `current`; with removeFirst it is `current`. */
   readonly fresh: string;
-  /** Where the old one is set aside; with removeFirst nothing is. */
+  /** The path at which the old directory is set aside; unused with removeFirst. */
   readonly aside: string;
 }
 
@@ -135,6 +135,6 @@ export interface DivergedRange {
   readonly commits: number | null;
   /** ISO time of the last of them, by the node's clock. */
   readonly lastCommitAt: string | null;
-  /** Where its WAL files were saved, on the node. */
+  /** The directory on the node in which its WAL files were saved. */
   readonly savedTo: string;
 }

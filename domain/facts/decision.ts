@@ -27,8 +27,8 @@ export interface Decision {
 }
 
 /**
- * Null when the decision is accepted, else the reason why not. The value is not trusted: anybody can type it in
- * Temporal Web.
+ * Null when the decision is accepted, else the reason why not. The value is not trusted: any user of Temporal Web can
+ * type it.
  */
 export function findDecisionProblem(value: unknown, parked: readonly ParkedStep[]): string | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

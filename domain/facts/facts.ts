@@ -39,7 +39,7 @@ export interface HostFacts {
   readonly synchronousStandbyNames: string | null;
   /** The primary's settings by the control file of a running standby. */
   readonly neededSettings: Readonly<Record<string, number>> | null;
-  /** From pg_controldata while no process runs. */
+  /** The words of pg_controldata, while no process runs. */
   readonly controlFile: {
     readonly state: string;
     readonly systemIdentifier: string;
@@ -70,7 +70,7 @@ export interface NodeFacts {
   readonly systemIdentifier: string | null;
   /** Timeline and last byte of WAL: written by a primary, received or replayed by a standby. */
   readonly position: WalPosition | null;
-  /** How far a standby has replayed; null = nothing yet, or no standby. */
+  /** The standby's replay position; null = nothing yet, or no standby. */
   readonly replayedLsn: string | null;
   /** End of the WAL that a standby's receiver has received since its server started; null = none, or no standby. */
   readonly receivedLsn: string | null;

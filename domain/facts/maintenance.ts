@@ -8,7 +8,7 @@ export interface Maintenance {
   readonly reason: string;
   /** ISO time. */
   readonly since: string;
-  /** ISO time; null = until somebody stops it. */
+  /** ISO time; null = until a person stops it. */
   readonly until: string | null;
 }
 

@@ -103,7 +103,7 @@ export function clusterStart({ cluster, temporal }: ClusterConfiguration, record
     taskQueue: temporal.taskQueue,
     args: [cluster, recorded] as [string, Recorded],
     memo: { [recordedMemoName]: recorded },
-    staticSummary: `what is known of cluster ${cluster}`,
+    staticSummary: `record and watch of cluster ${cluster}`,
     workflowTaskTimeout: '2s' as const,
   };
 }

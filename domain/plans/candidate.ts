@@ -86,7 +86,7 @@ export function chooseCandidate(
   // If the best one has failed repeatedly, all the others have too, because those come last.
   if (failed && failed.times >= patience) {
     const causes = request.notTold.map(({ node, line }) => `node ${node}: ${line}`).join('; ');
-    return { refusal: 'promotion-failed', line: `no standby could be told to promote (${causes}): mend that` };
+    return { refusal: 'promotion-failed', line: `no standby could be told to promote (${causes}): correct that` };
   }
   const conflict = findBranchConflict(formerPrimary, own, best, current);
   if (conflict !== null) return { refusal: 'diverged-branches', line: conflict };
@@ -229,7 +229,7 @@ function findMissingWal(
   }
   // One standby that streamed is enough to show how far the primary came.
   if (isEndKnown || hasAnyStreamed) return null;
-  const line = `node ${best.node} did not stream when the former primary was lost, or has received nothing since it was started, so nobody knows how much of the former primary's it lacks: bring the former primary or another standby back`;
+  const line = `node ${best.node} did not stream when the former primary was lost, or has received nothing since it was started, so it is unknown how much of the former primary's WAL it lacks: bring the former primary or another standby back`;
   return { refusal: 'lag-unknown', line };
 }
 

@@ -4,6 +4,7 @@ import { withRealNames } from '../facts/application-name';
 import type { ClusterConfiguration, NodeConfiguration } from '../facts/cluster';
 import type { ClusterRecord, Recorded } from '../facts/record';
 import type { DifferenceKind, NodeSample, NodeWords, PgpoolSample, ShownNode, WatchSamples } from '../facts/watch';
+import { isVoidBySamples } from './record';
 import { formatSynchronousStandbyNames, parseSynchronousStandbyNames } from './synchronous';
 
 export interface Condition {
@@ -42,11 +43,11 @@ interface World {
   readonly writable: readonly Answering[];
   /** The record's primary, else the only node that accepts writes. */
   readonly primary: number | null;
-  /** The primary, where it accepts writes and nobody else does. */
+  /** The primary, if it is the only node that accepts writes. */
   readonly served: Answering | undefined;
 }
 
-/** Nodes that do what they should: they stream from the one primary, and every pgpool that shows it uses them. Nobody need be told that they are back. */
+/** Nodes that stream from the one primary, and that every pgpool showing it uses: their return need not be told. */
 export function findWell(
   configuration: ClusterConfiguration,
   samples: WatchSamples,
@@ -87,28 +88,10 @@ export function findConditions(
 function seeWorld(configuration: ClusterConfiguration, samples: WatchSamples, recorded: ClusterRecord | null): World {
   const answering = samples.nodes.filter((entry): entry is Answering => entry.misses === 0 && entry.said !== null);
   const writable = answering.filter(({ said }) => !said.isInRecovery);
-  const record = recorded && !isVoid(configuration, answering, recorded) ? recorded : null;
+  const record = recorded && !isVoidBySamples(configuration, answering, recorded) ? recorded : null;
   const primary = record?.primary ?? (writable.length === 1 ? writable[0]!.node : null);
   const served = writable.length === 1 ? writable.find(({ node }) => node === primary) : undefined;
   return { configuration, samples, record, answering, writable, primary, served };
-}
-
-/**
- * The record is void if the system identifier or a node's address differs, or if every node answers and none has
- * reached the recorded timeline.
- */
-function isVoid(
-  { nodes }: ClusterConfiguration,
-  answering: readonly Answering[],
-  { nodes: recorded, systemIdentifier, timeline }: ClusterRecord,
-): boolean {
-  const isMoved = recorded.some(({ id, host, port }) => {
-    const node = nodes.find((entry) => entry.id === id);
-    return node?.host !== host || node.port !== port;
-  });
-  const isOther = answering.some(({ said }) => said.systemIdentifier !== systemIdentifier);
-  const isOlder = answering.every(({ said }) => (said.position?.timeline ?? timeline) < timeline);
-  return isMoved || isOther || (isOlder && answering.length === nodes.length);
 }
 
 function condition(
@@ -221,7 +204,7 @@ function findSet({ configuration, samples }: World, { node, said }: Answering): 
     chosen.map(({ id }) => id),
   );
   if (isSameSet(wanted, said.synchronousStandbyNames)) return [];
-  const line = `node ${node} has synchronous_standby_names '${said.synchronousStandbyNames}', and policy.synchronous with those who stream makes '${wanted}'`;
+  const line = `node ${node} has synchronous_standby_names '${said.synchronousStandbyNames}', and policy.synchronous with the standbys that stream makes '${wanted}'`;
   return [condition('synchronous', node, { seenAt: samples.takenAt, lastingMs: synchronousMs, line })];
 }
 
@@ -255,7 +238,7 @@ function findTakenUp(world: World, served: Answering, left: readonly number[]): 
   return well
     .filter((node) => left.includes(node))
     .map((node) => {
-      const line = `node ${node}, which a person had let go, is in service again`;
+      const line = `node ${node}, which a person had chosen to leave as it was, works again`;
       return condition('taken-up', node, { seenAt: world.samples.takenAt, lastingMs: atOnce, line });
     });
 }

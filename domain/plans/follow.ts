@@ -64,7 +64,7 @@ export function planFollow(configuration: ClusterConfiguration, facts: Facts, re
   if (!findNode(configuration, node)) {
     return refuse('node-not-configured', `${name} is not in the cluster file of ${configuration.cluster}`);
   }
-  if (node === primary) return refuse('node-not-standby', `${name} is the primary itself: it follows nobody`);
+  if (node === primary) return refuse('node-not-standby', `${name} is the primary itself: it follows no other node`);
   const maintenance = findMaintenance(facts, node);
   if (maintenance)
     return refuse('in-maintenance', `${name} is in maintenance ${describeMaintenance(maintenance)}: it is left alone`);
@@ -139,7 +139,9 @@ function planSilent(about: Case, own: NodeFacts | undefined): FollowPlan {
   const away = (what: string): FollowPlan =>
     refuse('node-unreachable', `${name} does not answer (${sqlSeen}): ${what}`);
   if (host?.ssh !== 'answered')
-    return away(`nor does its host (${host?.seen ?? 'not asked'}); it is looked after when it does`);
+    return away(
+      `its host does not answer either (${host?.seen ?? 'not asked'}); the follow goes on when the node is back`,
+    );
   if (request.isRebuildWanted === true)
     return rebuild(about, 'node-unreachable', `${name} does not come up (${sqlSeen})`);
   const isStarting = own?.sql === 'recovering' && host.processes === 'running' && host.hasStandbySignal === true;

@@ -56,10 +56,10 @@ export const rows: readonly Row[] = [
   row(
     1,
     'primary',
-    ['it is the primary', 'cancel its follow; nobody waits for it'],
+    ['it is the primary', 'cancel its follow'],
     (n, m) => n.id === m.settlement.primary,
     (n, _, turn) => {
-      const line = `node ${n.id} is the primary: it follows nobody`;
+      const line = `node ${n.id} is the primary: it follows no other node`;
       answerAsked(turn, n.id, { outcome: 'refused', reason: 'node-not-standby', line });
       return { ...cancelFollow(turn, n), is: 'primary', until: null, wants: false, isDoubted: false };
     },
@@ -74,7 +74,7 @@ export const rows: readonly Row[] = [
   row(
     3,
     'primary',
-    ['it was the primary and is away, and nobody asks for it', 'nothing: the watch tells of its return'],
+    ['it was the primary and is away, and no person asks for it', 'nothing: the watch tells of its return'],
     (n, m) => n.id === m.settlement.former && m.settlement.isFormerAway && !isAskedFor(m),
     () => away('answers'),
   ),
@@ -157,21 +157,21 @@ export const rows: readonly Row[] = [
   row(
     14,
     'followed',
-    ['completed', 'it is well; who asked for it is answered'],
+    ['completed', 'it is well; a person who asked for it is answered'],
     (_, m) => m.report!.outcome === 'completed',
     (n, m, turn) => ({ ...ended(n, m.report!, turn), is: 'well', until: null }),
   ),
   row(
     15,
     'followed',
-    ['the cluster file does not name it', 'who asked for it is answered'],
+    ['the cluster file does not name it', 'a person who asked for it is answered'],
     (_, m) => m.report!.reason === 'node-not-configured',
     (n, m, turn) => ended(n, m.report!, turn),
   ),
   row(
     16,
     'followed',
-    ['incomplete', 'the watch tells when it is worth another follow; who asked for it is answered'],
+    ['incomplete', 'the watch tells when it is worth another follow; a person who asked for it is answered'],
     always,
     (n, m, turn) => {
       const { reason } = m.report!;
@@ -223,7 +223,7 @@ function leftToPerson(node: number): FollowReport {
   return { node, rung: 'none', outcome: 'incomplete', reason: 'rejoin-manual', line, ms: 0 };
 }
 
-/** Reasons for which a person has the node in hand although it answers: only its next return matters. */
+/** Reasons for which the node is left to a person although it answers: only its next return matters. */
 const leaving: readonly ReasonCode[] = ['decided-by-person', 'attach-unconfirmed', 'rejoin-manual', 'in-maintenance'];
 
 function untilOf(reason: ReasonCode): Until {

@@ -115,7 +115,7 @@ export function reportOf(node: NodeState, report: FollowReport): FollowReport {
   return isNews ? report : node.report;
 }
 
-/** What the watch tells again of the same node is no reason to look more often. */
+/** Events that the watch repeats for the same node are no reason to look more often. */
 export function isSameNews(known: ReceivedEvent, event: ReceivedEvent): boolean {
   const isTold = known.seen !== undefined && event.seen !== undefined;
   return known.eventId === event.eventId || (isTold && known.kind === event.kind && known.node === event.node);

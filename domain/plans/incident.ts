@@ -56,7 +56,7 @@ export function reportsOf({ nodes }: IncidentState): FollowReport[] {
 /** Ends the incident: every open question is answered. */
 export function close(state: IncidentState, now: number, timing: IncidentTiming): IncidentState {
   const turn: Turn = { state, now, timing, moves: [], told: [] };
-  const line = 'the incident ended before the node could follow: call it again';
+  const line = 'the incident ended before the node could follow: call rejoin again';
   answer(turn, state.asked, { outcome: 'refused', reason: 'preempted', line });
   change(turn, { asked: [] });
   return turn.state;
@@ -127,7 +127,7 @@ function goOn(turn: Turn): void {
     const { state } = turn;
     if (state.decision) {
       const { preemptAt, isToldToGiveWay } = state.decision;
-      // What the watch sees is no news for a decision about it: it would begin anew again and again.
+      // An event of the watch takes over nothing: a decision about the same thing would begin anew again and again.
       const hasNewer = state.waiting.some(({ kind, seen }) => kind === 'failover' && seen === undefined);
       if (hasNewer && preemptAt === null && !isToldToGiveWay)
         change(turn, { decision: { ...state.decision, preemptAt: turn.now + turn.timing.preemptMs } });

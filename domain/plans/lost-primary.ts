@@ -22,7 +22,7 @@ export function planInsteadOfPromotion(
   switch (state) {
     case 'working': {
       // A standby's host got an answer and the worker did not, so the worker's own path is at fault.
-      const line = `${name} answers queries from another host: kept`;
+      const line = `${name} answers queries from another host: it stays the primary`;
       return { action: 'keep', primary: suspect, reason: 'primary-kept', line };
     }
     case 'recovering': {
@@ -33,7 +33,7 @@ export function planInsteadOfPromotion(
     case 'rejecting':
       return refuse(
         'primary-rejects-queries',
-        `${name} answers but rejects queries (${factsOf(facts, suspect)?.sqlSeen ?? 'no detail'}): mend that, nothing is promoted`,
+        `${name} answers but rejects queries (${factsOf(facts, suspect)?.sqlSeen ?? 'no detail'}): correct that, nothing is promoted`,
       );
     case 'unknown':
       return askAgain(suspect, witnesses, request);
@@ -47,7 +47,7 @@ export function planInsteadOfPromotion(
       if (state === 'closed' && failing < 2)
         return refuse(
           'primary-unreachable',
-          `${name} refuses the worker's connections, nobody could look at its host, and no other node could ask: check its network`,
+          `${name} refuses the worker's connections, its host could not be looked at, and no other node could ask it: check its network`,
         );
       return refuseSilent(configuration, facts, suspect);
     }
@@ -76,7 +76,7 @@ function findPassing(
 function askAgain(suspect: number, witnesses: readonly Witness[], { hasLookedAgain }: FailoverRequest): FailoverPlan {
   const alive = witnesses.filter((witness) => witness.answer === 'alive');
   const heard = alive.map((witness) => `${witness.from} (${witness.seen})`).join(' and ');
-  const others = heard ? `but ${heard} heard from it` : 'and nobody else could ask';
+  const others = heard ? `but ${heard} heard from it` : 'and no other host could ask';
   const seen = `node ${suspect} does not answer the worker, ${others}`;
   if (heard && !hasLookedAgain)
     return { action: 'look-again', node: suspect, afterMs: 0, line: `${seen}: looked at again at once` };

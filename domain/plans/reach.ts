@@ -34,7 +34,7 @@ export function describeCutOff(configuration: ClusterConfiguration, facts: Facts
   const silent = [...hosts].filter(([, isReached]) => !isReached).map(([host]) => host);
   const reached = hosts.size - silent.length;
   if (silent.length <= 1 || reached * 2 > hosts.size) return null;
-  return `the worker reaches ${reached} of the ${hosts.size} hosts of the cluster, and ${silent.join(', ')} say nothing: it may be the one that is cut off`;
+  return `the worker reaches ${reached} of the ${hosts.size} hosts of the cluster, and ${silent.join(', ')} do not answer: the worker itself may be cut off`;
 }
 
 function isAnswering(entry: NodeFacts | undefined): boolean {

@@ -88,7 +88,7 @@ function checkLineage({ configuration, request, facts, data, name, source }: Cas
   if (hasControlFile && !own)
     return refuse(
       'data-not-replaceable',
-      `${name}: global/pg_control cannot be read, so whose data it is cannot be told: if it is this node's, rename that file and decide again`,
+      `${name}: global/pg_control cannot be read, so it is unknown whose data it is: if it is this node's, rename that file and decide again`,
     );
   const identifiers = [
     own?.systemIdentifier,

@@ -3,7 +3,7 @@
 
 import type { ClusterConfiguration } from '../facts/cluster';
 import { type Facts, factsOf, type NodeFacts, writableNodes } from '../facts/facts';
-import type { WatchSamples } from '../facts/watch';
+import type { NodeWords, WatchSamples } from '../facts/watch';
 import { type ClusterRecord, type Conclusion, recordedNodes } from '../facts/record';
 import type { OpenedTimeline } from '../facts/wal';
 
@@ -138,4 +138,22 @@ export function concludeSamples(
     ...found,
     ...where,
   };
+}
+
+/**
+ * The record is void if the system identifier or a node's address differs, or if every node answers and none has
+ * reached the recorded timeline.
+ */
+export function isVoidBySamples(
+  { nodes }: ClusterConfiguration,
+  answering: readonly { readonly said: NodeWords }[],
+  { nodes: recorded, systemIdentifier, timeline }: ClusterRecord,
+): boolean {
+  const isMoved = recorded.some(({ id, host, port }) => {
+    const node = nodes.find((entry) => entry.id === id);
+    return node?.host !== host || node.port !== port;
+  });
+  const isOther = answering.some(({ said }) => said.systemIdentifier !== systemIdentifier);
+  const isOlder = answering.every(({ said }) => (said.position?.timeline ?? timeline) < timeline);
+  return isMoved || isOther || (isOlder && answering.length === nodes.length);
 }

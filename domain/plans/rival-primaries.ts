@@ -39,7 +39,7 @@ export function planWithTwoPrimaries(
     const line = `node ${former.node} accepts writes on timeline ${String(former.position?.timeline)}, which node ${newest.node} has succeeded: it is stopped`;
     return { action: 'fence', node: former.node, line };
   }
-  const advice = 'stop the one that must not, on its host';
+  const advice = 'stop the wrong one, on its host';
   return refuse('two-primaries', `${writable.length} nodes accept writes: ${uses.join('; ')}: ${advice}`);
 }
 
@@ -97,7 +97,7 @@ function describeUse(configuration: ClusterConfiguration, facts: Facts, entry: N
   return [
     `node ${entry.node} (timeline ${entry.position?.timeline ?? '?'})`,
     servers.length > 0 ? `serves ${servers.join(', ')}` : 'is no pgpool’s primary',
-    followers.length > 0 ? `is followed by node ${followers.join(', ')}` : 'is followed by nobody',
+    followers.length > 0 ? `is followed by node ${followers.join(', ')}` : 'is followed by no standby',
     `has ${clients}`,
   ].join(', ');
 }
@@ -130,7 +130,7 @@ export function refuseStalePrimary(
   if (stop) return stop;
   return refuse(
     'diverged-branches',
-    `${name} accepts writes on timeline ${String(living.position?.timeline)} but serves no pgpool and is followed by nobody, and standby node ${heir.node} is on its successor ${String(heir.position?.timeline)}: if ${name} is a former primary, stop it and start the newer primary; if node ${heir.node} was promoted by mistake, stop node ${heir.node}`,
+    `${name} accepts writes on timeline ${String(living.position?.timeline)} but serves no pgpool and is followed by no standby, and standby node ${heir.node} is on its successor ${String(heir.position?.timeline)}: if ${name} is a former primary, stop it and start the newer primary; if node ${heir.node} was promoted by mistake, stop node ${heir.node}`,
   );
 }
 
@@ -153,7 +153,7 @@ function stopSucceeded(
   const instead = planAfterStop(configuration, without, request, successor.node);
   // A successor that answers as a standby is no primary to keep.
   if (instead) return instead.action === 'refuse' || instead.action === 'keep' ? null : instead;
-  const line = `node ${living.node} accepts writes on timeline ${String(living.position?.timeline)}, which a promotion of ours has succeeded, and nobody uses it: it is stopped; then ${choice.line}`;
+  const line = `node ${living.node} accepts writes on timeline ${String(living.position?.timeline)}, which a promotion of ours has succeeded, and no client uses it: it is stopped; then ${choice.line}`;
   return { action: 'fence', node: living.node, line };
 }
 

@@ -1,4 +1,4 @@
-// What the watch saw last, as a look would show it: for people, while no worker answers.
+// An overview from the watch's last samples, in the form of a look: for people, while no worker answers.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../facts/cluster';
 import { inForce, type Maintenance } from '../facts/maintenance';

@@ -31,7 +31,7 @@ function weightOf({ reason }: Verdict): number {
 export const nothingHappened: Verdict = {
   outcome: 'completed',
   reason: 'primary-working',
-  line: 'no event needed anything',
+  line: 'nothing had to be done',
 };
 
 /** Null when the event asks for nothing, or for a node whose follow can be started. */
@@ -43,7 +43,7 @@ export function refuseRejoin(
   if (kind !== 'rejoin') return null;
   if (primary === null) return { ...verdict, outcome: 'refused' };
   if (node === primary) {
-    const line = `node ${node} is the primary: it follows nobody`;
+    const line = `node ${node} is the primary: it follows no other node`;
     return { outcome: 'refused', reason: 'node-not-standby', line };
   }
   if (findNode(configuration, node)) return null;

@@ -125,7 +125,7 @@ export function eventOf({ kind, node, eventId, line }: Difference, at: string): 
   }
 }
 
-/** What could not be told at once, because it was told a moment ago, is no news any more when the node is well by then. */
+/** Drops the news of a node that is well by the time when it could be told. */
 function forgetNews(samples: WatchSamples, due: readonly Difference[], well: () => readonly number[]): WatchSamples {
   const isLate = ({ node, misses, isNews }: NodeSample): boolean =>
     isNews && misses === 0 && !due.some((difference) => difference.kind === 'answers' && difference.node === node);

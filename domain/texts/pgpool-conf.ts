@@ -169,9 +169,9 @@ function formatFailover(nodes: readonly NodeConfiguration[]): string[] {
     '# The runbook attaches a node after proving that it streams; pgpool could attach one in the middle of a rebuild.',
     'auto_failback = off',
     '# For a host that has vanished the replication check waits so long (ms; the default is 10 s) with a lock that the search',
-    '# for the new primary needs, too: nobody is served meanwhile. Long enough for one lost packet.',
+    '# for the new primary needs, too: no client is served meanwhile. Long enough for one lost packet.',
     ...forEach(nodes, [['connect_timeout', 1500]]),
-    '# While it searches for a primary pgpool serves nobody, and a primary that was kept can be attached only afterwards.',
+    '# While it searches for a primary pgpool serves no client, and a primary that was kept can be attached only afterwards.',
     'search_primary_node_timeout = 5',
   ];
 }

@@ -28,7 +28,7 @@ test('without a node pauses the whole cluster, until it is stopped', async () =>
   const stopped = await run('maintenance', 'stop', '--config', file);
   expect([stopped.exitCode, stopped.out]).toEqual([
     0,
-    expect.stringMatching(/^cluster shop-\d+: nothing is in maintenance, and it is not paused\n$/),
+    expect.stringMatching(/^cluster shop-\d+: no node is in maintenance, and the cluster is not paused\n$/),
   ]);
 });
 

@@ -60,7 +60,7 @@ test('without a worker: says so, and what is known all the same', async () => {
   expect(said.out).toContain('no incident is open');
 });
 
-test('without a worker: says what the watch saw last, how long ago, and what a person has let go', async () => {
+test('without a worker: says what the watch saw last, how long ago, and what a person has chosen to leave', async () => {
   const { name, file } = bench.newCluster({ taskQueue: 'nobody-polls-this' });
   const recorded = { record: null, maintenance: [], left: [2] };
   const workflowId = clusterWorkflowId(name);
@@ -79,7 +79,7 @@ test('without a worker: says what the watch saw last, how long ago, and what a p
   expect(said.out).toContain('node 0 is the primary');
   expect(said.out).toMatch(/^1 +standby +1 +0\/5000000 +0 bytes +node 0 +up$/m);
   expect(said.out).toMatch(/^2 +away +up$/m);
-  expect(said.out).toContain('node 2: a person has let it go');
+  expect(said.out).toContain('node 2: a person has chosen to leave it as it is');
   const json = JSON.parse((await run('status', '--config', file, '-o', 'json')).out) as unknown;
   expect(json).toMatchObject({ isLookedAt: false, primaries: [0], left: [2] });
 });

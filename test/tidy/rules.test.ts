@@ -11,6 +11,7 @@ import {
   checkShellLiterals,
 } from './code-rules';
 import { findCircles } from './circles';
+import { checkSubjects, readComments } from './comment-rules';
 import { checkActivityTests } from './layout-rules';
 import { applyRatchet } from './ratchet';
 import {
@@ -146,6 +147,31 @@ const rows: readonly Row[] = [
   ['a replaced word in a name', checkGlossary, 'domain/a.ts', 'const newMaster = 1;', 'const postmasterPid = 1;'],
   ['replica', checkGlossary, 'domain/a.ts', 'const replicas = 1;', 'const replicationUser = wal_level = replica;'],
   ['failback', checkGlossary, 'README.md', 'a failback', 'auto_failback = off'],
+  ['a comment without a subject', checkSubjects, 'domain/a.ts', '// It waits.\nx();', '// Items wait.\nx();'],
+  ['a subject that comes later', checkSubjects, 'domain/a.ts', '// What waits.', '// The node\n// Who waits.\nx();'],
+  ['one-line documentation', checkSubjects, 'domain/a.ts', '/** Who waits. */\nx();', "x('/** Who waits. */');"],
+  [
+    'documentation of several lines',
+    checkSubjects,
+    'lab/a.js',
+    '/**\n * Nor this.\n */',
+    '/**\n * A.\n * Nor this.\n */',
+  ],
+  ['a comment behind code', checkSubjects, 'domain/a.ts', 'x(); // They wait.\ny();', "x('// They wait.');"],
+  [
+    'a comment before a bracket',
+    checkSubjects,
+    'domain/a.ts',
+    'f(() => {\n  // Whoever.\n});',
+    'f(`\n// Whoever.\n`);',
+  ],
+  [
+    'a comment of a script',
+    checkSubjects,
+    'client/a.sh',
+    '#!/bin/sh\n# What.\nx',
+    '#!/bin/sh\n# A\n# What.\nx # What.',
+  ],
   ['a note to self', checkNotes, 'domain/a.ts', '// TODO later', '// toDoList'],
   ['a home directory', checkMachinePaths, 'README.md', 'see /home/someone/x', 'see ~/x and $HOME/x'],
   ['root’s home', checkMachinePaths, 'lab/a.ts', "join('/root/.cache')", "join('<root>/.cache', 'a/root/b')"],
@@ -164,6 +190,18 @@ const rows: readonly Row[] = [
 test.each(rows)('%s is a breach, its neighbour is not', (_title, rule, path, breach, innocent) => {
   expect(rule(file(path, breach))).toHaveLength(1);
   expect(rule(file(path, innocent))).toEqual([]);
+});
+
+test('every comment is read once, with its line', () => {
+  const text = '// One,\n// of two lines.\nx(); // Two.\n// Three.\n/** Four. */\nf(/* Five. */);\n\n// Six.\n';
+  expect(readComments(file('domain/a.ts', text))).toEqual([
+    { line: 1, text: 'One,' },
+    { line: 3, text: 'Two.' },
+    { line: 4, text: 'Three.' },
+    { line: 5, text: 'Four. */' },
+    { line: 6, text: 'Five. */' },
+    { line: 8, text: 'Six.' },
+  ]);
 });
 
 test('a breach names its line', () => {

@@ -25,7 +25,7 @@ test.each([
   ['host=a', '15/main'],
 ])('a standby with %j whose name is another one in the cluster file is one warning', async (conninfo, name) => {
   expect(await warningsOf(conninfo, 'node1')).toEqual([
-    `shop, node 1 is a standby named ${name}, and the cluster file says applicationName node1, which it gets when it next follows: write ${name} there, or leave the key out, to keep it`,
+    `shop, node 1 is a standby named ${name}, and the cluster file says applicationName node1, which its next follow sets: to keep ${name}, write it there or leave the key out`,
   ]);
 });
 

@@ -244,7 +244,7 @@ describe('writes that only the former primary has', () => {
     cluster.wal = { range: { ...divergedRange, commits }, wasPrimary: false, fenceMark: 'none' };
     const sent = await bench.send(cluster, { kind: 'returned', node: 0, oldPrimary: null });
     const step = await bench.untilParked(sent.incident, 'node0.diverged-writes');
-    expect(step.problem).toContain('nobody has decided that they may be lost');
+    expect(step.problem).toContain('no decision allows their loss');
     await bench.decide(sent.incident, 'node0.diverged-writes', 'skip');
     expect(await finish(sent)).toMatchObject({ follows: [{ node: 0, rung: 'rebuild', outcome: 'completed' }] });
   });

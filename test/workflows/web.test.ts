@@ -100,7 +100,7 @@ it('has a sentence on every activity and on every child', async () => {
     'observe node 2 and node 1: decisions are made from what is measured',
     'repoint node 2: it streams from node 1',
     'attach node 2 to pgpool0: the node streams and may be used',
-    'save the configuration, node 2: for the day on which its data directory is replaced',
+    'save the configuration, node 2: for a later rebuild of the node',
   ]);
   await expect((await follow.describe()).staticSummary()).resolves.toBe('node 2 follows node 1');
 });

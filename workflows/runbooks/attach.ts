@@ -15,7 +15,7 @@ export async function leaveDetached(following: Following): Promise<boolean> {
   if (!input.isDetached || reason !== 'already-following' || reattachMs === 0) return false;
   const name = `node ${input.node}`;
   const pause = `${reattachMs / 1000} s`;
-  ground.note('Pause', `${name} works, and is attached after ${pause}: somebody may have detached it`);
+  ground.note('Pause', `${name} works, and is attached after ${pause}: a person may have detached it`);
   await ground.sleep(reattachMs, `${name} works: attached after ${pause}, or at once by rejoin`);
   return true;
 }

@@ -37,7 +37,7 @@ export function openDryGround(world: DryWorld): Ground {
         // A verb resolves later on every ground.
         await Promise.resolve();
         const assume = assumptions[name];
-        if (!assume) throw new EndOfTelling(`${name} cannot be told without doing it`);
+        if (!assume) throw new EndOfTelling(`the result of ${name} is not known beforehand`);
         return assume(world, input);
       },
     ]),

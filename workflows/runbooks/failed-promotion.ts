@@ -54,7 +54,7 @@ export async function clearUp(
   if (error.type === 'WorldChanged') return learned;
   const own = factsOf(look.facts, candidate);
   if (own?.sql === 'rejected') {
-    const line = `node ${candidate} was told to promote and now rejects queries (${own.sqlSeen}): mend that, nothing is stopped`;
+    const line = `node ${candidate} was told to promote and now rejects queries (${own.sqlSeen}): correct that, nothing is stopped`;
     return refuse(look, 'primary-rejects-queries', line);
   }
   const isDead = own?.host?.processes === 'none';
@@ -175,7 +175,7 @@ export async function clearDoubts(
       return refuse(look, 'promotion-unproven', line);
     }
     if (own?.host?.processes !== 'none' && hasPromotedFiles(look, node, held)) {
-      const line = `node ${node} was told to promote and its files say that it has been promoted: it is waited for; mend the way to it, or stop it`;
+      const line = `node ${node} was told to promote and its files say that it has been promoted: it is waited for; make it reachable, or stop it`;
       return refuse(look, 'promotion-unproven', line);
     }
     const why = `it was told to promote, and node ${candidate} takes its place`;

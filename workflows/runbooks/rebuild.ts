@@ -213,7 +213,7 @@ async function saveDivergedWal(
   if (rebuilding.discardedTo === saved.range.toLsn) return saved;
   const why = saved.wasPrimary
     ? 'it was not proven to be stopped before its successor was promoted'
-    : 'nobody has decided that they may be lost';
+    : 'no decision allows their loss';
   const problem = `${saved.line}; ${why}, so clients may have been told that these writes are safe. skip: replace its data all the same (the WAL is saved); abort: leave it as it is`;
   const stepId = `node${node}.diverged-writes`;
   const title = `Diverged writes of node ${node}`;

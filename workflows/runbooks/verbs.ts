@@ -72,7 +72,7 @@ export const verbs: Verbs = {
   },
   setSynchronousStandbys: {
     title: () => 'Set the synchronous standbys',
-    why: 'commits wait for those who stream',
+    why: 'commits wait for the standbys that stream',
     patience: 'background',
   },
   // A standby
@@ -104,10 +104,10 @@ export const verbs: Verbs = {
   },
   saveConfiguration: {
     title: withNode('Save the configuration'),
-    why: 'for the day on which its data directory is replaced',
+    why: 'for a later rebuild of the node',
     patience: 'background',
   },
-  saveDivergedWal: { title: withNode('Save the WAL that only it has'), why: 'from the fork on', patience: 'job' },
+  saveDivergedWal: { title: withNode('Save the WAL that no other node has'), why: 'from the fork on', patience: 'job' },
   saveUnarchivedWal: {
     title: withNode('Save the WAL that its archive does not have'),
     why: 'a standby archives none of it',

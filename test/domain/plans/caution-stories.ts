@@ -38,7 +38,7 @@ const closedStories: readonly FailoverStory[] = [
     expected: { action: 'promote', state: 'closed', node: 1, formerPrimary: 0 },
   },
   {
-    title: 'the port is closed to the worker alone, for two seconds, and nobody else could ask',
+    title: 'the port is closed to the worker alone, for two seconds, and no other host could ask',
     topology: '0* refuses the worker, ssh rejected, no probes; pgpool: 0/0',
     facts: { nodes: { 0: closed, ...withoutReceivers }, pgpools: pgpoolLost },
     request: { lasted: 0 },

@@ -56,7 +56,7 @@ export const refusalStories: readonly FailoverStory[] = [
     expected: { action: 'refuse', reason: 'primary-rejects-queries', state: 'rejecting' },
   },
   {
-    title: 'the primary is silent to one host only, and nobody else could ask',
+    title: 'the primary is silent to one host only, and no other host could ask',
     topology: '0* silent to the worker, probes impossible; pgpool: 0/0',
     facts: {
       nodes: { 0: vanished, ...withoutReceivers },

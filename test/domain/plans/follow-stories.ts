@@ -23,7 +23,7 @@ const receivedMore = { ...at('0/5002000'), replayedLsn: wellLsn, walReceiver: nu
 const twinHistory = [{ timeline: 1, endLsn: '0/4FFFF00' }];
 
 const streams = { ...onTimeline2, walReceiver: receiverFrom(1, 2) };
-/** What the watch has heard of this node a moment ago. */
+/** Samples of a watch that has heard this node a moment ago. */
 function watched(node: number, said: NodeWords): WatchSamples {
   const at = '2026-01-01T00:00:00.000Z';
   const sample = { node, misses: 0, seen: '', answeredAt: at, said, streamedAt: at, isNews: false };

@@ -1,4 +1,4 @@
-// What the watch leaves alone: standbys that are well in another way than the usual one, nodes and clusters that people have in hand, and what a
+// The watch leaves alone: standbys that are well in another way than the usual one, nodes and clusters that people have in hand, and what a
 // watch that begins anew knows already.
 
 import { makeConfiguration } from '../builders';

@@ -72,7 +72,7 @@ export interface Terms {
   readonly left?: readonly number[];
   /** The state that an earlier watch has left. */
   readonly state?: WatchState | null;
-  /** Its first second. */
+  /** The first second. */
   readonly from?: number;
 }
 

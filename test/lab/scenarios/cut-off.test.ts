@@ -21,7 +21,7 @@ if (isRoot) {
     await lab.dropHost(1);
     await lab.dropHost(0);
     expect(await untilParked(scenario(), 'failover')).toMatchObject({
-      problem: expect.stringContaining('it may be the one that is cut off') as string,
+      problem: expect.stringContaining('the worker itself may be cut off') as string,
     });
     expect((await lab.report()).nodes[2]).toMatchObject({ isInRecovery: true });
     await lab.restoreHost(0);
