@@ -2,6 +2,7 @@
 
 import { type ClusterConfiguration, findNode, getNode } from '../facts/cluster';
 import { chooseCandidate } from './candidate';
+import { findServedRival } from './last-sample';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
 import { planWithTwoPrimaries, refuseStalePrimary } from './rival-primaries';
 import { planInsteadOfPromotion } from './lost-primary';
@@ -129,6 +130,11 @@ function planWithoutPrimary(
   const isFenced = request.fencedNode === suspect;
   const instead = isFenced ? null : planInsteadOfPromotion(configuration, facts, request, suspect, judgement);
   if (instead) return instead;
+  const rival = findServedRival(facts, suspect);
+  if (rival !== null) {
+    const line = `node ${suspect} is lost, but node ${rival}, which does not answer, accepted writes and was served by pgpool at the last look of the watch: bring it back, or stop it on its host`;
+    return refuse('primary-unreachable', line);
+  }
   const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: suspect });
   if ('refusal' in choice) return refuse(choice.refusal, choice.line);
   const isSilent = judgement.state === 'unreachable' || judgement.state === 'closed';

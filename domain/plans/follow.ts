@@ -1,6 +1,6 @@
 // Plans how one node comes to follow the primary: pure, from facts. A rebuild needs proof from more than one look.
 
-import { type ClusterConfiguration, findNode, getNode, type NodeConfiguration } from '../facts/cluster';
+import { type ClusterConfiguration, findNode, getNode } from '../facts/cluster';
 import { describeMaintenance } from '../facts/maintenance';
 import type { ReasonCode } from '../facts/reasons';
 import { compareLsn, isDiverged, timelineAt, type WalPosition } from '../facts/wal';
@@ -42,6 +42,7 @@ interface Case {
   readonly name: string;
   readonly primaryName: string;
   readonly source: Positioned;
+  readonly watch: Facts['watch'];
 }
 
 /**
@@ -71,7 +72,7 @@ export function planFollow(configuration: ClusterConfiguration, facts: Facts, re
   if (!source || !isPositioned(source))
     return refuse('primary-missing', describeMissing(primaryName, factsOf(facts, primary)));
   const own = factsOf(facts, node);
-  const about: Case = { configuration, request, name, primaryName, source };
+  const about: Case = { configuration, request, name, primaryName, source, watch: facts.watch };
   return own?.sql === 'answered' ? planAnswering(about, own) : planSilent(about, own);
 }
 
@@ -83,7 +84,7 @@ function planAnswering(about: Case, own: NodeFacts): FollowPlan {
   }
   const stranger = findStranger(about, own.systemIdentifier, own.position.timeline);
   if (stranger) return stranger;
-  const stream = describeStream(own, source, getNode(configuration, request.primary));
+  const stream = describeStream(about, own);
   if (stream === 'right') {
     return {
       rung: 'none',
@@ -91,6 +92,12 @@ function planAnswering(about: Case, own: NodeFacts): FollowPlan {
     };
   }
   const isRepointAllowed = configuration.policy.follow.includes('repoint');
+  if (stream === 'cascade') {
+    return {
+      rung: 'none',
+      line: `${name} streams ${primaryName}'s timeline through another standby: a cascade is left so`,
+    };
+  }
   if (stream === 'elsewhere') {
     const from = `${name} streams the primary's timeline ${source.position.timeline} from ${own.walReceiver?.host ?? 'another host'}`;
     return isRepointAllowed
@@ -215,18 +222,25 @@ function rebuild({ configuration }: Case, otherwise: ReasonCode, why: string): F
 }
 
 /**
- * right: streams from the primary. elsewhere: streams the primary's own timeline, by another name of its host or
- * through another standby.
+ * right: streams from the primary. cascade: streams the primary's own timeline from another standby that is well.
+ * elsewhere: streams that timeline by another name of the primary's host, or from a standby that receives nothing.
  */
 function describeStream(
+  { configuration, request, source, watch }: Case,
   own: Positioned,
-  source: Positioned,
-  upstream: NodeConfiguration,
-): 'right' | 'elsewhere' | 'no' {
+): 'right' | 'cascade' | 'elsewhere' | 'no' {
   const receiver = own.walReceiver;
   if (!receiver?.isStreaming || receiver.timeline !== source.position.timeline) return 'no';
-  if (receivesFrom(own, upstream)) return 'right';
-  return hasDiverged(own, source) ? 'no' : 'elsewhere';
+  if (receivesFrom(own, getNode(configuration, request.primary))) return 'right';
+  if (hasDiverged(own, source)) return 'no';
+  const upstream = configuration.nodes.find((node) => receivesFrom(own, node));
+  return upstream && isReceiving(watch, upstream.id) ? 'cascade' : 'elsewhere';
+}
+
+/** The standby receives WAL, by the watch's last look; a standby that is not watched is believed. */
+function isReceiving(watch: Facts['watch'], node: number): boolean {
+  const sample = watch?.nodes.find((entry) => entry.node === node);
+  return !sample || (sample.misses === 0 && sample.said?.receiver != null);
 }
 
 /** The node's replay position; if unknown, the end of its WAL. */

@@ -1,7 +1,7 @@
 // The watch's samples of a lost primary: the end of its WAL, its synchronous set, the standbys that streamed from it,
 // and its last answer.
 
-import type { Facts } from '../facts/facts';
+import { type Facts, factsOf } from '../facts/facts';
 import type { WalPosition } from '../facts/wal';
 import type { NodeSample } from '../facts/watch';
 
@@ -28,6 +28,28 @@ export function sampledPosition(facts: Facts, primary: number | null): WalPositi
 /** synchronous_standby_names in force at the primary's last answer; null = unknown. */
 export function sampledSynchronousSet(facts: Facts, primary: number | null): string | null {
   return primarySample(facts, primary)?.said.synchronousStandbyNames ?? null;
+}
+
+/** Another node than the lost primary, silent now, that accepted writes when the watch last heard it, and that a pgpool served then. */
+export function findServedRival(facts: Facts, lost: number): number | null {
+  const { nodes = [], pgpools = [] } = facts.watch ?? {};
+  const isSilent = (node: number): boolean => {
+    const own = factsOf(facts, node);
+    return own?.sql !== 'answered' && own?.host?.processes !== 'none';
+  };
+  // A silent node is not asked about for some seconds: then a pgpool that shows no other primary may serve it.
+  const isServed = (node: number): boolean =>
+    pgpools.some((pgpool) => {
+      const [own, primary] = [
+        pgpool.nodes.find((entry) => entry.node === node),
+        pgpool.nodes.find(({ role, status }) => role === 'primary' && status !== 'down'),
+      ];
+      return own ? own === primary : pgpool.nodes.length > 0 && !primary;
+    });
+  const rival = nodes.find(
+    ({ node, said }) => node !== lost && said?.isInRecovery === false && isSilent(node) && isServed(node),
+  );
+  return rival?.node ?? null;
 }
 
 /** Did this standby stream when the primary last answered? Null = the watch had not heard both of them. */

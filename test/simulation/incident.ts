@@ -38,6 +38,7 @@ function open(sim: Simulation): NonNullable<Simulation['incident']> {
   const state = opening(sim.world.configuration.cluster, sim.timing);
   const incident: Incident = { sim, state, queue: [], scopes: new Map(), alarm: null, isPumping: false };
   tellStory(sim, 'an incident opens');
+  sim.level.isLeft = false;
   sim.incident = {
     get state() {
       return incident.state;
@@ -82,6 +83,7 @@ function setAlarm(incident: Incident): void {
     tellStory(sim, `the incident is over: ${verdict.outcome} (${verdict.reason}): ${verdict.line}`);
     for (const { report } of state.nodes) if (report && report.outcome !== 'completed') noteLeft(sim, report);
     sim.incident = null;
+    if (verdict.outcome === 'completed') sim.level.completedAt = sim.clock.now;
     return;
   }
   const due = alarmAt(state);

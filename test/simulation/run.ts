@@ -34,11 +34,13 @@ export interface Outcome {
 
 const calmMs = 240_000;
 const quietMs = 8000;
+/** What differs still is told again after a minute. */
+const patientMs = 100_000;
 /** Refused, and looked at again and again. */
 const idleMs = 25_000;
 
 export async function play(plot: Plot, subject: Subject = product, isTold = false): Promise<Outcome> {
-  const { topology, schedule, isShort = false } = plot;
+  const { topology, schedule, isShort = false, isPatient = false } = plot;
   const sim = newSimulation(openWorld(topology), subject, defaultTiming, isTold);
   sim.signal = (event) => {
     signal(sim, event);
@@ -57,7 +59,7 @@ export async function play(plot: Plot, subject: Subject = product, isTold = fals
     sim.level.isCalm = true;
     tellStory(sim, '* faults have stopped');
   });
-  const isOver = endOf(sim, calmAt);
+  const isOver = endOf(sim, calmAt, isPatient ? patientMs : quietMs);
   await runClock(sim.clock, isShort ? calmAt : calmAt + calmMs, isOver);
   if (sim.violations.length === 0 && !isShort) checkEnd(sim);
   const { violations, story, rows, actions, states, verdicts, counts } = sim;
@@ -65,7 +67,7 @@ export async function play(plot: Plot, subject: Subject = product, isTold = fals
 }
 
 /** Something is broken; or nothing is open; or nothing is at work but looks that change nothing. */
-function endOf(sim: Simulation, calmAt: number): () => boolean {
+function endOf(sim: Simulation, calmAt: number, quiet: number): () => boolean {
   let [quietSince, idleSince] = [Infinity, Infinity];
   return () => {
     const { clock, incident, violations } = sim;
@@ -75,7 +77,7 @@ function endOf(sim: Simulation, calmAt: number): () => boolean {
     else quietSince = Math.min(quietSince, clock.now);
     if (clock.now < calmAt || !isIdle) idleSince = Infinity;
     else idleSince = Math.min(idleSince, clock.now);
-    return clock.now - quietSince > quietMs || clock.now - idleSince > idleMs;
+    return clock.now - quietSince > quiet || clock.now - idleSince > idleMs;
   };
 }
 

@@ -29,6 +29,8 @@ export interface Topology {
 export interface Plot {
   /** Ends with the last entry: only what acts do is judged. */
   readonly isShort?: boolean;
+  /** Goes on for so long after the last entry that what differs still is told again. */
+  readonly isPatient?: boolean;
   readonly topology: Topology;
   readonly schedule: readonly Entry[];
 }
@@ -36,7 +38,7 @@ export interface Plot {
 export function drawPlot(seed: number): Plot {
   const random = newRandom(seed);
   const topology = drawTopology(random);
-  return { topology, schedule: drawSchedule(random) };
+  return { topology, schedule: drawSchedule(random), isPatient: random.chance(10) };
 }
 
 const mostNodes = 4;
@@ -75,7 +77,7 @@ export function drawTopology(random: Random): Topology {
 /** @param deeds drawn in two of three entries; none = all alike */
 export function drawSchedule(
   random: Random,
-  { deeds = [], count = 11 + random.below(11) }: { readonly deeds?: readonly DeedName[]; readonly count?: number } = {},
+  { deeds = [], count = 13 + random.below(11) }: { readonly deeds?: readonly DeedName[]; readonly count?: number } = {},
 ): Entry[] {
   let at = 500 + random.below(2000);
   return Array.from({ length: count }, () => {

@@ -107,6 +107,10 @@ export interface Simulation {
   /** What the watch has told since the schedule's end. */
   readonly level: {
     isCalm: boolean;
+    /** A person has said that nothing is to be done, and no incident has opened since. */
+    isLeft: boolean;
+    /** When the last incident ended well. */
+    completedAt: number;
     readonly told: Map<string, { readonly since: string; readonly at: number; readonly version: number }>;
   };
   /** Signal with start; filled in by the run. */
@@ -121,7 +125,7 @@ export function newSimulation(world: World, subject: Subject, timing: IncidentTi
     ...{ violations: [], story: [], isTold, rows: new Set(), actions: new Set(), states: new Set(), verdicts: [] },
     ...{ firstClosed: new Map(), detached: new Map(), letGo: new Set(), left: new Map(), refusedSince: null },
     ...{
-      level: { isCalm: false, told: new Map() },
+      level: { isCalm: false, isLeft: false, completedAt: 0, told: new Map() },
       counts: { events: 0, faults: 0 },
       incident: null,
       signal: () => undefined,

@@ -75,7 +75,9 @@ function hear(world: World, id: number) {
   const { sql, sqlSeen, ...facts } = lookAtNode(world, id);
   if (sql !== 'answered') return { node: id, said: null, seen: sqlSeen };
   const { receiver } = world.nodes[id]!;
-  const followers = world.nodes.filter((node) => node.receiver?.isStreaming && node.receiver.from === id);
+  const followers = world.nodes.filter(
+    (node) => node.receiver?.from === id && node.receiver.isStreaming && node.receiver.lastAt === world.now,
+  );
   const said: NodeWords = {
     isInRecovery: facts.isInRecovery!,
     systemIdentifier: facts.systemIdentifier!,

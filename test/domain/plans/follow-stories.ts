@@ -1,6 +1,8 @@
 // planFollow's questions and answers: node 1 was promoted to timeline 2, node 0 is stopped.
 
+import type { NodeWords, WatchSamples } from '../../../domain/facts/watch';
 import type { FollowStory } from './follow-story';
+import { standbySays } from './watch-world';
 import { inHand } from './pause-stories';
 import { stoppedStories } from './follow-stopped-stories';
 import {
@@ -21,6 +23,12 @@ const receivedMore = { ...at('0/5002000'), replayedLsn: wellLsn, walReceiver: nu
 const twinHistory = [{ timeline: 1, endLsn: '0/4FFFF00' }];
 
 const streams = { ...onTimeline2, walReceiver: receiverFrom(1, 2) };
+/** What the watch has heard of this node a moment ago. */
+function watched(node: number, said: NodeWords): WatchSamples {
+  const at = '2026-01-01T00:00:00.000Z';
+  const sample = { node, misses: 0, seen: '', answeredAt: at, said, streamedAt: at, isNews: false };
+  return { takenAt: at, nodes: [sample], pgpools: [] };
+}
 const foreign = '7999999999999999999';
 
 export const followStories: readonly FollowStory[] = [
@@ -70,6 +78,20 @@ export const followStories: readonly FollowStory[] = [
     title: 'streaming from the right host but another port is not following',
     topology: '2 streams from port 5433 of 1’s host',
     own: { ...streams, walReceiver: { ...receiverFrom(1, 2), port: 5433 } },
+    expected: 'repoint',
+  },
+  {
+    title: 'E33: a cascade is left so: its upstream, another standby, streams from the primary',
+    topology: '2 streams timeline 2 from 0, which streams from 1',
+    own: { ...streams, walReceiver: receiverFrom(0, 2) },
+    watch: watched(0, standbySays(0)),
+    expected: 'none',
+  },
+  {
+    title: 'a cascade whose upstream receives nothing ends: the standby follows the primary itself',
+    topology: '2 streams timeline 2 from 0, which streams from nobody',
+    own: { ...streams, walReceiver: receiverFrom(0, 2) },
+    watch: watched(0, standbySays(0, { receiver: null })),
     expected: 'repoint',
   },
   {

@@ -14,6 +14,7 @@ export interface FollowStory {
   readonly own?: NonNullable<Differences['nodes']>[number];
   readonly nodes?: Differences['nodes'];
   readonly maintenance?: Differences['maintenance'];
+  readonly watch?: Differences['watch'];
   readonly request?: Partial<FollowRequest>;
   readonly follow?: PolicyConfiguration['follow'];
   readonly expected: 'none' | 'repoint' | 'start' | 'rebuild' | 'compare' | 'wait' | ReasonCode;

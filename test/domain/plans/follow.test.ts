@@ -9,10 +9,11 @@ import { deepFreeze, makeConfiguration, makeFacts, promotedToTimeline2, stopped 
 import { followStories as stories } from './follow-stories';
 import type { FollowStory } from './follow-story';
 
-function tell({ node = 2, primary = 1, own, nodes, maintenance, request, follow }: FollowStory): FollowPlan {
+function tell({ node = 2, primary = 1, own, nodes, maintenance, watch, request, follow }: FollowStory): FollowPlan {
   const facts = makeFacts({
     nodes: { 0: stopped, 1: promotedToTimeline2, ...(own && { 2: own }), ...nodes },
     ...(maintenance && { maintenance }),
+    ...(watch && { watch }),
   });
   const configuration = makeConfiguration(follow && { policy: { follow } });
   return planFollow(

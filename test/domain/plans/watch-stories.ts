@@ -1,9 +1,9 @@
 // Stories of planFailover in which the watch's last look at a lost primary counts. Told in failover.test.ts.
 
 import type { NodeSample, NodeWords, WatchSamples } from '../../../domain/facts/watch';
-import { makeConfiguration, pgpoolSees, probe, receivesNothing, vanished } from '../builders';
+import { makeConfiguration, pgpoolSees, probe, receivesNothing, stopped, vanished, wellLsn } from '../builders';
 import type { FailoverStory } from './failover-stories';
-import { primarySays, standbySays } from './watch-world';
+import { primarySays, shows, standbySays } from './watch-world';
 
 /** Facts are taken at midnight. */
 const before = (ms: number): string => new Date(Date.parse('2026-01-01T00:00:00.000Z') - ms).toISOString();
@@ -52,6 +52,21 @@ export const watchStories: readonly FailoverStory[] = [
     topology: '0* vanished, 1 2 restarted; watch: both streamed when 0 last answered',
     facts: { ...bothRestarted, watch: samples({ 0: primary, 1: streamed(1), 2: streamed(2) }) },
     expected: promotes,
+  },
+  {
+    title: 'a node that a person promoted, that pgpool serves and that nobody reaches now is not overlooked',
+    topology: '0* stopped, 1 in recovery, 2 vanished; watch: 2 accepted writes on 2, served',
+    facts: {
+      nodes: { 0: stopped, 1: receivesNothing, 2: vanished },
+      watch: {
+        ...samples({
+          0: primary,
+          2: { said: primarySays({ position: { timeline: 2, lsn: wellLsn } }), answeredMsAgo: 5000 },
+        }),
+        pgpools: [{ pgpool: 'pgpool0', at: before(1000), isReached: true, nodes: shows(2, 0), seen: '' }],
+      },
+    },
+    expected: { action: 'refuse', reason: 'primary-unreachable' },
   },
   {
     title: 'without the watch nobody knows that they have',

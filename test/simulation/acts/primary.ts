@@ -96,6 +96,7 @@ function stopAndMark(run: Run, input: InputOf<'fence'>, node: ModelNode): void {
   checkFence(run, input, node);
   const seen = run.actor.facts?.nodes.find((entry) => entry.node === node.id)?.host;
   node.wasSeenDead = seen?.processes === 'none' || seen?.ssh !== 'answered';
+  node.wasLate = run.isLate;
   if (isAlive(node)) {
     if (isUp(world, node)) shutDown(world, node, 'us');
     else crash(node, 'us');

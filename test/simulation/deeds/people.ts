@@ -106,8 +106,8 @@ export const peopleDeeds = {
     const [node, pgpool, world] = [whoOf(sim, entry), pgpoolOf(sim, entry), worldNow(sim)];
     if (!pgpool.isRunning || pgpool.status[node.id] === 'down') return null;
     world.version += 1;
-    // Of a primary pgpool says no more than that it has failed.
-    const isTellable = pgpool.primary !== node.id;
+    // Of a primary pgpool says no more than that it has failed; and once a refusal is over, every node is looked after.
+    const isTellable = pgpool.primary !== node.id && !sim.incident?.state.undecided.length;
     degenerate(world, pgpool, node.id);
     if (isTellable) {
       pgpool.detachedAt[node.id] = sim.clock.now;
@@ -154,6 +154,7 @@ export const peopleDeeds = {
       const id = Number(/^node([0-9])/.exec(stepId)![1]);
       sim.world.nodes[id]!.isAsked = true;
     }
+    if (stepId === 'failover' && choice === 'abort') sim.level.isLeft = true;
     parked.answer(choice);
     return `a person answers ${stepId}: ${choice}`;
   }),

@@ -40,18 +40,19 @@ export function checkFence(run: Run, input: FenceInput, node: ModelNode): void {
   const isStandby = node.process === 'running' && !node.isWritable;
   // A server that carries our own mark may have been the primary when that was written: nobody can tell.
   if (isStandby && !wasTold && node.mark === 'none')
-    violate(
-      sim,
-      'rule-2',
-      `standby node ${node.id}, which was not told, is stopped${run.isLate ? ' by an act that was late' : ''}`,
-    );
+    violate(sim, 'rule-2', `standby node ${node.id}, which was not told, is stopped${lateness(run)}`);
   if (isStandby && node.toldAt !== null && node.toldBy === 'us') checkBelieved(run, node);
   const isOwnWork = node.isWritable && node.branch.openedBy === 'us' && input.mark === 'before-promotion';
   const isNewest = world.branches.every(({ timeline }) => timeline <= node.branch.timeline);
   if (isOwnWork && isNewest && isHeardAsPrimary(world, node) && isAsSeen(run) && wasUp(run, node))
-    violate(sim, 'rule-3', `node ${node.id}, which was promoted and answers somebody, is stopped`);
+    violate(sim, 'rule-3', `node ${node.id}, which was promoted and answers somebody, is stopped${lateness(run)}`);
   else if (isWriting(world, node) && node.process === 'running' && isAsSeen(run) && wasUp(run, node))
     checkServed(run, node);
+}
+
+/** The node refuses only what is older than ten seconds. */
+function lateness({ isLate }: Run): string {
+  return isLate ? ' by an act that was late' : '';
 }
 
 /** Told, not out of recovery: given up only for another one that is ready now and holds no less. */
@@ -77,7 +78,8 @@ function wasUp({ actor }: Run, { upAt, closedUntil }: ModelNode): boolean {
 }
 
 /** It accepts writes and answers. */
-function checkServed({ sim }: Run, node: ModelNode): void {
+function checkServed(run: Run, node: ModelNode): void {
+  const { sim } = run;
   const { world } = sim;
   const isReached = answerOf(world, node, workerHost) === 'answered';
   const rivals = world.nodes.filter((other) => other !== node && other.isWritable && isUp(world, other));
@@ -100,7 +102,7 @@ function checkServed({ sim }: Run, node: ModelNode): void {
   if (!heir && !isUsed && descends) return;
   if (!heir && !isReached) return;
   const who = isUsed ? 'which is used' : 'which accepts writes';
-  violate(sim, 'rule-4', `node ${node.id}, ${who}, is stopped${heir ? ` for node ${heir.id}` : ''}`);
+  violate(sim, 'rule-4', `node ${node.id}, ${who}, is stopped${heir ? ` for node ${heir.id}` : ''}${lateness(run)}`);
 }
 
 export function checkPromotion(run: Run, { candidate }: InputOf<'promote'>, node: ModelNode): void {
@@ -149,7 +151,8 @@ function checkInHand(run: Run, id: number, what: string): void {
   const at = new Date(sim.clock.now).toISOString();
   const seen = inForce(sim.world.maintenance, at).filter(({ since }) => Date.parse(since) < actor.lookedAt);
   const own = seen.find(({ node }) => node === id || (node === null && actor.kind === 'decision'));
-  if (own) violate(sim, 'rule-10', `node ${id} is ${what} during a ${own.node === null ? 'pause' : 'maintenance'}`);
+  const during = own?.node === null ? 'pause' : 'maintenance';
+  if (own) violate(sim, 'rule-10', `node ${id} is ${what} during a ${during}${lateness(run)}`);
 }
 
 /** A standby that a person detached, and of which nothing else was heard since. */

@@ -38,11 +38,9 @@ function isServedElsewhere(world: World): boolean {
   return world.nodes.some((node) => isHeardAsPrimary(world, node) && serversOf(world, node).length > 0);
 }
 
-/** The watch has told of it, and tells it again: a person may have answered `abort` meanwhile. */
-function isWarned({ watch: { state } }: Simulation): boolean {
-  return (
-    state?.told.some(({ key }) => /^(?:primary-silent|given-up|second-writable|other-primary)[.]/.test(key)) ?? false
-  );
+/** The watch says that no node accepts writes, and that nobody has asked for a failover; or a person has decided to leave it so. */
+function isWarned({ watch: { state }, level }: Simulation): boolean {
+  return level.isLeft || (state?.told.some(({ key }) => key.startsWith('primary-silent.')) ?? false);
 }
 
 function isDeciding({ incident }: Simulation): boolean {
@@ -102,7 +100,7 @@ function checkBroughtBack(sim: Simulation, node: ModelNode, primary: ModelNode |
   violate(
     sim,
     'rule-8',
-    `node ${node.id} was alive when it was stopped, and is left so${node.wasSeenDead ? ', which came up while it was being stopped' : ''}`,
+    `node ${node.id} was alive when it was stopped, and is left so${node.wasSeenDead ? ', which came up while it was being stopped' : ''}${node.wasLate ? ', by an act that was late' : ''}`,
   );
 }
 

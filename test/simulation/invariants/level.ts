@@ -4,7 +4,7 @@
 import type { Difference } from '../../../domain/facts/watch';
 import { type Simulation, violate } from '../simulation';
 
-export function checkTold(sim: Simulation, { key, since, line }: Difference): void {
+export function checkTold(sim: Simulation, { key, since, line, node }: Difference): void {
   const { level, world, clock } = sim;
   // Nothing befalls the cluster any more.
   if (!level.isCalm) return;
@@ -13,4 +13,6 @@ export function checkTold(sim: Simulation, { key, since, line }: Difference): vo
   if (last?.version !== world.version) return;
   if (last.since !== since) violate(sim, 'level', `mended, and back although nothing has changed: ${line}`);
   else if (clock.now - last.at < 60_000) violate(sim, 'level', `told again within a minute: ${line}`);
+  else if (level.completedAt > last.at && (node === null || !sim.left.has(node)))
+    violate(sim, 'level', `told again, and the incident in between has found all well: ${line}`);
 }

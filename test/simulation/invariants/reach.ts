@@ -4,7 +4,7 @@
 import { inForce } from '../../../domain/facts/maintenance';
 import { hasHost, isAsSeen, type Run } from '../acts/run';
 import { answerOf, isHeardAsPrimary } from '../look';
-import { canReach, isAlive, type ModelNode, type World, workerHost } from '../model/world';
+import { canReach, isAlive, type ModelNode, serversOf, type World, workerHost } from '../model/world';
 import { violate } from '../simulation';
 
 const lastingMs = 1900;
@@ -19,7 +19,9 @@ export function checkReach(run: Run, candidate: ModelNode): void {
   if (former && former.branch.timeline >= candidate.branch.timeline && !actor.fenced.has(former.id)) {
     const by = former.branch.openedBy === 'person' ? ', which a person has promoted,' : '';
     const name = `node ${candidate.id} is promoted, and node ${former.id}${by}`;
-    if (isHeardAsPrimary(world, former)) violate(sim, 'rule-5', `${name} answers somebody as the primary`);
+    // What a person has promoted and nobody uses is a mistake, which is stopped, or rebuilt, some day.
+    const isUsed = former.branch.openedBy !== 'person' || serversOf(world, former).length > 0;
+    if (isUsed && isHeardAsPrimary(world, former)) violate(sim, 'rule-5', `${name} answers somebody as the primary`);
     if (former.isHung && hasHost(world, former)) violate(sim, 'rule-5', `${name} has processes and is not stopped`);
     const first = sim.firstClosed.get(former.id);
     const isClosed = former.closedUntil > world.now && answerOf(world, former, workerHost) === 'refused';

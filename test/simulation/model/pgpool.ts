@@ -61,6 +61,7 @@ function show(world: World, pgpool: ModelPgpool, primary: number, old: number): 
   for (const { id } of world.nodes) {
     if (id === primary) continue;
     pgpool.status[id] = 'down';
+    pgpool.detachedAt[id] = null;
     world.hook(pgpool, { kind: 'follow', node: id, mainNode: lowestUp(pgpool), oldPrimary: old });
   }
 }

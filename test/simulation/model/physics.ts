@@ -110,6 +110,8 @@ export function acknowledge(world: World, node: ModelNode): void {
   const set = parseSynchronousStandbyNames(node.syncNames) ?? { required: 1, names: ['*'] };
   if (set.required === 0) {
     branch.acked = Math.max(branch.acked, node.flushed);
+    // Whoever lets commits wait for nobody gives the promise up: from here on policy.maximumLagBytes decides.
+    branch.ackedBySet = branch.fork;
     return;
   }
   const confirmed = world.nodes

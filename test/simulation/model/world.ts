@@ -78,6 +78,8 @@ export interface ModelNode {
   downBy: 'us' | 'crash' | 'person' | null;
   /** The last look before it was stopped took it for dead. */
   wasSeenDead: boolean;
+  /** The act that stopped it was late. */
+  wasLate: boolean;
   /** A person has asked for it since it went down. */
   isAsked: boolean;
 }
@@ -159,7 +161,7 @@ export function newNode(id: number, host: string, branch: Branch, upstream: numb
     },
     ...{ upAt: 0, closedUntil: 0, isReplayPaused: false, delayMs: 0, hasStreamed: !isPrimary, receiver: null },
     ...{ clients: 0, trouble: { kind: null, ms: 60 }, toldAt: null, toldBy: 'us', mayBeTold: false, clockOffsetMs: 0 },
-    ...{ downBy: null, wasSeenDead: false, isAsked: false },
+    ...{ downBy: null, wasSeenDead: false, wasLate: false, isAsked: false },
   };
 }
 

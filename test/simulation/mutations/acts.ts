@@ -239,4 +239,18 @@ export const actMutations: readonly Mutation[] = [
     }),
     deeds: ['restart', 'flap', 'hang', 'thaw'],
   },
+  {
+    rule: 'level',
+    title: 'the synchronous set is said to be written, and is not',
+    subject: changeVerb('setSynchronousStandbys', () => Promise.resolve({ changed: false, line: 'as it should be' })),
+    deeds: ['setNames', 'crash', 'start'],
+    topology: withPolicy({ synchronous: { standbys: 1, whenNone: 'degrade' } }, { isSynchronous: true }),
+  },
+  {
+    rule: 'level',
+    title: 'a standby is said to be attached, and is not',
+    subject: changeVerb('attach', () => Promise.resolve({ changed: true, line: 'attached' })),
+    deeds: ['detach', 'detach', 'rejoin'],
+    topology: withPolicy({ ...quick, reattachMs: 0 }),
+  },
 ];

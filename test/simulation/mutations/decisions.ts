@@ -47,7 +47,7 @@ export const decisionMutations: readonly Mutation[] = [
         chooseCandidate: (real, configuration, ...rest) =>
           real(isBefore() ? patient(configuration) : configuration, ...rest),
       })),
-    deeds: ['maintain', 'hang'],
+    deeds: ['maintain', 'hang', 'answer', 'answer'],
     isInOrder: true,
     topology: withPolicy({ maximumLagBytes: 1 }),
   },

@@ -25,7 +25,7 @@ export function subjectOf({ subject }: Mutation): Subject {
   return { ...product, ...subject };
 }
 
-const judgedAtEnd = ['rule-8', 'rule-9', 'liveness'];
+const judgedAtEnd = ['rule-8', 'rule-9', 'liveness', 'level'];
 
 /** Short, and mostly of the mutation's own deeds. */
 export function steer({ rule, deeds, isInOrder = false, topology = (one) => one }: Mutation): (seed: number) => Plot {
@@ -35,6 +35,7 @@ export function steer({ rule, deeds, isInOrder = false, topology = (one) => one 
     return {
       topology: drawn,
       isShort: !judgedAtEnd.includes(rule),
+      isPatient: rule === 'level',
       schedule: isInOrder ? drawCourse(random, deeds) : drawSchedule(random, { deeds, count: 3 + random.below(5) }),
     };
   };
