@@ -224,8 +224,8 @@ function rebuild({ configuration }: Case, otherwise: ReasonCode, why: string): F
 }
 
 /**
- * right: from the primary. The primary's own timeline: cascade = from another standby that is well; elsewhere = by another
- * name of the primary's host, or from a standby that receives nothing.
+ * right: streams from the primary. cascade: streams the primary's own timeline from another standby that is well.
+ * elsewhere: streams that timeline by another name of the primary's host, or from a standby that receives nothing.
  */
 function describeStream(
   { configuration, request, source, watch }: Case,
@@ -239,7 +239,7 @@ function describeStream(
   return upstream && isReceiving(watch, upstream.id) ? 'cascade' : 'elsewhere';
 }
 
-/** By the watch's last look; who is not watched is believed. */
+/** The standby receives WAL, by the watch's last look; a standby that is not watched is believed. */
 function isReceiving(watch: Facts['watch'], node: number): boolean {
   const sample = watch?.nodes.find((entry) => entry.node === node);
   return !sample || (sample.misses === 0 && sample.said?.receiver != null);

@@ -3,11 +3,12 @@
 import type { Simulation } from './simulation';
 import { hookDeeds } from './deeds/events';
 import { peopleDeeds } from './deeds/people';
+import { questionDeeds } from './deeds/questions';
 import { serverDeeds } from './deeds/servers';
 import { troubleDeeds } from './deeds/troubles';
 import type { Entry } from './schedule';
 
-const deeds = { ...serverDeeds, ...peopleDeeds, ...hookDeeds, ...troubleDeeds };
+const deeds = { ...serverDeeds, ...peopleDeeds, ...hookDeeds, ...troubleDeeds, ...questionDeeds };
 export type DeedName = keyof typeof deeds;
 
 /** Each name as often as it is drawn. */

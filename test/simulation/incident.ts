@@ -2,7 +2,7 @@
 
 import type { ClusterEvent } from '../../domain/facts/event';
 import type { FollowReport } from '../../domain/facts/outcome';
-import { alarmAt, close, isOver, judge } from '../../domain/plans/incident';
+import { alarmAt, close, isAtRest, isOver, judge, reportsOf } from '../../domain/plans/incident';
 import type { IncidentState, Message, Move } from '../../domain/plans/incident-state';
 import { opening } from '../../domain/plans/incident-state';
 import { Aborted, untilDone } from '../../workflows/runbooks/asking';
@@ -69,6 +69,9 @@ function pump(incident: Incident): void {
     for (const move of step.moves) perform(incident, move);
     noteState(sim, incident.state);
   }
+  // A long incident continues as new with the same value.
+  if (incident.state.counter % 16 === 0 && isAtRest(incident.state))
+    incident.state = JSON.parse(JSON.stringify(incident.state)) as IncidentState;
   incident.isPumping = false;
   checkPage(sim, incident.state);
   setAlarm(incident);
@@ -81,7 +84,7 @@ function setAlarm(incident: Incident): void {
     incident.state = close(state, sim.clock.now, sim.timing);
     const verdict = judge(incident.state);
     tellStory(sim, `the incident is over: ${verdict.outcome} (${verdict.reason}): ${verdict.line}`);
-    for (const { report } of state.nodes) if (report && report.outcome !== 'completed') noteLeft(sim, report);
+    for (const report of reportsOf(state)) if (report.outcome !== 'completed') noteLeft(sim, report);
     sim.incident = null;
     if (verdict.outcome === 'completed') sim.level.completedAt = sim.clock.now;
     return;

@@ -37,6 +37,12 @@ export const known: readonly Known[] = [
     title: 'a fence does not say that it found alive whom the look had not seen alive: the node is left stopped',
     fits: ({ line }) => line.includes('which came up while it was being stopped'),
   },
+  {
+    // Needs activities/pgpool/attach.ts: a look at pgpool's own live status before it is asked.
+    rule: 'level',
+    title: 'a standby that pgpool itself cannot reach is attached once a minute, and given up by it two seconds later',
+    fits: ({ line }) => line.includes('back although') && line.includes('does not use it'),
+  },
 ];
 
 export function isKnown(violation: Violation, plot: Plot): boolean {

@@ -2,6 +2,7 @@
 
 import { defaultTiming } from '../../domain/plans/incident-state';
 import { recordedNodes } from '../../domain/facts/record';
+import { quirks } from './acts/quirks';
 import { after, at, runClock, startedAt } from './clock';
 import { doDeed } from './deeds';
 import { signal } from './incident';
@@ -89,8 +90,9 @@ function hasToldAll({ watch: { state } }: Simulation): boolean {
   return state.standing.every(({ key, since }) => isTold(key, since));
 }
 
-function openWorld({ configuration, hasRecord, isSynchronous, isCascade }: Topology): World {
+function openWorld({ configuration, hasRecord, isSynchronous, isCascade, odd }: Topology): World {
   const world = newWorld(configuration, startedAt);
+  if (odd) world.nodes[odd.node]!.quirk = quirks[odd.quirk]!.facts;
   if (isCascade) world.nodes[2]!.upstream = 1;
   const names = world.nodes.slice(1).map(({ id }) => `"node${id}"`);
   if (isSynchronous) for (const node of world.nodes) node.syncNames = `ANY 1 (${names.join(', ')})`;

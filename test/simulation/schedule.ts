@@ -2,6 +2,7 @@
 
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
 import { makeConfiguration } from '../domain/builders';
+import { quirks } from './acts/quirks';
 import { type DeedName, weights } from './deeds';
 import { newRandom, type Random } from './random';
 
@@ -24,6 +25,8 @@ export interface Topology {
   readonly hasRecord: boolean;
   readonly isSynchronous: boolean;
   readonly isCascade: boolean;
+  /** What stands in the way of a copy on this node: a number of the table of quirks. */
+  readonly odd: { readonly node: number; readonly quirk: number } | null;
 }
 
 export interface Plot {
@@ -71,6 +74,7 @@ export function drawTopology(random: Random): Topology {
     hasRecord: random.chance(80),
     isSynchronous,
     isCascade: count > 2 && random.chance(15),
+    odd: random.chance(30) ? { node: random.below(count), quirk: random.below(quirks.length) } : null,
   };
 }
 
@@ -102,7 +106,7 @@ export function drawEntry(random: Random, at: number, what: DeedName): Entry {
   return { at, what, who, other: random.below(24), ms, isWide: random.chance(40) };
 }
 
-export function describeTopology({ configuration, hasRecord, isSynchronous, isCascade }: Topology): string {
+export function describeTopology({ configuration, hasRecord, isSynchronous, isCascade, odd }: Topology): string {
   const { nodes, pgpool, policy } = configuration;
   const hosts = pgpool.map(({ name, host }) => {
     const on = nodes.find((node) => node.host === host);
@@ -118,6 +122,7 @@ export function describeTopology({ configuration, hasRecord, isSynchronous, isCa
     `rejoin ${rejoin}, unreachableHost ${unreachableHost}, follow ${follow.join('+')}`,
     `divergedWrites ${divergedWrites}, replacedData ${replacedData}, reattachMs ${reattachMs}`,
     `maximumLagBytes ${policy.maximumLagBytes}, crashRecoveryMs ${policy.crashRecoveryMs}, minimumIntervalMs ${policy.minimumIntervalMs}`,
+    ...(odd ? [`node ${odd.node}: ${quirks[odd.quirk]!.what}`] : []),
     hasRecord ? 'with a record' : 'without a record',
   ].join('; ');
 }

@@ -126,20 +126,21 @@ function inspect(world: World, node: ModelNode, primary: number) {
   const { hasData, placed } = node;
   const state = placed === null ? node.controlState : 'copied';
   const own = { systemIdentifier: node.systemId, state, timeline: node.branch.timeline };
-  const facts = dataFacts();
-  return {
-    ...facts,
+  const plain = dataFacts();
+  const facts = {
+    ...plain,
     ...{ exists: hasData, isEmpty: !hasData, version: hasData ? '15' : null, hasControlFile: hasData },
     host: lookAtHost(world, node.id),
     own: hasData ? own : null,
     rebuildMark: placed,
     source: {
-      ...facts.source,
+      ...plain.source,
       systemIdentifier: source.systemId,
       timeline: source.branch.timeline,
       isInRecovery: !source.isWritable,
     },
   };
+  return { ...facts, ...node.quirk?.(facts) };
 }
 
 function divergedWal(world: World, node: ModelNode, { primary }: InputOf<'saveDivergedWal'>) {

@@ -12,7 +12,7 @@ import { lookAtHost, lookAtNode } from '../look';
 import { degenerate } from '../model/pgpool';
 import { crash, endTrouble, shutDown, tellToPromote } from '../model/processes';
 import { acknowledge } from '../model/physics';
-import { heldOf } from '../model/wal';
+import { leaveBehind } from '../model/wal';
 import { canReach, isAlive, isUp, type ModelNode, nodeOf, type World, workerHost } from '../model/world';
 import { observeWorld } from '../observe';
 import { tellStory, worldNow } from '../simulation';
@@ -144,20 +144,11 @@ async function promoteNow(run: Run, input: InputOf<'promote'>, order: Order) {
   tellToPromote(world, node, 'us');
   acted(run, `tells node ${candidate} to promote`);
   await confirm(run, input, node, order);
-  weigh(worldNow(run.sim), node);
+  // What this failover knowingly leaves behind was weighed before.
+  leaveBehind(node.branch, worldNow(run.sim).branches);
   const { timeline } = node.branch;
   acted(run, `node ${candidate} accepts writes on timeline ${timeline}`);
   return { ...done(`node ${candidate} accepts writes`), timeline };
-}
-
-/** What this failover knowingly leaves behind is given up: it was weighed before. */
-function weigh(world: World, node: ModelNode): void {
-  const { branch } = node;
-  const place = { branch, lsn: branch.fork };
-  for (const other of world.branches) {
-    const held = heldOf(place, other);
-    if (other.acked > held) other.givenUp = Math.min(other.givenUp, held);
-  }
 }
 
 function refuseChangedWorld(world: World, input: InputOf<'promote'>, own: NodeFacts): void {

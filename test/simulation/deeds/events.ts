@@ -13,7 +13,7 @@ function eventOf(sim: Simulation, kind: EventKind, entry: Entry, more: Partial<C
 }
 
 export const hookDeeds = {
-  falseFailover: deed('quiet', 5, (sim, entry) => {
+  falseFailover: deed('quiet', 7, (sim, entry) => {
     const olds = [primaryOf(sim).id, entry.other % sim.world.nodes.length, null];
     const oldPrimary = olds[entry.other % olds.length]!;
     const nodes = [whoOf(sim, entry).id, null, 7];
@@ -21,12 +21,12 @@ export const hookDeeds = {
     sim.signal(eventOf(sim, 'failover', entry, { node, oldPrimary }));
     return `an event says: node ${String(node)} failed, the primary was node ${String(oldPrimary)}`;
   }),
-  falseFollow: deed('quiet', 3, (sim, entry) => {
+  falseFollow: deed('quiet', 6, (sim, entry) => {
     const event = eventOf(sim, 'follow', entry, { oldPrimary: entry.other % sim.world.nodes.length });
     sim.signal(event);
     return `an event says: node ${String(event.node)} must follow`;
   }),
-  falseReturn: deed('quiet', 2, (sim, entry) => {
+  falseReturn: deed('quiet', 5, (sim, entry) => {
     const event = eventOf(sim, 'returned', entry, {});
     sim.signal(event);
     return `an event says: node ${String(event.node)} is back`;

@@ -99,10 +99,19 @@ export const peopleDeeds = {
   }),
   setNames: deed('fault', 2, (sim, { other, isWide }) => {
     const node = primaryOf(sim);
-    node.syncNames = isWide ? '' : `ANY 1 ("node${other % 4}", "node${(other + 1) % 4}")`;
+    const [one, next] = [`node${other % 4}`, `node${(other + 1) % 4}`];
+    const written = [
+      `ANY 1 ("${one}", "${next}")`,
+      `FIRST 1 (${one}, ${next})`,
+      one,
+      '*',
+      `2 (${one}, "${next}")`,
+      `ANY 1 ("${one}`,
+    ];
+    node.syncNames = isWide ? '' : written[other % written.length]!;
     return `a person sets synchronous_standby_names = '${node.syncNames}' on node ${node.id}`;
   }),
-  detach: deed('person', 4, (sim, entry) => {
+  detach: deed('person', 6, (sim, entry) => {
     const [node, pgpool, world] = [whoOf(sim, entry), pgpoolOf(sim, entry), worldNow(sim)];
     if (!pgpool.isRunning || pgpool.status[node.id] === 'down') return null;
     world.version += 1;
@@ -137,7 +146,7 @@ export const peopleDeeds = {
     const [first] = sim.world.maintenance.filter(({ node }) => node !== null);
     return first ? giveBack(sim, first.node) : null;
   }),
-  rejoin: deed('person', 4, (sim, entry) => {
+  rejoin: deed('person', 6, (sim, entry) => {
     const node = whoOf(sim, entry);
     node.isAsked = true;
     sim.signal(eventOf(sim, 'rejoin', node.id, `rejoin-${node.id}-${sim.clock.now}`));

@@ -1,6 +1,7 @@
 // What befalls our own acts, the record, and a standby that is to be promoted.
 
 import type { VerbName } from '../../../workflows/runbooks/ground';
+import { quirks } from '../acts/quirks';
 import type { ActTrouble } from '../simulation';
 import { deed, whoOf } from './deed';
 
@@ -40,6 +41,12 @@ export const troubleDeeds = {
     if (node.isWritable || node.process !== 'running') return null;
     Object.assign(node, { isUnfit: true, isReplayPaused: true });
     return `a setting is raised on the primary only: node ${node.id} pauses its replay`;
+  }),
+  quirk: deed('fault', 3, (sim, entry) => {
+    const node = whoOf(sim, entry);
+    const own = quirks[(entry.other * 7 + (entry.ms % 11)) % quirks.length]!;
+    node.quirk = node.quirk === null ? own.facts : null;
+    return node.quirk ? `node ${node.id}: ${own.what}` : `node ${node.id}: nothing is in the way of a copy any more`;
   }),
   delay: deed('fault', 1, (sim, entry) => {
     const node = whoOf(sim, entry);

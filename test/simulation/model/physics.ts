@@ -2,7 +2,7 @@
 
 import { applicationNameOf } from '../../../domain/facts/application-name';
 import { parseSynchronousStandbyNames } from '../../../domain/plans/synchronous';
-import { leaves } from './wal';
+import { leaveBehind, leaves } from './wal';
 import { canReach, isUp, isWriting, type ModelNode, nodeOf, serversOf, type World } from './world';
 
 export function advance(world: World, now: number): void {
@@ -17,6 +17,8 @@ export function advance(world: World, now: number): void {
 /** Clients commit there. */
 function isUsed(world: World, node: ModelNode): boolean {
   if (serversOf(world, node).length === 0) return node.clients > 0;
+  // A person's promotion that pgpool serves was meant.
+  if (!node.branch.wasServed && node.branch.openedBy === 'person') leaveBehind(node.branch, world.branches);
   node.branch.wasServed = true;
   return true;
 }

@@ -87,3 +87,12 @@ export function lostBy(place: Place, branches: readonly Branch[]): { branch: Bra
   }
   return null;
 }
+
+/** Whoever opened this branch has given up what others hold past its fork. */
+export function leaveBehind(branch: Branch, branches: readonly Branch[]): void {
+  const place = { branch, lsn: branch.fork };
+  for (const other of branches) {
+    const held = heldOf(place, other);
+    if (other.acked > held) other.givenUp = Math.min(other.givenUp, held);
+  }
+}

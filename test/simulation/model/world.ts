@@ -1,6 +1,7 @@
 // The world of the simulation: nodes, hosts, links and pgpools in memory, as they truly are. What the product may see of it is in look.ts.
 
 import type { ClusterConfiguration } from '../../../domain/facts/cluster';
+import type { DataFacts } from '../../../domain/facts/data-directory';
 import type { ClusterEvent } from '../../../domain/facts/event';
 import type { FenceMark } from '../../../domain/facts/facts';
 import type { Maintenance } from '../../../domain/facts/maintenance';
@@ -49,6 +50,8 @@ export interface ModelNode {
   copy: Copy | null;
   placed: string | null;
   isPlacedForLiving: boolean;
+  /** Stands in the way of a copy. */
+  quirk: ((facts: DataFacts) => Partial<DataFacts>) | null;
   /** A setting that is smaller than the primary's. */
   isUnfit: boolean;
   historyAt: number;
@@ -150,6 +153,7 @@ export function newNode(id: number, host: string, branch: Branch, upstream: numb
       copy: null,
       placed: null,
       isPlacedForLiving: false,
+      quirk: null,
     },
     ...{
       isUnfit: false,

@@ -85,7 +85,8 @@ export const actMutations: readonly Mutation[] = [
       const isTold = sim.world.nodes[node]!.toldAt !== null;
       return isTold ? { outcome: 'confirmed', seen: '', nodes: [], synchronousStandbyNames: null } : await body();
     }),
-    deeds: ['holdUp', 'holdUp', 'crash', 'crash'],
+    deeds: ['holdUp', 'holdUp', 'crash', 'hang', 'answer', 'answer'],
+    isInOrder: true,
     topology: withPolicy({ ...quick, synchronous: { standbys: 0, whenNone: 'degrade' } }, { isSynchronous: false }),
   },
   {

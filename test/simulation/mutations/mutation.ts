@@ -46,7 +46,7 @@ export type Policy = Topology['configuration']['policy'];
 export const withPolicy =
   (policy: Partial<Policy>, more: Partial<Omit<Topology, 'configuration'>> = {}) =>
   (topology: Topology): Topology => ({
-    ...{ ...topology, isCascade: false, ...more },
+    ...{ ...topology, isCascade: false, odd: null, ...more },
     configuration: { ...topology.configuration, policy: { ...topology.configuration.policy, ...policy } },
   });
 
