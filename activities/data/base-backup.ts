@@ -8,7 +8,6 @@ import { describeBytes, type RebuildPlan } from '../../domain/facts/data-directo
 import { copySlotName, holdWal } from '../io/sql/copy-slot';
 import { failure } from '../io/failures';
 import { baseBackupJobName, concludeCopy } from '../io/host/fresh-copy';
-import { scripts } from '../io/host/scripts';
 import { endJob, type JobEnd, listJobs, runJob } from '../io/host/jobs';
 import { readNodeFacts } from '../io/sql/node-facts';
 import { clearSourceMarks } from '../io/host/source-marks';
@@ -73,7 +72,7 @@ class Copy {
   async make(): Promise<BaseBackupResult> {
     await this.endOlder();
     let found = await this.concludeCopy();
-    // It may have been dropped while the rebuild was parked.
+    // The slot may have been dropped while the rebuild was parked.
     if (found.state === 'marked' || found.state === 'complete') await this.holdWal(false);
     if (found.state === 'marked' || found.state === 'complete') return this.report(false, 'was complete already', null);
     let { isLost } = found;
@@ -131,7 +130,7 @@ class Copy {
     const name = baseBackupJobName(this.rebuild);
     const args = [bin, passFile, ...this.options()];
     try {
-      return await runJob(this.tools, { configuration, node, name, script: scripts.baseBackup, args }, (log) =>
+      return await runJob(this.tools, { configuration, node, name, script: 'baseBackup', args }, (log) =>
         readProgress(node.id, log),
       );
     } catch (error) {
@@ -148,7 +147,7 @@ class Copy {
     const escape = (path: string): string => path.replaceAll('=', String.raw`\=`);
     return [
       ...['-d', this.conninfo(), '-D', data!.fresh, '--checkpoint=fast', '--wal-method=stream'],
-      // It moves on with what is received. The line primary_slot_name that this writes goes with the restored configuration.
+      // The slot moves on with the WAL that is received. The line primary_slot_name that this writes goes with the restored configuration.
       `--slot=${copySlotName(this.node.id)}`,
       // standby.signal is there before backup_manifest is: a copy that somebody starts never accepts writes.
       ...['--write-recovery-conf', '--progress', '--verbose', '--no-password'],
@@ -207,7 +206,7 @@ function adviseOn(words: string, primary: number): string {
 
 const progressPattern = /^\s*([0-9]+)\/([0-9]+) kB \(([0-9]+)%\), .*$/gm;
 
-/** What it said, without the progress. */
+/** The words of pg_basebackup, without its progress. */
 function lastWords(log: string): string {
   const lines = log.replaceAll(progressPattern, '').split('\n');
   const said = lines.map((line) => line.trim()).filter(Boolean);

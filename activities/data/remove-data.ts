@@ -6,7 +6,6 @@ import { savedDirectory } from '../io/host/act';
 import { failure, messageOf } from '../io/failures';
 import { listJobs } from '../io/host/jobs';
 import { confirmReplaceable, directoryArguments, linksFile, readMark, runDirectoryJob } from '../io/host/rebuild-acts';
-import { scripts } from '../io/host/scripts';
 import { sqlTarget, type Tools } from '../io/tools';
 
 export interface RemoveDataInput {
@@ -25,7 +24,7 @@ const what = 'remove its data';
 const sqlMs = 2000;
 
 /**
- * What was removed once for this rebuild is not removed again: whatever lies there later is the copy, or on its way to be.
+ * Data that was removed once for this rebuild is not removed again: whatever lies there later is the copy, or on its way to be.
  * @throws Configuration when the plan is not removeFirst; WorldChanged when a guard of design 5 does not hold at this moment;
  * Unproven; Unreachable; Cancelled, once nothing removes any more
  */
@@ -46,7 +45,7 @@ export async function removeData(tools: Tools, input: RemoveDataInput): Promise<
     configuration,
     node,
     name,
-    script: scripts.removeData,
+    script: 'removeData',
     args: [
       ...[configuration.postgres.bin, rebuild.rebuildId, linksFile(configuration, node)],
       ...[savedDirectory(configuration, node), version, systemIdentifier, ...directoryArguments(rebuild)],

@@ -12,7 +12,6 @@ import {
   withSetting,
 } from '../../domain/texts/settings-file';
 import { actOnFiles, encodeText, readFiles, type FileText, type NodeFiles } from '../io/host/configuration-files';
-import { scripts } from '../io/host/scripts';
 import { ensureSlot } from '../io/sql/slots';
 import type { Tools } from '../io/tools';
 
@@ -49,7 +48,7 @@ export async function configureStandby(tools: Tools, input: ConfigureStandbyInpu
   if (changed) {
     const args = [node.dataDirectory, files.auto === null ? '' : encodeText(files.auto), encodeText({ ...auto, text })];
     const what = 'write its replication settings';
-    await actOnFiles(tools, { configuration, node, script: scripts.configureStandby, args, what });
+    await actOnFiles(tools, { configuration, node, script: 'configureStandby', args, what });
   }
   const slot = { configuration, node: node.id, primary, slot: ownSlot ?? files.effectiveSlot };
   const isMade = await ensureSlot(tools, slot, slotMs);
@@ -67,7 +66,7 @@ function isAsWanted(files: NodeFiles, text: string): boolean {
 }
 
 /**
- * Its own in postgresql.auto.conf: without it the slot that is made for it would hold WAL for nobody. A restored file has none,
+ * The node's own slot in postgresql.auto.conf: without that line the slot that is made for it would hold WAL for nobody. A restored file has none,
  * nor a primary_conninfo, but the saved set keeps both. Null when it has none there; another file may still name one.
  */
 function findOwnSlot(files: NodeFiles): string | null {

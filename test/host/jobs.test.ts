@@ -1,10 +1,10 @@
-// The node's lock and durable jobs, without ssh: one act at a time, none after its deadline; a job is started once, followed, ended.
+// The node's lock and durable jobs, without ssh: one act at a time, none that comes late; a job is started once, followed, ended.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { scripts } from '../../activities/io/host/scripts';
 import { wrapScript } from '../../activities/io/ssh/command';
-import { actOf, shells, useHost } from './support';
+import { actOf, including, shells, useHost } from './support';
 
 const wait = (ms: number): Promise<void> => new Promise((settle) => setTimeout(settle, ms));
 
@@ -13,8 +13,10 @@ describe.each(shells)('%s', (_name, shell) => {
   const lock = (): string => host().path('jobs/shop.lock');
 
   describe('an act', () => {
-    const act = (leftMs: number, text = 'echo "acts on $*"') =>
-      host().runText(actOf(text), [lock(), String(Date.now() + leftMs), 'fence, run 1', 'a b', 'c']);
+    const act = (leftMs: number, text = 'echo "acts on $*"', issuedMs = 0, actor = 'fence, run 1') => {
+      const now = Date.now();
+      return host().runText(actOf(text), [lock(), String(now + issuedMs), String(now + leftMs), actor, 'a b', 'c']);
+    };
 
     it('runs with its own arguments, and leaves who it was', () => {
       expect(act(5000)).toEqual({ status: 0, output: 'acts on a b c\n', stderr: '' });
@@ -23,23 +25,91 @@ describe.each(shells)('%s', (_name, shell) => {
     });
 
     it('does nothing after its deadline', () => {
-      expect(act(-1)).toEqual({ status: 76, output: '', stderr: '' });
+      expect(act(-1)).toEqual({
+        status: 76,
+        output: 'closed=the act arrived after its deadline and was refused\n',
+        stderr: '',
+      });
+    });
+
+    describe('that another one has overtaken', () => {
+      const overtaken = {
+        status: 76,
+        output: expect.stringMatching(
+          /^overtaken=start, run 2\nclosed=another act \(start, run 2\) ended after/,
+        ) as string,
+      };
+      const end = (text = 'sleep 0.3') => act(5000, text, 0, 'start, run 2');
+
+      it('is refused; the same actor’s retry, and what is issued afterwards, are not', () => {
+        expect(end().status).toBe(0);
+        expect(act(5000, 'echo acts', -5000)).toMatchObject(overtaken);
+        expect(act(5000, 'echo acts', -5000, 'start, run 2').output).toBe('acts\n');
+        expect(act(5000, 'echo acts').output).toBe('acts\n');
+        expect(act(5000, 'echo acts', -5000, 'start, run 2').status).toBe(76);
+      });
+
+      it('is refused although the other one failed, or was killed', () => {
+        expect(end('IFS=x; set -f; exit 3').status).toBe(3);
+        expect(act(5000, 'echo acts', -5000)).toMatchObject(overtaken);
+        end('kill -9 $$');
+        expect(act(5000, 'echo acts', -5000)).toMatchObject(overtaken);
+      });
+
+      it('is not refused where the other one only looked, nor by a time that cannot be', () => {
+        end('true');
+        host().write('jobs/shop.changed', `${Date.now() + 3_600_000} start, run 2\n`);
+        expect(act(5000, 'echo acts', -5000).output).toBe('acts\n');
+        for (const text of ['', 'half', '\n']) {
+          host().write('jobs/shop.changed', text);
+          expect(act(5000, 'echo acts', -5000).output).toBe('acts\n');
+        }
+        rmSync(host().path('jobs/shop.changed'));
+        const looking = including('answer', 'CHANGES=no\n. lib/act.sh');
+        expect(looking).not.toContain('. lib/');
+        host().runText(looking, [lock(), '0', String(Date.now() + 5000), 'start, run 2']);
+        expect(act(5000, 'echo acts', -5000).output).toBe('acts\n');
+      });
+
+      it('is refused after an act over SQL, which held the lock until it was told to let go', async () => {
+        const [program, ...options] = shell;
+        const holding = spawn(program, [...options, '-s'], { stdio: ['pipe', 'pipe', 'ignore'], detached: true });
+        holding.stdin.end(wrapScript(scripts.holdLock, [lock(), '1000', 'start, run 2', '60000']));
+        const ended = new Promise((settle) => holding.once('exit', settle));
+        await new Promise<void>((settle) => {
+          holding.stdout.on('data', (text: Buffer) => {
+            if (text.includes('still')) settle();
+          });
+        });
+        process.kill(-holding.pid!, 'SIGTERM');
+        await ended;
+        expect(act(5000, 'echo acts', -5000)).toMatchObject(overtaken);
+        expect(act(5000, 'echo acts').output).toBe('acts\n');
+      });
     });
 
     it('does nothing where the lock’s directory cannot be made', () => {
       host().write('jobs');
-      expect(act(5000)).toMatchObject({ status: 74, output: '' });
+      expect(act(5000)).toMatchObject({
+        status: 74,
+        output: expect.stringMatching(/^wrong=cannot create paths\.jobs \(.*jobs\): mkdir: .*\n$/) as string,
+      });
     });
 
     it('waits for another one no longer than its deadline, and says which', async () => {
       host().write('jobs/shop.lock');
-      const holder = 'exec 9>>"$1"; flock 9; echo "stop, process $$" >"$1"; echo held; sleep 20';
-      const other = spawn('sh', ['-c', holder, 'sh', lock()], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+      const script = 'exec 9>>"$1"; flock 9; echo "stop, process $$" >"$1"; echo held; sleep 20';
+      const other = spawn('sh', ['-c', script, 'sh', lock()], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
       try {
         await new Promise((settle) => other.stdout.once('data', settle));
-        expect(act(1200)).toEqual({ status: 75, output: '', stderr: `stop, process ${other.pid!}\n` });
+        const holder = `stop, process ${other.pid!}`;
+        expect(act(1200)).toEqual({
+          status: 75,
+          output: `holder=${holder}\nclosed=${lock()} is held by ${holder}; it is retried\n`,
+          stderr: '',
+        });
         host().write('jobs/shop.lock', 'stop, process 1\n');
-        expect(act(100).stderr).toBe('an unknown process (last by stop, process 1)\n');
+        expect(act(100).output).toMatch(/^holder=an unknown process \(last by stop, process 1\)\n/);
       } finally {
         process.kill(-other.pid!, 'SIGKILL');
       }
@@ -84,7 +154,7 @@ describe.each(shells)('%s', (_name, shell) => {
       expect(poll('copy')).toEqual(['done', '4', 'one a b\n']);
       expect(start('copy', 'echo two').status).toBe(0);
       expect(poll('copy', 5)).toEqual(['done', '4', 'a b\n']);
-      expect(host().run('listJobs', jobs()).output).toBe('copy\n');
+      expect(host().run('listJobs', jobs()).output).toBe('job=copy\nanswer=done\n');
       expect(host().act('removeJobs', jobs()).status).toBe(0);
       expect(existsSync(jobs())).toBe(false);
       expect(host().act('removeJobs', jobs()).status).toBe(0);

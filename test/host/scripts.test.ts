@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { deadlinePassed, lockFailed, lockIsHeld } from '../../activities/io/host/act';
+import { exitStatuses } from '../../activities/io/host/answer';
 import { joinScript, stripScript, writeScripts } from '../../activities/io/host/join-scripts';
 import * as host from '../../activities/io/host/scripts';
 import { freshSuffix, rebuildMarkName } from '../../domain/facts/data-directory';
@@ -31,6 +31,35 @@ test('every file says which shell it is for, and can be run', () => {
   for (const file of scriptNames.map(scriptFile)) expect(statSync(file).mode & 0o111).toBe(0o111);
 });
 
+/** Scripts without an answer of their own, and why. */
+const answerless: Partial<Record<host.ScriptName, string>> = {
+  holdLock: 'a stream: "here", "held", and then a line every half second until it is told to end',
+  superviseJob: 'a launcher: its job answers, into the job’s log',
+  baseBackup: 'a launcher: becomes pg_basebackup, whose proof is backup_manifest',
+};
+
+test.each(scriptNames)('%s ends with an answer, wherever it ends', (name) => {
+  const text = textOf(scriptFile(name));
+  // say() of look-after-copy.sh ends with done_.
+  const isAnswered = /\n(done_|say \w+)\n$/.test(text) && text.includes('\n. lib/');
+  expect([name, isAnswered]).toEqual([name, !(name in answerless)]);
+  if (name in answerless) return;
+  // A status alone says nothing to people. These are the ends of a subshell, and of awk.
+  const inner = [
+    '$INNER in "$CURRENT"/*) exit 1',
+    'END { exit',
+    'if (!record) exit',
+    '$(list_entries "$REAL") || exit 1',
+  ];
+  const ends = text.split('\n').filter((line) => /^[^#]*\bexit( |$)/.test(line));
+  expect(ends.filter((line) => !inner.some((part) => line.includes(part)))).toEqual([]);
+});
+
+test('no act takes a name that act.sh still needs at its end', () => {
+  for (const file of [...scriptNames.map(scriptFile), ...parts].filter((path) => !path.endsWith('lib/act.sh')))
+    expect([file, textOf(file).match(/\b(LAST_CHANGE|BEGAN_MS|BEGAN_TICKS|TICKS|ACTOR|LOCK)=/)]).toEqual([file, null]);
+});
+
 describe.each(shells)('%s', (_name, shell) => {
   test.each(joined)('reads %s, joined and as a file', (name, text) => {
     for (const script of [text, scripts[name], textOf(scriptFile(name))])
@@ -42,11 +71,11 @@ describe.each(shells)('%s', (_name, shell) => {
       REBUILD_MARK: rebuildMarkName,
       RESTORED_MARK: host.restoredMarkName,
       FRESH_SUFFIX: freshSuffix,
-      REFUSED: String(host.refusedStatus),
-      MISCONFIGURED: String(host.misconfiguredStatus),
-      LOCK_FAILED: String(lockFailed),
-      LOCK_HELD: String(lockIsHeld),
-      DEADLINE_PASSED: String(deadlinePassed),
+      REFUSED: String(exitStatuses.refused),
+      MISCONFIGURED: String(exitStatuses.misconfigured),
+      LOCK_FAILED: String(exitStatuses.lockFailed),
+      LOCK_HELD: String(exitStatuses.lockHeld),
+      TOO_LATE: String(exitStatuses.tooLate),
     };
     const script = Object.keys(names).map((name) => `echo "${name}=$${name}"`);
     const { stdout } = ask(shell, [], including('names', script.join('\n')));
@@ -104,6 +133,6 @@ describe('the build', () => {
       expect(statSync(file).mode & 0o111).toBe(0o111);
     }
     const { status, stdout } = spawnSync(join(directory, 'list-jobs.sh'), [directory], { encoding: 'utf8', cwd: '/' });
-    expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'answer=done\n' });
   });
 });

@@ -31,6 +31,12 @@ export function including(part: string, text: string): string {
 /** An act that does `text`. */
 export const actOf = (text: string): string => including('act', text);
 
+/** Makes `text` a script of the worker's, for tests of the door itself. */
+export function asScript(text: string): ScriptName {
+  (scripts as Record<string, string>)[text] = text;
+  return text as ScriptName;
+}
+
 export interface Ran {
   readonly status: number | null;
   readonly output: string;
@@ -101,9 +107,9 @@ max_connections setting:              100
     return this.runText(scripts[script], args);
   }
 
-  /** With a lock of its own and a deadline that is far. */
+  /** With a lock of its own, issued now, and with a deadline that is far. */
   act(script: ScriptName, ...args: readonly string[]): Ran {
-    return this.run(script, this.path('lock'), String(Date.now() + 60_000), 'a test', ...args);
+    return this.run(script, this.path('lock'), String(Date.now()), String(Date.now() + 60_000), 'a test', ...args);
   }
 
   runText(text: string, args: readonly string[] = []): Ran {

@@ -48,7 +48,7 @@ const stale = [
 ].join('\n');
 let set: string;
 
-/** What `placeData` leaves: a verified base backup of node 0 where node 1's data directory was, with the mark. */
+/** Makes what `placeData` leaves: a verified base backup of node 0 where node 1's data directory was, with the mark. */
 async function placeCopy(): Promise<void> {
   const { user, tools, nodes } = bed.layout;
   if (bed.processes(1).length > 0) await bed.stop(1);
@@ -235,7 +235,7 @@ describe('refuses, and touches nothing,', () => {
     await bed.lab.start(1);
     const failure = await failureOf(restore());
     expect(failure).toMatchObject({ type: 'WorldChanged', nonRetryable: true });
-    expect(failure.message).toMatch(/cannot read its configuration files: PostgreSQL processes work in \S+$/);
+    expect(failure.message).toMatch(/refused to read its configuration files: PostgreSQL processes work in \S+$/);
     expect(read('server.key')).toBe('# of node 0\n');
   });
 });

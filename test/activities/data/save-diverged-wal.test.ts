@@ -76,7 +76,7 @@ interface Reading {
   readonly records: { readonly lsn: string; readonly bytes: string; readonly isSwitch: boolean }[];
 }
 
-/** What pg_waldump makes of a directory by itself. */
+/** A directory's WAL as pg_waldump reads it by itself. */
 function readWal(directory: string, timeline: number, from: string): Reading {
   const binary = path.join(bed.configuration.postgres.bin, 'pg_waldump');
   const args = ['-p', directory, '-t', String(timeline), '-s', from];
@@ -214,7 +214,7 @@ it('reads a former primary that has come up as a standby', async () => {
   const log = bed.layout.nodes[0]!.logFile;
   const before = readFileSync(log, 'utf8').length;
   await bed.lab.start(0);
-  // It streams its last segment anew up to the fork, over and over.
+  // The node streams its last segment anew up to the fork, over and over.
   const hasTried = (): boolean => readFileSync(log, 'utf8').slice(before).includes('forked off');
   await waitFor(hasTried, { what: 'a try to follow', timeoutMs: 10_000 });
   const result = await save();
@@ -300,7 +300,7 @@ it('fails while there is WAL that it cannot save, leaves nothing, and succeeds w
   writeFor(bed.layout.user, saved(), 'in the way');
   const failed = await failureOf(save());
   expect(failed).toMatchObject({ type: 'Unproven', nonRetryable: false });
-  expect(failed.message).toMatch(/^node 0 \(.*\): its diverged WAL could not be saved .*cannot make /);
+  expect(failed.message).toMatch(/^node 0 \(.*\): cannot save its diverged WAL to .*cannot make /);
   expect(existsSync(jobs()) ? readdirSync(jobs()) : []).toEqual([]);
   rmSync(saved());
   expect(await save()).toMatchObject({ changed: true, range: { commits: 3 } });
@@ -331,7 +331,7 @@ it('does not take a reader that fails for a log that is empty', async () => {
   const bin = makeBin('failing-bin', 'case "$*" in *-n*) echo "cannot fork" >&2; exit 1;; esac; exec "$REAL" "$@"');
   const postgres = { ...bed.configuration.postgres, bin };
   const failed = await failureOf(save({ configuration: { ...bed.configuration, postgres } }));
-  expect(failed).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+  expect(failed).toMatchObject({ type: 'Unproven', nonRetryable: false });
   expect(failed.message).toContain('cannot look at its WAL: pg_waldump said: cannot fork');
 });
 

@@ -102,7 +102,7 @@ describe('what it refuses, and leaves running', () => {
     release();
     expect(await failing).toMatchObject({
       type: 'WorldChanged',
-      message: 'node 1 was promoted a moment ago: it is not stopped',
+      message: `node 1 (${bed.node(1).host}): refused to stop PostgreSQL: it was promoted a moment ago`,
     });
     await bed.ask(1, 'create table still_writes (id int)');
   });
@@ -208,7 +208,7 @@ it.each([
   if (!('afterScript' in moment)) expect(bed.processes(1)).not.toEqual([]);
   const elsewhere = createTools(bed.lab.clusterFile);
   try {
-    // What the dead worker began goes on, under the lock.
+    // The act that the dead worker began goes on, under the lock.
     expect((await perform(elsewhere, 'stop', input)).changed).toBe(changed);
     expect(bed.processes(1)).toEqual([]);
   } finally {

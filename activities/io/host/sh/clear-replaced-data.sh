@@ -1,13 +1,13 @@
 #!/bin/sh
 # A job: removes what a finished rebuild has set aside. Arguments: BIN ID KEEP(yes|no), then LINK CURRENT FRESH ASIDE of every
 # directory, the data directory's (LINK -) first. Prints removed=, used=, kept= and kilobytes=.
-# What goes is first renamed to the one name that is ours to remove at any time: a half-removed directory never looks kept.
+# A directory that goes is first renamed to the one name that is ours to remove at any time: a half-removed directory never looks kept.
 
 . lib/moves.sh
 
 BIN=$1 ID=$2 KEEP=$3 CURRENT=$5
 shift 3
-case $(mark_of "$CURRENT") in "$ID") ;; "") exit 0 ;; *) refuse "$CURRENT is the copy of another rebuild" ;; esac
+case $(mark_of "$CURRENT") in "$ID") ;; "") done_ ;; *) refuse "$CURRENT is the copy of another rebuild" ;; esac
 KEPT=
 # Ours: its name ends in a rebuild's id, not newer than this one's; a real directory beside the data, and the ssh user's.
 is_aside() {
@@ -41,7 +41,7 @@ for DATA in "$CURRENT".replaced-*; do
     echo "used=$DATA"
     continue
   fi
-  # What it links to goes first: without it nobody would know.
+  # The targets of its links go first: without the links nobody would know of them.
   for LINK in "$DATA/pg_wal" "$DATA"/pg_tblspc/*; do
     TARGET=$(readlink "$LINK") || continue
     ! is_aside "$TARGET" || remove "$TARGET"
@@ -61,3 +61,4 @@ each each_leftover "$@"
   echo "kept=$KEPT"
   echo "kilobytes=$KILOBYTES"
 }
+done_

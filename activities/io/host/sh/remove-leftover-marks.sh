@@ -1,6 +1,9 @@
 #!/bin/sh
-# Removes files of ours that a rebuild has left in a data directory. Arguments: LOCK DEADLINE ACTOR DATA, then their names.
+# Removes files of ours that a rebuild has left in a data directory. Arguments: LOCK ISSUED DEADLINE ACTOR DATA, then their names.
 
 . lib/act.sh
 
-cd "$1" && shift && rm -f -- "$@" && sync .
+DATA=$1
+shift
+{ cd "$DATA" && rm -f -- "$@" && sync .; } || fail "cannot remove them from $DATA"
+done_
