@@ -10,10 +10,13 @@ export interface Comparison extends Compared {
   readonly played: Played;
 }
 
+/** One at a time in this process. */
+export const labName = `simulation-${process.pid}`;
+
 export async function compare(seed: number): Promise<Comparison> {
   const plot = drawLabPlot(seed);
   const played = await playOnModel(plot);
-  const compared = await playOnLab(`simulation-${process.pid}`, plot, played.steps);
+  const compared = await playOnLab(labName, plot, played);
   return { seed, played, ...compared };
 }
 

@@ -1,10 +1,11 @@
 // What is compared: the cluster at rest, as the model and as the lab show it.
 
 import type { Verdict } from '../../../domain/facts/outcome';
+import { parseSynchronousStandbyNames } from '../../../domain/plans/synchronous';
 import { weightier } from '../../../domain/plans/verdict';
 
 export interface End {
-  /** By node: `primary, timeline 2`, `follows 2`, `alone`, `down`, `silent`. */
+  /** By node: `primary, timeline 2, waits for 1 of node0, node1`, `follows 2`, `alone`, `down`, `silent`. */
   readonly nodes: readonly string[];
   /** By node: `up`, `down`, `primary`; null = pgpool does not run. */
   readonly pgpool: readonly string[] | null;
@@ -21,6 +22,13 @@ export function verdictOf(verdicts: readonly Verdict[]): string {
   if (!first) return 'nothing to do';
   const { outcome, reason } = others.reduce(weightier, first);
   return `${outcome} (${reason})`;
+}
+
+/** @param names synchronous_standby_names */
+export function primaryText(timeline: number, names: string): string {
+  const set = parseSynchronousStandbyNames(names);
+  const waits = set && set.required > 0 ? `, waits for ${set.required} of ${[...set.names].sort().join(', ')}` : '';
+  return `primary, timeline ${timeline}${waits}`;
 }
 
 /** A refused decision is asked about between its looks only, and the verdict says so anyhow. */

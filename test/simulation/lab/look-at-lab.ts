@@ -6,7 +6,7 @@ import { getNodeLayout, readPostmaster } from '../../../lab/postgres';
 import { isRunning } from '../../../lab/processes';
 import { readState } from '../../../lab/state';
 import type { Scenario } from '../../lab/scenarios/support';
-import type { End } from './end';
+import { type End, primaryText } from './end';
 
 const patienceMs = 3000;
 
@@ -34,11 +34,13 @@ const nodeQuery = `
 SELECT pg_is_in_recovery() AS "isInRecovery",
   CASE WHEN pg_is_in_recovery() THEN 0
     ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS timeline,
+  current_setting('synchronous_standby_names') AS names,
   (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver WHERE status = 'streaming') AS sender`;
 
 interface Row {
   readonly isInRecovery: boolean;
   readonly timeline: number;
+  readonly names: string;
   readonly sender: string | null;
 }
 
@@ -50,8 +52,8 @@ async function lookAtNode({ lab }: Scenario, id: number): Promise<string> {
   try {
     await client.connect();
     const { rows } = await client.query<Row>(nodeQuery);
-    const { isInRecovery, timeline, sender } = rows[0]!;
-    if (!isInRecovery) return `primary, timeline ${timeline}`;
+    const { isInRecovery, timeline, names, sender } = rows[0]!;
+    if (!isInRecovery) return primaryText(timeline, names);
     const from = lab.configuration.nodes.find(({ host, port }) => `${host}:${port}` === sender);
     return from ? `follows ${from.id}` : 'alone';
   } catch {

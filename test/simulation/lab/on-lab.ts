@@ -9,13 +9,13 @@ import { setPolicy } from '../../../lab/policy';
 import { waitFor } from '../../../lab/wait';
 import { Workload } from '../../../lab/workload';
 import { recordedQuery } from '../../../workflows/messages';
-import { pgpoolLog, type Scenario } from '../../lab/scenarios/support';
+import { pgpoolLog, readRows, type Scenario } from '../../lab/scenarios/support';
 import { doOnLab } from './acts';
 import type { LabPlot } from './draw';
 import { describeEnd, type End } from './end';
 import { Incidents } from './incidents';
 import { lookAtLab } from './look-at-lab';
-import type { Deed, Step } from './on-model';
+import type { Deed, Played } from './on-model';
 
 export interface Compared {
   /** What the lab shows where it differs from the model; null = it agrees. */
@@ -30,11 +30,7 @@ const unchangedMs = 65_000;
 const longestMs = 150_000;
 const pgpoolLines = 150;
 
-export async function playOnLab(
-  name: string,
-  { topology, policy }: LabPlot,
-  steps: readonly Step[],
-): Promise<Compared> {
+export async function playOnLab(name: string, { topology, policy }: LabPlot, played: Played): Promise<Compared> {
   const lab = await up({ name, nodes: topology.configuration.nodes.length });
   let [connection, workload]: [Connection | null, Workload | null] = [null, null];
   try {
@@ -44,13 +40,21 @@ export async function playOnLab(
     workload = new Workload({ connection: lab.connection('pgpool'), table: 'simulated', writers: 1, pauseMs: 200 });
     await workload.start();
     const scenario = { lab, workload, temporal };
+    await shortenPatience(scenario);
     await untilRecorded(scenario);
-    return await playSteps(scenario, steps);
+    return await playSteps(scenario, played);
   } finally {
     await workload?.stop().catch(() => undefined);
     await connection?.close();
     await lab.down();
   }
+}
+
+/** Senders and receivers wait for each other no longer than the model's. */
+async function shortenPatience(scenario: Scenario): Promise<void> {
+  const statements = ['sender', 'receiver'].map((who) => `alter system set wal_${who}_timeout = '10s'`);
+  for (const { id } of scenario.lab.configuration.nodes)
+    for (const statement of [...statements, 'select pg_reload_conf()']) await readRows(scenario, id, statement);
 }
 
 /** The plots begin with a record. */
@@ -60,23 +64,34 @@ async function untilRecorded({ lab, temporal }: Scenario): Promise<void> {
   await waitFor(isRecorded, { what: 'a record of the new cluster', timeoutMs: 90_000, intervalMs: 500 });
 }
 
-async function playSteps(scenario: Scenario, steps: readonly Step[]): Promise<Compared> {
+async function playSteps(scenario: Scenario, { begin, steps }: Played): Promise<Compared> {
   const story: string[] = [];
   const startedAt = performance.now();
   const tell = (line: string): void => {
     story.push(`${((performance.now() - startedAt) / 1000).toFixed(2).padStart(8)} s  ${line}`);
   };
   const incidents = new Incidents(scenario, tell);
+  const first = await untilAtRest(scenario, incidents, begin, tell);
+  if (first !== 'agrees') return { differs: { step: -1, model: begin, lab: first }, story };
   for (const [index, { deed, end }] of steps.entries()) {
     await incidents.forgetClosed();
     tell(`* ${deed.told}`);
     await doDeed(scenario, deed);
     const seen = await untilAtRest(scenario, incidents, end, tell);
     if (seen === 'agrees') continue;
-    const said = pgpoolLog(scenario).trimEnd().split('\n').slice(-pgpoolLines);
-    return { differs: { step: index, model: end, lab: seen }, story: [...story, '--- pgpool', ...said] };
+    return {
+      differs: { step: index, model: end, lab: seen },
+      story: [...story, '--- pgpool', ...readPgpoolLog(scenario)],
+    };
   }
   return { differs: null, story };
+}
+
+/** Without what its clients and PCP are told all the time. */
+function readPgpoolLog(scenario: Scenario): string[] {
+  const isNoise = (line: string): boolean => /pcp|PCP|frontend|message: "|socket read failed/.test(line);
+  const lines = pgpoolLog(scenario).trimEnd().split('\n');
+  return lines.filter((line) => !isNoise(line)).slice(-pgpoolLines);
 }
 
 async function doDeed(scenario: Scenario, deed: Deed): Promise<void> {

@@ -12,7 +12,7 @@ import { begin } from '../run';
 import type { Entry } from '../schedule';
 import { product, type Simulation, type Subject, tellStory, worldNow } from '../simulation';
 import type { LabPlot } from './draw';
-import { type End, isAsked, verdictOf } from './end';
+import { type End, isAsked, primaryText, verdictOf } from './end';
 
 /** A deed as the lab must do it. */
 export interface Deed {
@@ -35,6 +35,8 @@ export interface Step {
 }
 
 export interface Played {
+  /** Before the first deed. */
+  readonly begin: End;
   readonly steps: readonly Step[];
   readonly story: readonly string[];
   readonly violations: readonly string[];
@@ -48,6 +50,7 @@ export async function playOnModel({ topology, schedule, count }: LabPlot): Promi
   const sim = begin(topology, watching(incidents), true);
   const steps: Step[] = [];
   await runClock(sim.clock, sim.clock.now + restMs, () => false);
+  const first = endOf(sim, incidents);
   for (const entry of schedule) {
     if (steps.length >= count) break;
     incidents.splice(0, incidents.length - (sim.incident ? 1 : 0));
@@ -58,7 +61,7 @@ export async function playOnModel({ topology, schedule, count }: LabPlot): Promi
     steps.push({ deed, end: endOf(sim, incidents) });
   }
   const violations = sim.violations.map(({ rule, line }) => `${rule}: ${line}`);
-  return { steps, story: sim.story, violations };
+  return { begin: first, steps, story: sim.story, violations };
 }
 
 /** The product, whose incidents are kept with their last state. */
@@ -90,8 +93,7 @@ function perform(sim: Simulation, entry: Entry): Deed | null {
     events.push(event);
     signal(event);
   };
-  const isPaused = world.maintenance.some(({ node }) => node === null);
-  const told = isPaused && entry.what === 'pause' ? null : doDeed(sim, entry);
+  const told = canDo(world, entry, target) ? doDeed(sim, entry) : null;
   sim.signal = signal;
   if (told === null) return null;
   const isFalse = entry.what.startsWith('false');
@@ -103,6 +105,14 @@ function perform(sim: Simulation, entry: Entry): Deed | null {
   const value = entry.what === 'setNames' ? target.syncNames : String(target.delayMs);
   const event = isFalse ? events[0]! : null;
   return { entry, told, node: target.id, left: hasTail ? left : null, value, event, answer };
+}
+
+const bySql: readonly DeedName[] = ['pauseReplay', 'delay', 'promoteByHand', 'setNames', 'stop', 'restart'];
+
+/** On a real cluster as well; and a pause is ended by `resume` only. */
+function canDo(world: World, { what }: Entry, target: ModelNode): boolean {
+  if (bySql.includes(what)) return answerOf(world, target, workerHost) === 'answered';
+  return what !== 'pause' || !world.maintenance.some(({ node }) => node === null);
 }
 
 /** As the deeds choose. */
@@ -137,7 +147,7 @@ function endOf(sim: Simulation, incidents: readonly IncidentState[]): End {
 function nodeText(world: World, node: ModelNode): string {
   if (node.process === 'none') return 'down';
   if (answerOf(world, node, workerHost) !== 'answered') return 'silent';
-  if (node.isWritable) return `primary, timeline ${node.branch.timeline}`;
+  if (node.isWritable) return primaryText(node.branch.timeline, node.syncNames);
   const { receiver } = node;
   return receiver?.lastAt === world.now && receiver.isStreaming ? `follows ${receiver.from}` : 'alone';
 }
