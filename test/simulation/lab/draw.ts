@@ -34,7 +34,7 @@ export function drawLabPlot(seed: number): LabPlot {
   const policy = drawPolicy(random);
   const configuration = makeConfiguration({ policy }, random.pick([2, 3, 3, 3, 3]));
   const standbys = policy.synchronous?.standbys ?? 0;
-  const topology = { configuration, hasRecord: true, isSynchronous: standbys > 0, isCascade: false };
+  const topology = { configuration, hasRecord: true, isSynchronous: standbys > 0, isCascade: false, odd: null };
   const schedule = Array.from({ length: 40 }, (_, index) =>
     drawEntry(random, index < 3 ? faults : [...faults, ...remedies]),
   );
