@@ -2,7 +2,15 @@
 import type { Layout, NodeLayout } from './layout';
 import { dropPackets, passPackets } from './network';
 import { readPostmaster, startPostgres, stopPostgres } from './postgres';
-import { findPostgresProcesses, findProcesses, isRunning, killAll, sendSignal, type ProcessRecord } from './processes';
+import {
+  findCommands,
+  findPostgresProcesses,
+  findProcesses,
+  isRunning,
+  killAll,
+  sendSignal,
+  type ProcessRecord,
+} from './processes';
 import { waitFor } from './wait';
 import { startSshd } from './sshd';
 import { readState, updateState } from './state';
@@ -65,15 +73,25 @@ export function thaw(layout: Layout, node: NodeLayout): void {
   for (const record of findHostProcesses(layout, node)) sendSignal(record, 'SIGCONT');
 }
 
-/** As root: takes the host off the network, so that every request to it times out. */
+/**
+ * As root: takes the host off the network, so that every request to it times out. The WAL receiver calls from
+ * 127.0.0.1, like every client on this machine, and is stopped instead.
+ */
 export async function dropHost(layout: Layout, node: NodeLayout): Promise<void> {
   await dropPackets(layout, node);
+  for (const record of findWalReceivers(node)) sendSignal(record, 'SIGSTOP');
   updateState(layout.name, ({ dropped }) => ({ dropped: [...new Set([...dropped, node.id])] }));
 }
 
 export async function restoreHost(layout: Layout, node: NodeLayout): Promise<void> {
   await passPackets(layout, node);
+  for (const record of findWalReceivers(node)) sendSignal(record, 'SIGCONT');
   updateState(layout.name, ({ dropped }) => ({ dropped: dropped.filter((id) => id !== node.id) }));
+}
+
+function findWalReceivers(node: NodeLayout): ProcessRecord[] {
+  const receivers = findCommands('walreceiver').map(({ pid }) => pid);
+  return findPostgresProcesses(node.directory).filter(({ pid }) => receivers.includes(pid));
 }
 
 function recordedSshd(layout: Layout, node: NodeLayout): ProcessRecord | undefined {

@@ -10,6 +10,7 @@ import type {
   SqlAnswer,
 } from '../../domain/facts/facts';
 import { liveStatusOf } from './model/pgpool';
+import { isListed } from './model/physics';
 import { historyOf, positionOf, textOf } from './model/wal';
 import { canReach, isUp, type ModelNode, nodeOf, type World, workerHost } from './model/world';
 
@@ -61,7 +62,7 @@ export function lookAtNode(world: World, id: number, isBlind = false): NodeFacts
 }
 
 function primaryFacts(world: World, node: ModelNode) {
-  const followers = world.nodes.filter(({ receiver }) => receiver?.isStreaming && receiver.from === node.id);
+  const followers = world.nodes.filter((other) => isListed(world, other, node.id));
   const sessions = world.pgpools.filter(
     (pgpool) => pgpool.isRunning && pgpool.primary === node.id && pgpool.status[node.id] === 'up',
   );

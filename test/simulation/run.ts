@@ -42,13 +42,7 @@ const idleMs = 25_000;
 
 export async function play(plot: Plot, subject: Subject = product, isTold = false): Promise<Outcome> {
   const { topology, schedule, isShort = false, isPatient = false } = plot;
-  const sim = newSimulation(openWorld(topology), subject, defaultTiming, isTold);
-  sim.signal = (event) => {
-    signal(sim, event);
-  };
-  connect(sim);
-  startWatch(sim);
-  tellStory(sim, describeTopology(topology));
+  const sim = begin(topology, subject, isTold);
   for (const entry of schedule)
     at(sim.clock, startedAt + entry.at, () => {
       worldNow(sim);
@@ -65,6 +59,18 @@ export async function play(plot: Plot, subject: Subject = product, isTold = fals
   if (sim.violations.length === 0 && !isShort) checkEnd(sim);
   const { violations, story, rows, actions, states, verdicts, counts } = sim;
   return { violations, story, rows, actions, states, reasons: verdicts.map(({ reason }) => reason), ...counts };
+}
+
+/** A world in which everything is well, its pgpools and its watch. */
+export function begin(topology: Topology, subject: Subject, isTold: boolean): Simulation {
+  const sim = newSimulation(openWorld(topology), subject, defaultTiming, isTold);
+  sim.signal = (event) => {
+    signal(sim, event);
+  };
+  connect(sim);
+  startWatch(sim);
+  tellStory(sim, describeTopology(topology));
+  return sim;
 }
 
 /** Something is broken; or nothing is open; or nothing is at work but looks that change nothing. */

@@ -14,4 +14,5 @@ require.extensions['.ts'] = (module, filename) => {
   const { code } = transformSync(fs.readFileSync(filename, 'utf8'), { ...options, filename });
   module._compile(code, filename);
 };
-require('./main.ts');
+// Without --lab nothing of the lab is loaded.
+require(process.argv.some((word) => word.startsWith('--lab')) ? './lab/main.ts' : './main.ts');

@@ -6,6 +6,7 @@ import { eventOf, observeSample, tellDue } from '../../domain/plans/watch';
 import { after } from './clock';
 import { checkTold } from './invariants/level';
 import { addressOf, answerOf, lookAtNode } from './look';
+import { isListed } from './model/physics';
 import { canReach, type ModelPgpool, type World, workerHost } from './model/world';
 import { type Simulation, tellStory, worldNow } from './simulation';
 import type { Watch } from './watch-memory';
@@ -75,9 +76,7 @@ function hear(world: World, id: number) {
   const { sql, sqlSeen, ...facts } = lookAtNode(world, id);
   if (sql !== 'answered') return { node: id, said: null, seen: sqlSeen };
   const { receiver } = world.nodes[id]!;
-  const followers = world.nodes.filter(
-    (node) => node.receiver?.from === id && node.receiver.isStreaming && node.receiver.lastAt === world.now,
-  );
+  const followers = world.nodes.filter((node) => isListed(world, node, id));
   const said: NodeWords = {
     isInRecovery: facts.isInRecovery!,
     systemIdentifier: facts.systemIdentifier!,

@@ -11,7 +11,7 @@ import { checkFence, checkPromotion, noteLook } from '../invariants/acts';
 import { lookAtHost, lookAtNode } from '../look';
 import { degenerate } from '../model/pgpool';
 import { crash, endTrouble, shutDown, tellToPromote } from '../model/processes';
-import { acknowledge } from '../model/physics';
+import { acknowledge, isListed } from '../model/physics';
 import { leaveBehind } from '../model/wal';
 import { canReach, isAlive, isUp, type ModelNode, nodeOf, type World, workerHost } from '../model/world';
 import { observeWorld } from '../observe';
@@ -45,9 +45,9 @@ export const primaryVerbs: Pick<VerbBodies, PrimaryVerb> = {
     const own = lookAtNode(world, primary);
     if (own.sql !== 'answered') throw fail('unreachable', `node ${primary}: ${own.sqlSeen}`);
     const { standbys, whenNone } = configuration.policy.synchronous;
-    const isStreaming = ({ receiver }: ModelNode): boolean =>
-      receiver?.isStreaming === true && receiver.from === primary && receiver.lastAt === world.now;
-    const named = world.nodes.filter((node) => node.id !== primary && (whenNone === 'wait' || isStreaming(node)));
+    const named = world.nodes.filter(
+      (node) => node.id !== primary && (whenNone === 'wait' || isListed(world, node, primary)),
+    );
     const ids = standbys === 0 ? [] : named.map(({ id }) => id);
     const value = formatSynchronousStandbyNames(configuration, ids);
     const node = nodeOf(world, primary);

@@ -42,8 +42,13 @@ export function stream(world: World): void {
     for (const node of standbys) receive(world, node);
 }
 
-/** A receiver whose sender's host is silent waits for it so long (wal_receiver_timeout; PostgreSQL's default is a minute). */
+/** A receiver whose sender is silent waits for it so long, and a sender for its receiver (wal_receiver_timeout and wal_sender_timeout; PostgreSQL's default is a minute). */
 const receiverTimeoutMs = 10_000;
+
+/** Its primary lists it as streaming: a sender does not notice at once that the other host, or its server, is silent. */
+export function isListed(world: World, { receiver }: ModelNode, primary: number): boolean {
+  return receiver?.isStreaming === true && receiver.from === primary && world.now - receiver.lastAt < receiverTimeoutMs;
+}
 
 function receive(world: World, node: ModelNode): void {
   if (node.process !== 'running' || node.isHung || node.upAt > world.now || node.isWritable) {
