@@ -1,4 +1,4 @@
-// What may befall a cluster: faults, acts of people, and events that are false. Each says in words what it has done; null = it did not apply.
+// Deeds that may befall a cluster: faults, acts of people, and false events. Each says in words what it has done; null = it did not apply.
 
 import type { Simulation } from './simulation';
 import { hookDeeds } from './deeds/events';

@@ -229,7 +229,7 @@ async function runFollow(incident: Incident, move: Extract<Move, { do: 'follow' 
   tell(incident, { on: 'followed', node, number, report });
 }
 
-/** What an earlier report says of a node that is stopped stands. */
+/** An earlier report about a stopped node stands. */
 function noteLeft({ left }: Simulation, { node, reason }: FollowReport): void {
   if (reason !== 'node-unreachable' || !left.has(node)) left.set(node, reason);
 }

@@ -1,4 +1,4 @@
-// What the product can see of the world: the facts, as activities/look/observe.ts and its readers measure them.
+// Facts that the product can see of the world, as activities/look/observe.ts and its readers measure them.
 
 import type {
   Address,

@@ -35,7 +35,7 @@ export interface Outcome {
 
 const calmMs = 240_000;
 const quietMs = 8000;
-/** What differs still is told again after a minute. */
+/** A difference that still stands is told again after a minute. */
 const patientMs = 100_000;
 /** Refused, and looked at again and again. */
 const idleMs = 25_000;

@@ -25,7 +25,7 @@ export interface Topology {
   readonly hasRecord: boolean;
   readonly isSynchronous: boolean;
   readonly isCascade: boolean;
-  /** What stands in the way of a copy on this node: a number of the table of quirks. */
+  /** Obstacle to a copy on this node: a number of the table of quirks. */
   readonly odd: { readonly node: number; readonly quirk: number } | null;
 }
 

@@ -1,4 +1,4 @@
-// What one run of the simulation is made of: the world, its clock, the product under test, and what was seen of both.
+// One run of the simulation: the world, its clock, the product under test, and what was seen of both.
 
 import type { ClusterEvent } from '../../domain/facts/event';
 import type { Facts } from '../../domain/facts/facts';
@@ -25,7 +25,7 @@ export interface Subject {
 
 export const product: Subject = { failover, follow, next, verb: null };
 
-/** What befalls the next attempts of a verb. */
+/** Troubles of the next attempts of a verb. */
 export interface ActTrouble {
   readonly verb: VerbName;
   /** Null = whichever node. */
@@ -41,7 +41,7 @@ export interface Parked {
   readonly answer: (choice: Choice) => void;
 }
 
-/** Who acts: one decision, one follow, or work in the background. */
+/** The actor: one decision, one follow, or work in the background. */
 export interface Actor {
   readonly name: string;
   readonly kind: 'decision' | 'follow' | 'work';
@@ -58,7 +58,7 @@ export interface Actor {
   readonly fenced: Set<number>;
   /** Candidates that it could not promote. */
   readonly failed: Set<number>;
-  /** What its last whole look showed. */
+  /** Facts of the last whole look. */
   facts: Facts | null;
 }
 
@@ -104,7 +104,7 @@ export interface Simulation {
   readonly left: Map<number, string>;
   refusedSince: number | null;
   readonly watch: Watch;
-  /** What the watch has told since the schedule's end. */
+  /** Differences that the watch has told since the schedule's end. */
   readonly level: {
     isCalm: boolean;
     /** A person has said that nothing is to be done, and no incident has opened since. */

@@ -1,10 +1,10 @@
-// What the watch of a run keeps from look to look.
+// Memory of the watch of a run, from look to look.
 
 import type { PgpoolSample, WatchSamples, WatchState } from '../../domain/facts/watch';
 
 export interface Watch {
   state: WatchState | null;
-  /** What decisions read. */
+  /** Samples that decisions read. */
   beaten: WatchSamples | null;
   beatAt: number;
   readonly views: Map<string, PgpoolSample>;

@@ -144,7 +144,7 @@ async function promoteNow(run: Run, input: InputOf<'promote'>, order: Order) {
   tellToPromote(world, node, 'us');
   acted(run, `tells node ${candidate} to promote`);
   await confirm(run, input, node, order);
-  // What this failover knowingly leaves behind was weighed before.
+  // The WAL that this failover knowingly leaves behind was weighed before.
   leaveBehind(node.branch, worldNow(run.sim).branches);
   const { timeline } = node.branch;
   acted(run, `node ${candidate} accepts writes on timeline ${timeline}`);

@@ -1,4 +1,4 @@
-// What may stand in the way of a copy: what `inspectData` finds on a node beside its data.
+// Obstacles to a copy: the things that `inspectData` finds on a node beside its data.
 
 import type { DataFacts, LinkedDirectory, PlaceFacts } from '../../../domain/facts/data-directory';
 

@@ -1,4 +1,4 @@
-// What a verb's body on the model is given, and the small steps that several of them share.
+// The input of a verb's body on the model, and the small steps that several bodies share.
 
 import { Failure, type FailureType, failureTypes } from '../../../activities/io/failures';
 import type { InputOf, ResultOf, VerbName } from '../../../workflows/runbooks/ground';
@@ -12,7 +12,7 @@ export interface Run {
   /** Null = nobody can cancel it. */
   readonly scope: Scope | null;
   readonly isRepeated: boolean;
-  /** Its worker has given it up: it was on its way for so long. */
+  /** The worker has given up this act, which was on its way for so long. */
   readonly isLate: boolean;
   /** Nodes that this look gets no answer from. */
   readonly blind: readonly number[];

@@ -1,4 +1,4 @@
-// What a deed is, and how it finds whom it concerns.
+// A deed, and how it finds the node that it concerns.
 
 import { isAlive, type ModelNode, type ModelPgpool, serversOf } from '../model/world';
 import { type Simulation, worldNow } from '../simulation';
@@ -13,7 +13,7 @@ export interface Deed {
 
 export const deed = (kind: Deed['kind'], weight: number, does: Deed['does']): Deed => ({ kind, weight, does });
 
-/** Whom clients use, else who accepts writes, else who did. */
+/** The node that clients use, else one that accepts writes, else one that did. */
 export function primaryOf(sim: Simulation): ModelNode {
   const { nodes } = worldNow(sim);
   const served = nodes.find((node) => serversOf(sim.world, node).length > 0);

@@ -1,4 +1,4 @@
-// What people do by hand, on purpose or by mistake, and what they answer.
+// Deeds of people, on purpose or by mistake, and their answers.
 
 import { startMaintenance, stopMaintenance } from '../../../domain/facts/maintenance';
 import { after } from '../clock';

@@ -1,4 +1,4 @@
-// What befalls servers, hosts and links.
+// Faults of servers, hosts and links.
 
 import { acknowledge, append } from '../model/physics';
 import { restart } from '../model/pgpool';

@@ -1,4 +1,4 @@
-// What befalls our own acts, the record, and a standby that is to be promoted.
+// Troubles of our own acts, of the record, and of a standby that is to be promoted.
 
 import type { VerbName } from '../../../workflows/runbooks/ground';
 import { quirks } from '../acts/quirks';

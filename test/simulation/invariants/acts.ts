@@ -1,4 +1,4 @@
-// What each act must not do, judged by the world as it truly is at the moment when it takes effect.
+// Limits of each act, judged by the world as it truly is at the moment when the act takes effect.
 // rule-1 a standby is stopped for a copy only once that is verified. rule-2 a fence stops no standby that was not told. rule-3 one that was told is
 // stopped, or passed over, only for another that is ready. rule-4 who serves is not stopped, nor is anybody promoted beside it.
 
@@ -77,7 +77,7 @@ function wasUp({ actor }: Run, { upAt, closedUntil }: ModelNode): boolean {
   return upAt <= actor.lookedAt && closedUntil <= actor.lookedAt;
 }
 
-/** It accepts writes and answers. */
+/** The node accepts writes and answers. */
 function checkServed(run: Run, node: ModelNode): void {
   const { sim } = run;
   const { world } = sim;
@@ -132,7 +132,7 @@ export function checkStop(run: Run, node: ModelNode): void {
   if (isAlive(node) && !isReady) violate(sim, 'rule-1', `node ${node.id} is stopped before its copy is verified`);
 }
 
-/** What was dead is its owner's. */
+/** A dead node is its owner's. */
 export function checkStart(run: Run, node: ModelNode): void {
   checkInHand(run, node.id, 'started');
   const isCopy = node.placed !== null && node.isPlacedForLiving;

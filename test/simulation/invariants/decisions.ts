@@ -6,7 +6,7 @@ import type { FailoverResult } from '../../../workflows/runbooks/decision';
 import type { Actor, Simulation } from '../simulation';
 import { violate } from '../simulation';
 
-/** What the look before the fence tells already. */
+/** The look before the fence tells this already. */
 const knownBefore: readonly ReasonCode[] = [
   'no-candidate',
   'lag-exceeded',
@@ -20,7 +20,7 @@ const knownBefore: readonly ReasonCode[] = [
   'node-not-configured',
   'other-system',
 ];
-/** Its candidate could not be told, or has failed: that is told by the act itself. */
+/** The candidate could not be told, or has failed: the act itself tells that. */
 const learned: readonly ReasonCode[] = ['promotion-failed', 'promotion-unproven', 'fence-unconfirmed', 'world-changed'];
 
 export function checkDecision(sim: Simulation, actor: Actor, { verdict, primary }: FailoverResult): void {

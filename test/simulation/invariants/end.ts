@@ -1,4 +1,4 @@
-// What must hold once faults have stopped for some minutes.
+// Conditions that must hold once faults have stopped for some minutes.
 // liveness: one node accepts writes and every node that is reached follows it, or a question or a refusal says why. rule-9: every pgpool that
 // lives shows it; a dead one blocks nothing else. rule-8: what was alive when we stopped it is back.
 

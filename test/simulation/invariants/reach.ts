@@ -19,7 +19,7 @@ export function checkReach(run: Run, candidate: ModelNode): void {
   if (former && former.branch.timeline >= candidate.branch.timeline && !actor.fenced.has(former.id)) {
     const by = former.branch.openedBy === 'person' ? ', which a person has promoted,' : '';
     const name = `node ${candidate.id} is promoted, and node ${former.id}${by}`;
-    // What a person has promoted and nobody uses is a mistake, which is stopped, or rebuilt, some day.
+    // A node that a person has promoted and no client uses is a mistake, which is stopped, or rebuilt, some day.
     const isUsed = former.branch.openedBy !== 'person' || serversOf(world, former).length > 0;
     if (isUsed && isHeardAsPrimary(world, former)) violate(sim, 'rule-5', `${name} answers somebody as the primary`);
     if (former.isHung && hasHost(world, former)) violate(sim, 'rule-5', `${name} has processes and is not stopped`);

@@ -1,4 +1,4 @@
-// What is compared: the cluster at rest, as the model and as the lab show it.
+// The end of a run that is compared: the cluster at rest, as the model and as the lab show it.
 
 import type { Verdict } from '../../../domain/facts/outcome';
 import { parseSynchronousStandbyNames } from '../../../domain/plans/synchronous';

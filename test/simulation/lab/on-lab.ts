@@ -18,7 +18,7 @@ import { lookAtLab } from './look-at-lab';
 import type { Deed, Played } from './on-model';
 
 export interface Compared {
-  /** What the lab shows where it differs from the model; null = it agrees. */
+  /** The difference between lab and model in words; null = they agree. */
   readonly differs: { readonly step: number; readonly model: End; readonly lab: End | null } | null;
   readonly story: readonly string[];
 }

@@ -85,7 +85,7 @@ export function promoteView(world: World, pgpool: ModelPgpool, id: number): void
   pgpool.primary = id;
 }
 
-/** It comes back with what its status file says, and looks for a primary. */
+/** pgpool comes back with what its status file says, and looks for a primary. */
 export function restart(world: World, pgpool: ModelPgpool): void {
   pgpool.isRunning = true;
   pgpool.searchFor = -1;

@@ -1,4 +1,4 @@
-// What goes on by itself: clients write, standbys receive and replay, commits are acknowledged. Called before anything else looks or acts.
+// Processes that go on by themselves: clients write, standbys receive and replay, commits are acknowledged. Called before anything else looks or acts.
 
 import { applicationNameOf } from '../../../domain/facts/application-name';
 import { parseSynchronousStandbyNames } from '../../../domain/plans/synchronous';
@@ -45,7 +45,7 @@ export function stream(world: World): void {
 /** A receiver whose sender is silent waits for it so long, and a sender for its receiver (wal_receiver_timeout and wal_sender_timeout; PostgreSQL's default is a minute). */
 const receiverTimeoutMs = 10_000;
 
-/** Its primary lists it as streaming: a sender does not notice at once that the other host, or its server, is silent. */
+/** The primary lists the standby as streaming: a sender does not notice at once that the other host, or its server, is silent. */
 export function isListed(world: World, { receiver }: ModelNode, primary: number): boolean {
   return receiver?.isStreaming === true && receiver.from === primary && world.now - receiver.lastAt < receiverTimeoutMs;
 }
@@ -117,7 +117,7 @@ export function acknowledge(world: World, node: ModelNode): void {
   const set = parseSynchronousStandbyNames(node.syncNames) ?? { required: 1, names: ['*'] };
   if (set.required === 0) {
     branch.acked = Math.max(branch.acked, node.flushed);
-    // Whoever lets commits wait for nobody gives the promise up: from here on policy.maximumLagBytes decides.
+    // A set that lets commits wait for no standby gives the promise up: from here on policy.maximumLagBytes decides.
     branch.ackedBySet = branch.fork;
     return;
   }

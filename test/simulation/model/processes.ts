@@ -107,7 +107,7 @@ function endRecovery(world: World, node: ModelNode, by: 'us' | 'person'): void {
   append(node, 100);
 }
 
-/** What was in the way of its promotion is ended. */
+/** The obstacle to the promotion is gone. */
 export function endTrouble(world: World, node: ModelNode, by: 'us' | 'person'): void {
   if (node.toldAt !== null && isUp(world, node)) endRecovery(world, node, by);
 }

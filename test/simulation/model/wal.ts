@@ -15,7 +15,7 @@ export interface Branch {
   ackedBySet: number;
   /** Some pgpool has served it. */
   wasServed: boolean;
-  /** What was acknowledged past here was given up: by a person, or by a failover that weighed it. */
+  /** Commits acknowledged past here were given up: by a person, or by a failover that weighed them. */
   givenUp: number;
 }
 
@@ -88,7 +88,7 @@ export function lostBy(place: Place, branches: readonly Branch[]): { branch: Bra
   return null;
 }
 
-/** Whoever opened this branch has given up what others hold past its fork. */
+/** The promotion that opened this branch has given up what others hold past its fork. */
 export function leaveBehind(branch: Branch, branches: readonly Branch[]): void {
   const place = { branch, lsn: branch.fork };
   for (const other of branches) {

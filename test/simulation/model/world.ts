@@ -9,7 +9,7 @@ import type { ClusterRecord } from '../../../domain/facts/record';
 import type { HoldUpKind } from '../../../activities/io/sql/promotion-progress';
 import { type Branch, firstLsn, newBranch } from './wal';
 
-/** What keeps a node that was told to promote from ending its recovery. */
+/** Obstacles that keep a node that was told to promote from ending its recovery. */
 export interface PromotionTrouble {
   readonly kind: HoldUpKind | null;
   readonly ms: number;
@@ -55,7 +55,7 @@ export interface ModelNode {
   /** A setting that is smaller than the primary's. */
   isUnfit: boolean;
   historyAt: number;
-  // Its processes.
+  // The server's processes.
   process: 'running' | 'orphans' | 'none';
   isHung: boolean;
   isRejecting: boolean;
@@ -94,15 +94,15 @@ export interface ModelPgpool {
   status: ('up' | 'down')[];
   primary: number;
   failures: number[];
-  /** It looks for a primary until then. */
+  /** pgpool looks for a primary until then. */
   searchUntil: number;
-  /** What it does when a search ends: who was given up as the primary. */
+  /** The node that was given up as the primary; pgpool acts on it when a search ends. */
   searchFor: number;
   /** A person detached this node there: when. */
   detachedAt: (number | null)[];
 }
 
-/** What befalls the next calls of pgpool's hooks. */
+/** Troubles of the next calls of pgpool's hooks. */
 export interface HookTrouble {
   kind: 'lost' | 'late' | 'twice';
   ms: number;
