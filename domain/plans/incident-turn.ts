@@ -89,7 +89,7 @@ export function follow(turn: Turn, node: NodeState, mayStart: boolean, isPatient
     // A person's follow must not wait for the pause of a patient one.
     if (mayStart && node.isPatient) return { ...cancelFollow(turn, node), wants: true };
     // A detached standby that somebody wants so is the watch's to tell of, after policy.reattachMs.
-    return { isDoubted: node.isDoubted || !isPatient, wants: node.wants || (mayStart && !node.mayStart) };
+    return { isDoubted: !isPatient, wants: node.wants || (mayStart && !node.mayStart) };
   }
   const { served, attachNotBefore } = turn.state;
   const number = nextNumber(turn);

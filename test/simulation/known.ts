@@ -41,7 +41,7 @@ export const known: readonly Known[] = [
     // Needs activities/pgpool/attach.ts: a look at pgpool's own live status before it is asked.
     rule: 'level',
     title: 'a standby that pgpool itself cannot reach is attached once a minute, and given up by it two seconds later',
-    fits: ({ line }) => line.includes('back although') && line.includes('does not use it'),
+    fits: ({ line }) => line.includes('does not use it'),
   },
 ];
 

@@ -41,7 +41,29 @@ export interface Plot {
 export function drawPlot(seed: number): Plot {
   const random = newRandom(seed);
   const topology = drawTopology(random);
+  if (random.chance(12)) return drawCopy(random, topology);
   return { topology, schedule: drawSchedule(random), isPatient: random.chance(10) };
+}
+
+/** A node that must be copied, on a site where something is in the way: seldom reached by chance. */
+const copies: readonly (readonly DeedName[])[] = [
+  ['promoteByHand', 'stop', 'rejoin', 'answer', 'quirk', 'answer'],
+  ['promoteByHand', 'crash', 'rejoin', 'rejoin', 'answer'],
+  ['crash', 'rejoin', 'answer', 'rejoin', 'answer'],
+  ['hang', 'detach', 'rejoin', 'answer', 'detach'],
+  ['stop', 'recycle', 'wipe', 'rejoin', 'rejoin'],
+];
+
+function drawCopy(random: Random, topology: Topology): Plot {
+  const { configuration } = topology;
+  const odd = { node: random.below(configuration.nodes.length), quirk: random.below(quirks.length) };
+  const policy = {
+    ...configuration.policy,
+    follow: ['repoint', 'rebuild'] as const,
+    divergedWrites: 'discard' as const,
+  };
+  const schedule = drawCourse(random, random.pick(copies));
+  return { topology: { ...topology, odd, configuration: { ...configuration, policy } }, schedule };
 }
 
 const mostNodes = 4;

@@ -4,7 +4,7 @@ import { startMaintenance, stopMaintenance } from '../../../domain/facts/mainten
 import { after } from '../clock';
 import { degenerate, promoteView } from '../model/pgpool';
 import { shutDown, start, tellToPromote } from '../model/processes';
-import { isUp, type ModelNode } from '../model/world';
+import { follows, isUp, type ModelNode, type ModelPgpool } from '../model/world';
 import { type Simulation, worldNow } from '../simulation';
 import { deed, pgpoolOf, primaryOf, whoOf } from './deed';
 
@@ -41,6 +41,16 @@ function giveBack(sim: Simulation, node: number | null): string | null {
   const whom = node ?? world.record?.primary ?? 0;
   sim.signal(eventOf(sim, 'returned', whom, `given-back-${whom}-${sim.clock.now}`));
   return node === null ? 'the pause is over' : `node ${node} is given back`;
+}
+
+/**
+ * Of a primary pgpool says no more than that it has failed; a standby that does not stream is brought back as one that failed; a hook that comes late is
+ * overtaken; and once a refusal is over, every node is looked after.
+ */
+function isToldApart({ world, incident }: Simulation, pgpool: ModelPgpool, node: ModelNode): boolean {
+  const primary = world.nodes.find(({ id }) => id === pgpool.primary);
+  const isWell = primary !== undefined && primary !== node && follows(world, node, primary);
+  return isWell && world.hookTroubles.length === 0 && !incident?.state.undecided.length;
 }
 
 export const peopleDeeds = {
@@ -115,8 +125,7 @@ export const peopleDeeds = {
     const [node, pgpool, world] = [whoOf(sim, entry), pgpoolOf(sim, entry), worldNow(sim)];
     if (!pgpool.isRunning || pgpool.status[node.id] === 'down') return null;
     world.version += 1;
-    // Of a primary pgpool says no more than that it has failed; and once a refusal is over, every node is looked after.
-    const isTellable = pgpool.primary !== node.id && !sim.incident?.state.undecided.length;
+    const isTellable = isToldApart(sim, pgpool, node);
     degenerate(world, pgpool, node.id);
     if (isTellable) {
       pgpool.detachedAt[node.id] = sim.clock.now;

@@ -25,7 +25,8 @@ export function checkEnd(sim: Simulation): void {
   const [primary] = writable;
   if (writable.length === 1 && primary) {
     if (isRefused) checkRefusal(sim, primary);
-    else checkServed(sim, primary);
+    // A decision that waits for a candidate says so itself.
+    else if (!sim.level.isLeft && !incident?.state.decision) checkServed(sim, primary);
   } else if (!isRefused && sim.parked.size === 0 && !isDeciding(sim) && !isServedElsewhere(world) && !isWarned(sim)) {
     const nodes = writable.map(({ id }) => id).join(', ') || 'no node';
     violate(sim, 'liveness', `${nodes} accepts writes, and nobody says why`);

@@ -22,7 +22,8 @@ export function checkReach(run: Run, candidate: ModelNode): void {
     // A node that a person has promoted and no client uses is a mistake, which is stopped, or rebuilt, some day.
     const isUsed = former.branch.openedBy !== 'person' || serversOf(world, former).length > 0;
     if (isUsed && isHeardAsPrimary(world, former)) violate(sim, 'rule-5', `${name} answers somebody as the primary`);
-    if (former.isHung && hasHost(world, former)) violate(sim, 'rule-5', `${name} has processes and is not stopped`);
+    if (isUsed && former.isHung && hasHost(world, former))
+      violate(sim, 'rule-5', `${name} has processes and is not stopped`);
     const first = sim.firstClosed.get(former.id);
     const isClosed = former.closedUntil > world.now && answerOf(world, former, workerHost) === 'refused';
     if (isClosed && (first === undefined || sim.clock.now - first < lastingMs))
