@@ -42,7 +42,7 @@ if (isRoot) {
     await untilParked(scenario(), 'failover');
     await lab.start(2);
     await until('the look says why', async () =>
-      (await untilParked(scenario(), 'failover')).problem.includes('nobody knows how much of the former primary'),
+      (await untilParked(scenario(), 'failover')).problem.includes('has received nothing since it was started'),
     );
     expect((await lab.report()).nodes[2]).toMatchObject({ isInRecovery: true });
     // Node 0 was not fenced for an impossible promotion, so it comes back as the primary.

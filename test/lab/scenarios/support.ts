@@ -305,10 +305,12 @@ export async function incidentOfReturn(scenario: Scenario, node: number, since: 
     )?.[1];
     return at !== undefined && Number(at) >= since;
   };
-  await until(`an incident has looked after node ${node}`, async () => {
+  const isLookedAfter = async (): Promise<boolean> => {
     report = await finishedIncident(scenario);
     return report.events.some(isOfReturn);
-  });
+  };
+  // A node that returns twice within a minute is told once.
+  await until(`an incident has looked after node ${node}`, isLookedAfter, 120_000);
   return report!;
 }
 
