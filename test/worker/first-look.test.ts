@@ -25,7 +25,11 @@ function makeTools(probe: string, names = ''): WorkerTools {
     ]);
   };
   const run = (_: unknown, script: string) =>
-    Promise.resolve({ exitCode: 0, stderr: '', stdout: script.includes('psql') ? probe : 'processes=running\n' });
+    Promise.resolve({
+      exitCode: 0,
+      stderr: '',
+      stdout: script.includes('psql') ? `${probe}answer=done\n` : 'processes=running\nanswer=done\n',
+    });
   return { sql: { query }, ssh: { run } } as unknown as WorkerTools;
 }
 
@@ -35,7 +39,7 @@ it('is silent when every way works', async () => {
 
 it('names each standby whose host cannot ask the primary, and where to look', async () => {
   const lines = await findUnreachable(
-    makeTools('psql: error: fe_sendauth: no password supplied\nexit=2\n'),
+    makeTools('exit=2\nsaid=psql: error: fe_sendauth: no password supplied\n'),
     configuration,
   );
   expect(lines).toEqual(

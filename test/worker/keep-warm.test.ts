@@ -97,7 +97,7 @@ describe('ways that only a failover uses', () => {
       },
       ssh: {
         open: () => (keyTrouble ? Promise.reject(keyTrouble) : Promise.resolve()),
-        run: () => (asked.psql++, Promise.resolve({ exitCode: 0, stderr: '', stdout: probe })),
+        run: () => (asked.psql++, Promise.resolve({ exitCode: 0, stderr: '', stdout: `${probe}answer=done\n` })),
       },
       pcp: {
         readNodeInfo: () => (asked.pcp++, pcpTrouble ? Promise.reject(pcpTrouble) : Promise.resolve()),
@@ -110,7 +110,7 @@ describe('ways that only a failover uses', () => {
 
   it('are looked at every five minutes, and a broken one is said once, with what to do', async () => {
     await pass(10);
-    probe = 'psql: error: fe_sendauth: no password supplied\nexit=2\n';
+    probe = 'exit=2\nsaid=psql: error: fe_sendauth: no password supplied\n';
     pcpTrouble = new PcpFailure('authentication', 'authentication failed; compare pcp.conf there with ~/.pcppass');
     await pass(1500);
     expect(said).toEqual([
