@@ -116,7 +116,7 @@ export const peopleDeeds = {
       one,
       '*',
       `2 (${one}, "${next}")`,
-      `ANY 1 ("${one}`,
+      `ANY 1 ("a ""quoted"" name", ${one})`,
     ];
     node.syncNames = isWide ? '' : written[other % written.length]!;
     return `a person sets synchronous_standby_names = '${node.syncNames}' on node ${node.id}`;

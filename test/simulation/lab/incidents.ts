@@ -20,6 +20,7 @@ export interface Said {
 export class Incidents {
   private readonly verdicts = new Map<string, Verdict>();
   private readonly closed = new Set<string>();
+  private open: string | null = null;
 
   constructor(
     private readonly scenario: Scenario,
@@ -29,7 +30,7 @@ export class Incidents {
   /** One that is open goes on with what comes next. */
   async forgetClosed(): Promise<void> {
     await this.look();
-    for (const runId of this.closed) this.verdicts.delete(runId);
+    for (const runId of this.verdicts.keys()) if (runId !== this.open) this.verdicts.delete(runId);
   }
 
   async look(): Promise<Said> {
@@ -39,6 +40,7 @@ export class Incidents {
     const said = (isAtWork: boolean, parked: readonly string[]): Said => {
       return { isAtWork, verdict: verdictOf([...this.verdicts.values()]), parked };
     };
+    this.open = last?.isOpen ? last.runId : null;
     if (!last || this.closed.has(last.runId)) return said(false, []);
     const { runId, isOpen } = last;
     const handle = temporal.workflow.getHandle(workflowId, runId);
