@@ -41,7 +41,9 @@ export const known: readonly Known[] = [
     // Needs activities/pgpool/attach.ts: a look at pgpool's own live status before it is asked.
     rule: 'level',
     title: 'a standby that pgpool itself cannot reach is attached once a minute, and given up by it two seconds later',
-    fits: ({ line }) => line.includes('does not use it'),
+    fits: ({ line }, { schedule }) =>
+      line.includes('does not use it') &&
+      schedule.some(({ what }) => ['cut', 'divide', 'reject', 'close'].includes(what)),
   },
 ];
 

@@ -1,5 +1,6 @@
-// As many runs as fit in a minute, from a fixed seed: no rule of design.md section 2 is broken in a way that is not known. SIMULATION_SEED=N begins
-// elsewhere, SIMULATION_SECONDS=N goes on for longer; `npm run simulate -- --runs 1 --seed N` tells the story of one run.
+// As many runs as fit in a minute, from a fixed seed, break no rule of design.md section 2 in a way that is not known. SIMULATION_SEED and SIMULATION_SECONDS
+// change both; `npm run simulate -- --runs 1 --seed N` tells the story of one run. Coverage of the plans by this test alone:
+// npx jest --selectProjects unit --testPathPatterns simulation.test --coverage --collectCoverageFrom 'domain/plans/**'
 
 import { rows } from '../../domain/plans/incident-rows';
 import { medianOf, search } from './search';

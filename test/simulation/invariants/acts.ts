@@ -23,9 +23,8 @@ export function noteLook(run: Run, { only }: ObserveInput, facts: Facts): void {
   actor.lookedAtVersion = sim.world.version;
   actor.lookedAt = sim.clock.now;
   actor.facts = facts;
-  for (const { node, sql, host } of facts.nodes) {
-    const isClosed = sql === 'refused' && (host?.processes ?? 'unknown') === 'unknown';
-    if (!isClosed && sql !== 'silent') sim.firstClosed.delete(node);
+  for (const { node, sql } of facts.nodes) {
+    if (sql !== 'refused' && sql !== 'silent') sim.firstClosed.delete(node);
     else if (!sim.firstClosed.has(node)) sim.firstClosed.set(node, sim.clock.now);
   }
 }
@@ -39,7 +38,7 @@ export function checkFence(run: Run, input: FenceInput, node: ModelNode): void {
   if (actor.kind === 'decision') actor.stopped.push({ node: node.id, version: actor.lookedAtVersion });
   const isStandby = node.process === 'running' && !node.isWritable;
   // A server that carries our own mark may have been the primary when that was written: nobody can tell.
-  if (isStandby && !wasTold && node.mark === 'none')
+  if (isStandby && !wasTold && node.mark === 'none' && (isAsSeen(run) || run.isLate))
     violate(sim, 'rule-2', `standby node ${node.id}, which was not told, is stopped${lateness(run)}`);
   if (isStandby && node.toldAt !== null && node.toldBy === 'us') checkBelieved(run, node);
   const isOwnWork = node.isWritable && node.branch.openedBy === 'us' && input.mark === 'before-promotion';
