@@ -8,7 +8,6 @@ import { describeBytes, type RebuildPlan } from '../../domain/facts/data-directo
 import { copySlotName, holdWal } from '../io/sql/copy-slot';
 import { failure } from '../io/failures';
 import { baseBackupJobName, concludeCopy } from '../io/host/fresh-copy';
-import { scripts } from '../io/host/scripts';
 import { endJob, type JobEnd, listJobs, runJob } from '../io/host/jobs';
 import { readNodeFacts } from '../io/sql/node-facts';
 import { clearSourceMarks } from '../io/host/source-marks';
@@ -131,7 +130,7 @@ class Copy {
     const name = baseBackupJobName(this.rebuild);
     const args = [bin, passFile, ...this.options()];
     try {
-      return await runJob(this.tools, { configuration, node, name, script: scripts.baseBackup, args }, (log) =>
+      return await runJob(this.tools, { configuration, node, name, script: 'baseBackup', args }, (log) =>
         readProgress(node.id, log),
       );
     } catch (error) {

@@ -7,15 +7,8 @@ import { failure } from '../io/failures';
 import { baseBackupJobName } from '../io/host/fresh-copy';
 import { listJobs, removeJobs } from '../io/host/jobs';
 import { readNodeFacts } from '../io/sql/node-facts';
-import {
-  actOnDirectories,
-  directoryArguments,
-  linksFile,
-  readMark,
-  readValues,
-  runDirectoryJob,
-} from '../io/host/rebuild-acts';
-import { scripts } from '../io/host/scripts';
+import { actOnDirectories, directoryArguments, linksFile, readMark, runDirectoryJob } from '../io/host/rebuild-acts';
+import type { Values } from '../io/host/answer';
 import type { Tools } from '../io/tools';
 
 export interface ClearReplacedDataInput {
@@ -52,11 +45,11 @@ export async function clearReplacedData(tools: Tools, input: ClearReplacedDataIn
   const [own, jobs] = [baseBackupJobName(rebuild), await listJobs(tools, configuration, node)];
   const newer = jobs.find((job) => job.startsWith('base-backup-') && job > own);
   if (newer) throw failure('worldChanged', `${name}: a newer rebuild has begun (${newer}): nothing is removed`);
-  const log = await runDirectoryJob(tools, {
+  const values = await runDirectoryJob(tools, {
     configuration,
     node,
     name: `clear-${rebuild.rebuildId.toLowerCase()}`,
-    script: scripts.clearReplacedData,
+    script: 'clearReplacedData',
     args: [
       ...[configuration.postgres.bin, rebuild.rebuildId],
       configuration.policy.replacedData === 'remove' ? 'no' : 'yes',
@@ -68,18 +61,18 @@ export async function clearReplacedData(tools: Tools, input: ClearReplacedDataIn
   await actOnDirectories(tools, {
     configuration,
     node,
-    script: scripts.finishRebuild,
+    script: 'finishRebuild',
     args: [rebuild.rebuildId, linksFile(configuration, node), ...directoryArguments(rebuild)],
     what: 'remove the mark of the rebuild',
   });
-  const [kept = null] = readValues(log, 'kept');
-  return { changed: true, line: `${name}: ${describe(log, kept)}`, kept };
+  const kept = values.get('kept') ?? null;
+  return { changed: true, line: `${name}: ${describe(values, kept)}`, kept };
 }
 
-function describe(log: string, kept: string | null): string {
-  const size = describeBytes(Number(readValues(log, 'kilobytes')[0] ?? 0) * 1024);
-  const removed = readValues(log, 'removed');
-  const used = readValues(log, 'used');
+function describe(values: Values, kept: string | null): string {
+  const size = describeBytes(Number(values.get('kilobytes') ?? 0) * 1024);
+  const removed = values.all('removed');
+  const used = values.all('used');
   return [
     kept && `the replaced data is kept in ${kept}, ${size}; remove it when you no longer need it`,
     removed.length > 0 && `removed ${removed.join(', ')}`,

@@ -1,13 +1,14 @@
-// What a rebuild must know before it plans: the target's directories, links, owner and room; the primary's sizes and tablespaces.
+// The facts that a rebuild needs before it plans: the target's directories, links, owner and room; the primary's sizes and tablespaces.
 
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import type { DataFacts, LinkedDirectory, PlaceFacts, SourceTablespace } from '../../domain/facts/data-directory';
-import { runOnNode, savedDirectory } from '../io/host/act';
-import { scripts } from '../io/host/scripts';
+import { mustLook, savedDirectory } from '../io/host/act';
+import type { Values } from '../io/host/answer';
+import type { ScriptName } from '../io/host/scripts';
 import { failure, messageOf } from '../io/failures';
 import { parseHostFacts } from '../io/host/host-facts';
 import { readNodeFacts } from '../io/sql/node-facts';
-import { linksFile, readValues } from '../io/host/rebuild-acts';
+import { linksFile } from '../io/host/rebuild-acts';
 import { sqlTarget, type Tools } from '../io/tools';
 
 export interface InspectDataInput {
@@ -36,15 +37,15 @@ export async function inspectData(tools: Tools, input: InspectDataInput): Promis
   const [node, primary] = [getNode(configuration, input.node), getNode(configuration, input.primary)];
   const source = await readSource(tools, configuration, primary);
   const locations = source.tablespaces.map((tablespace) => tablespace.location);
-  const [output, identity] = await Promise.all([
-    look(tools, configuration, node, scripts.inspectData, [
+  const [values, identity] = await Promise.all([
+    look(tools, configuration, node, 'inspectData', [
       ...[node.dataDirectory, configuration.postgres.bin, savedDirectory(configuration, node)],
       ...[linksFile(configuration, node), source.version],
       ...source.tablespaces.flatMap(({ oid, location }) => [oid, location]),
     ]),
-    look(tools, configuration, primary, scripts.identify, [primary.dataDirectory, ...locations]),
+    look(tools, configuration, primary, 'identify', [primary.dataDirectory, ...locations]),
   ]);
-  const facts = { ...parseOutput(output, identity), source };
+  const facts = { ...parseAnswer(values, identity), source };
   return { changed: false, line: describe(node, facts), facts };
 }
 
@@ -52,16 +53,10 @@ async function look(
   tools: Tools,
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
-  script: string,
+  script: ScriptName,
   args: string[],
-): Promise<string> {
-  const result = await runOnNode(tools, configuration, node, script, { args, timeoutMs: lookMs });
-  if (result.exitCode === 0) return result.stdout;
-  const seen = result.stderr.trim().split('\n').slice(-3).join(' / ');
-  throw failure(
-    result.exitCode === null ? 'unreachable' : 'unproven',
-    `node ${node.id} (${node.host}): cannot look at its data: ${seen}`,
-  );
+): Promise<Values> {
+  return await mustLook(tools, { configuration, node, script, args, timeoutMs: lookMs, what: 'look at its data' });
 }
 
 interface Sizes {
@@ -109,10 +104,6 @@ async function readSource(
   }
 }
 
-/** KIND LINK EXISTS EMPTY OWNED MOUNT RENAMABLE ID DEVICE FREE USED LEFTOVER PATH, as the script prints them. */
-const placePattern =
-  /^place (data|linked|missing) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (.*)$/gm;
-
 interface ParsedPlace {
   readonly role: string;
   readonly link: string;
@@ -120,31 +111,33 @@ interface ParsedPlace {
   readonly facts: PlaceFacts;
 }
 
-function parseOutput(output: string, identity: string): Omit<DataFacts, 'source'> {
-  const [looked = '', measured = ''] = output.split(/^--\n/m);
-  const read = (key: string): string | null => readValues(measured, key)[0]?.trim() || null;
-  const isOneMachine = read('machine') !== null && read('machine') === (readValues(identity, 'machine')[0] ?? null);
-  const primarys = isOneMachine ? readValues(identity, 'primary') : [];
-  const places = [...measured.matchAll(placePattern)].map((fields) => toPlace(fields.slice(1), measured, primarys));
-  const data = places.find((place) => place.role === 'data');
-  if (!data) throw failure('unproven', `the look at the data directory printed nothing that is understood: ${output}`);
+function parseAnswer(values: Values, identity: Values): Omit<DataFacts, 'source'> {
+  const read = (key: string): string | null => values.get(key)?.trim() || null;
+  const machine = read('machine');
+  const isOneMachine = machine !== null && machine === identity.get('machine');
+  const primarys = isOneMachine ? identity.all('primary') : [];
+  const count = Number(read('places'));
+  const places = Array.from({ length: count }, (_, index) =>
+    parsePlace(values.startingWith(`place${index + 1}_`), primarys),
+  );
+  const data = places.find((place) => place.role === 'data')!;
   const withRole = (role: string): LinkedDirectory[] =>
     places
       .filter((place) => place.role === role)
       .map(({ link, path, facts }) => ({ ...facts, kind: link === 'pg_wal' ? 'wal' : 'tablespace', link, path }));
-  const [identifier, state, timeline] = [read('identifier'), read('state'), read('timeline')];
+  const [identifier, state, timeline] = [read('own_identifier'), read('own_state'), read('own_timeline')];
   return {
     ...data.facts,
     realPath: read('real'),
     version: read('version'),
-    isUnfinished: read('unfinished') === 'yes',
-    host: { ...parseHostFacts(looked, Date.now()), ...processesOf(data.facts, read('deleted') === 'yes') },
-    hasControlFile: read('control') === 'yes',
+    isUnfinished: values.flag('unfinished') === true,
+    host: { ...parseHostFacts(values, Date.now()), ...processesOf(data.facts, values.flag('deleted') === true) },
+    hasControlFile: values.flag('control') === true,
     own:
       identifier && state && timeline
         ? {
             systemIdentifier: identifier,
-            state: read('copied') === 'yes' ? 'copied' : state,
+            state: values.flag('copied') ? 'copied' : state,
             timeline: Math.max(Number(timeline), Number.parseInt(read('wal') ?? '0', 16)),
           }
         : null,
@@ -154,30 +147,31 @@ function parseOutput(output: string, identity: string): Omit<DataFacts, 'source'
   };
 }
 
-/** Where nothing exists, the look could not look; what was removed under a running server still has its processes. */
+/** Where nothing exists, the look could not look; a directory that was removed under a running server still has its processes. */
 function processesOf({ exists }: PlaceFacts, isDeleted: boolean): { processes?: 'orphans' | 'none' } {
   return exists ? {} : { processes: isDeleted ? 'orphans' : 'none' };
 }
 
-function toPlace(fields: readonly string[], measured: string, primarys: readonly string[]): ParsedPlace {
-  const [role = '', link = '', exists, isEmpty, isOwned, isMountPoint, isRenamable, id = '', device = ''] = fields;
-  const [free = '-', used = '-', leftover = '0', path = ''] = fields.slice(9);
-  const start = `stranger ${link} `;
-  const stranger = measured.split('\n').find((line) => line.startsWith(start));
+/** The keys of one place, as the script prints them. */
+function parsePlace(place: ReadonlyMap<string, string>, primarys: readonly string[]): ParsedPlace {
+  const read = (key: string): string | null => place.get(key) || null;
+  const number = (key: string): number | null => (read(key) === null ? null : Number(read(key)));
+  const used = number('used_kilobytes');
+  const id = read('id');
   const facts = {
-    exists: exists === 'yes',
-    isEmpty: isEmpty === 'yes',
-    isOwned: isOwned === 'yes',
-    isMountPoint: isMountPoint === 'yes',
-    isRenamable: isRenamable === 'yes',
-    isPrimarys: primarys.includes(id),
-    device: device === '-' ? null : device,
-    freeBytes: free === '-' ? null : Number(free),
-    usedBytes: used === '-' ? null : Number(used) * 1024,
-    leftoverBytes: Number(leftover) * 1024,
-    stranger: stranger?.slice(start.length) ?? null,
+    exists: read('exists') === 'yes',
+    isEmpty: read('empty') === 'yes',
+    isOwned: read('owned') === 'yes',
+    isMountPoint: read('mount') === 'yes',
+    isRenamable: read('renamable') === 'yes',
+    isPrimarys: id !== null && primarys.includes(id),
+    device: read('device'),
+    freeBytes: number('free_bytes'),
+    usedBytes: used === null ? null : used * 1024,
+    leftoverBytes: (number('leftover_kilobytes') ?? 0) * 1024,
+    stranger: read('stranger'),
   };
-  return { role, link, path, facts };
+  return { role: read('role') ?? '', link: read('link') ?? '', path: read('path') ?? '', facts };
 }
 
 function describe(node: NodeConfiguration, { exists, version, linked, rebuildMark, source }: DataFacts): string {

@@ -2,8 +2,7 @@
 
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import type { RebuildPlan } from '../../domain/facts/data-directory';
-import { actOnDirectories, directoryArguments, linksFile, readValues } from '../io/host/rebuild-acts';
-import { scripts } from '../io/host/scripts';
+import { actOnDirectories, directoryArguments, linksFile } from '../io/host/rebuild-acts';
 import type { Tools } from '../io/tools';
 
 export interface PlaceDataInput {
@@ -24,10 +23,10 @@ export interface PlaceDataResult {
 export async function placeData(tools: Tools, input: PlaceDataInput): Promise<PlaceDataResult> {
   const { configuration, rebuild } = input;
   const node = getNode(configuration, input.node);
-  const output = await actOnDirectories(tools, {
+  const values = await actOnDirectories(tools, {
     configuration,
     node,
-    script: scripts.place,
+    script: 'place',
     args: [
       configuration.postgres.bin,
       rebuild.rebuildId,
@@ -36,6 +35,6 @@ export async function placeData(tools: Tools, input: PlaceDataInput): Promise<Pl
     ],
     what: 'put the copy in place',
   });
-  const changed = ['moved', 'linked'].some((key) => readValues(output, key).length > 0);
+  const changed = ['moved', 'linked'].some((key) => values.get(key) !== undefined);
   return { changed, line: `node ${node.id}: the verified copy is in place at ${node.dataDirectory}` };
 }

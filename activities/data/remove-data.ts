@@ -6,7 +6,6 @@ import { savedDirectory } from '../io/host/act';
 import { failure, messageOf } from '../io/failures';
 import { listJobs } from '../io/host/jobs';
 import { confirmReplaceable, directoryArguments, linksFile, readMark, runDirectoryJob } from '../io/host/rebuild-acts';
-import { scripts } from '../io/host/scripts';
 import { sqlTarget, type Tools } from '../io/tools';
 
 export interface RemoveDataInput {
@@ -46,7 +45,7 @@ export async function removeData(tools: Tools, input: RemoveDataInput): Promise<
     configuration,
     node,
     name,
-    script: scripts.removeData,
+    script: 'removeData',
     args: [
       ...[configuration.postgres.bin, rebuild.rebuildId, linksFile(configuration, node)],
       ...[savedDirectory(configuration, node), version, systemIdentifier, ...directoryArguments(rebuild)],

@@ -5,9 +5,7 @@ import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import type { RebuildPlan } from '../../domain/facts/data-directory';
 import { autoConfHeader, replicationSettings, withoutSettings, withSetting } from '../../domain/texts/settings-file';
 import { actOnFiles, encodeText, readFiles, type FileText } from '../io/host/configuration-files';
-import { scripts } from '../io/host/scripts';
 import { failure } from '../io/failures';
-import { readValues } from '../io/host/rebuild-acts';
 import type { Tools } from '../io/tools';
 
 export interface RestoreConfigurationInput {
@@ -46,19 +44,19 @@ export async function restoreConfiguration(
   const auto: FileText = found ?? { text: autoConfHeader, encoding: 'utf8' };
   const cleaned = withoutSettings(auto.text, replicationSettings);
   const text = files.lastSet === null ? withSetting(cleaned, 'port', String(node.port)) : cleaned;
-  const output = await actOnFiles(tools, {
+  const values = await actOnFiles(tools, {
     configuration,
     node,
-    script: scripts.restoreConfiguration,
+    script: 'restoreConfiguration',
     args: [directory, rebuild.rebuildId, files.lastSet ?? '', encodeText({ ...auto, text })],
     what: `restore its configuration into ${directory}`,
   });
-  const left = readValues(output, 'left');
+  const left = values.all('left');
   const kept = left.length === 0 ? '' : `; as the base backup brought it: ${left.join(', ')}`;
   const line =
     files.lastSet === null
       ? `${name} has no saved configuration: the files in ${directory} are the primary's now, with port ${node.port} ` +
         'in postgresql.auto.conf; check its addresses, memory settings, access rules and certificates'
       : `${name}: its own configuration is back from ${files.lastSet}${kept}`;
-  return { changed: readValues(output, 'changed')[0] === 'yes', line };
+  return { changed: values.flag('changed') === true, line };
 }

@@ -4,8 +4,6 @@
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { jobsDirectory, savedDirectory } from '../io/host/act';
 import { actOnFiles } from '../io/host/configuration-files';
-import { scripts } from '../io/host/scripts';
-import { readValues } from '../io/host/rebuild-acts';
 import type { Tools } from '../io/tools';
 
 export interface SaveConfigurationInput {
@@ -34,9 +32,9 @@ export async function saveConfiguration(tools: Tools, input: SaveConfigurationIn
   const node = getNode(configuration, input.node);
   const args = [node.dataDirectory, savedDirectory(configuration, node), jobsDirectory(configuration, node)];
   const what = 'save its configuration';
-  const output = await actOnFiles(tools, { configuration, node, script: scripts.saveConfiguration, args, what });
-  const [set, skipped, saved, mark] = ['set', 'skipped', 'saved', 'mark'].map((key) => readValues(output, key)[0]);
-  const left = readValues(output, 'left');
+  const values = await actOnFiles(tools, { configuration, node, script: 'saveConfiguration', args, what });
+  const [set, skipped, saved, mark] = ['set', 'skipped', 'saved', 'mark'].map((key) => values.get(key));
+  const left = values.all('left');
   const notes = left.length === 0 ? '' : `; left out: ${left.join(', ')}`;
   const name = `node ${node.id}`;
   if (skipped !== undefined) {

@@ -9,7 +9,6 @@ import { failure } from '../io/failures';
 import { finishJob } from '../io/host/jobs';
 import { findRecord, formatRanges, lookAtWal, type WalLook, type WalReport } from '../io/host/own-wal';
 import type { Tools } from '../io/tools';
-import { scripts } from '../io/host/scripts';
 
 export interface SaveDivergedWalInput {
   readonly configuration: ClusterConfiguration;
@@ -109,10 +108,10 @@ async function save(
     configuration,
     node,
     name: `save-wal-${rebuildId.toLowerCase()}`,
-    script: scripts.saveDivergedWal,
+    script: 'saveDivergedWal',
     args,
-  };
-  await finishJob(tools, job, 'its diverged WAL could not be saved to paths.savedConfiguration');
+  } as const;
+  await finishJob(tools, job, 'save its diverged WAL to paths.savedConfiguration');
 }
 
 function describe(input: SaveDivergedWalInput, report: WalReport, changed: boolean): SaveDivergedWalResult {

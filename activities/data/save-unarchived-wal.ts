@@ -2,12 +2,10 @@
 // archives what it wrote as a primary, and removes it, so point-in-time recovery would have a hole.
 
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
-import { runOnNode, savedDirectory } from '../io/host/act';
+import { mustLook, savedDirectory } from '../io/host/act';
 import { failure } from '../io/failures';
 import { finishJob } from '../io/host/jobs';
-import { readValues } from '../io/host/rebuild-acts';
 import type { Tools } from '../io/tools';
-import { scripts } from '../io/host/scripts';
 
 export interface SaveUnarchivedWalInput {
   readonly configuration: ClusterConfiguration;
@@ -34,11 +32,11 @@ export async function saveUnarchivedWal(tools: Tools, input: SaveUnarchivedWalIn
   const args = [node.dataDirectory, `${savedDirectory(configuration, node)}/unarchived-wal`];
   const before = await look(tools, configuration, node, args);
   if (before.missing.length === 0) return describe(node, before, false);
-  const job = { configuration, node, name: 'save-unarchived-wal', script: scripts.saveUnarchived, args };
+  const job = { configuration, node, name: 'save-unarchived-wal', script: 'saveUnarchived', args } as const;
   // One that an earlier attempt has left may have ended before these files came.
   let now = before;
   for (let jobs = 1; jobs <= 2 && now.missing.length > 0; jobs += 1) {
-    await finishJob(tools, job, 'the WAL that its archive lacks could not be saved to paths.savedConfiguration');
+    await finishJob(tools, job, 'save the WAL that its archive lacks to paths.savedConfiguration');
     now = await look(tools, configuration, node, args);
   }
   if (now.missing.length > 0)
@@ -59,19 +57,18 @@ async function look(
   node: NodeConfiguration,
   args: readonly string[],
 ): Promise<Look> {
-  const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, scripts.lookAtUnarchived, {
-    args: [...args],
+  const values = await mustLook(tools, {
+    configuration,
+    node,
+    script: 'lookAtUnarchived',
+    args,
     timeoutMs: lookMs,
+    what: 'look at its pg_wal/archive_status',
   });
-  if (exitCode !== 0)
-    throw failure(
-      'unreachable',
-      `node ${node.id} (${node.host}): cannot look at its pg_wal/archive_status: ${stderr.trim() || 'no answer'}`,
-    );
-  const [ready, kept] = [readValues(stdout, 'ready'), new Set(readValues(stdout, 'saved'))];
+  const [ready, kept] = [values.all('ready'), new Set(values.all('saved'))];
   const namesOf = (files: readonly string[]): string[] => files.map((file) => file.split(' ')[0]!);
   return {
-    set: readValues(stdout, 'set')[0] ?? args[1]!,
+    set: values.get('set') ?? args[1]!,
     saved: namesOf(ready.filter((file) => kept.has(file))),
     missing: namesOf(ready.filter((file) => !kept.has(file))),
   };

@@ -2,14 +2,7 @@
 
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import type { RebuildPlan } from '../../domain/facts/data-directory';
-import {
-  actOnDirectories,
-  confirmReplaceable,
-  directoryArguments,
-  linksFile,
-  readValues,
-} from '../io/host/rebuild-acts';
-import { scripts } from '../io/host/scripts';
+import { actOnDirectories, confirmReplaceable, directoryArguments, linksFile } from '../io/host/rebuild-acts';
 import type { Tools } from '../io/tools';
 
 export interface SetDataAsideInput {
@@ -35,10 +28,10 @@ export async function setDataAside(tools: Tools, input: SetDataAsideInput): Prom
   if (rebuild.mode === 'removeFirst')
     return { changed: false, line: `${name}: nothing to set aside, its data was removed first` };
   const { lookedAt } = await confirmReplaceable(tools, configuration, node.id, input.primary);
-  const output = await actOnDirectories(tools, {
+  const values = await actOnDirectories(tools, {
     configuration,
     node,
-    script: scripts.setAside,
+    script: 'setAside',
     args: [
       configuration.postgres.bin,
       rebuild.rebuildId,
@@ -48,9 +41,9 @@ export async function setDataAside(tools: Tools, input: SetDataAsideInput): Prom
     what: 'set its data aside',
     lookedAt,
   });
-  const changed = readValues(output, 'moved').length > 0;
-  const [aside] = readValues(output, 'aside');
-  const isPlaced = readValues(output, 'state').includes('placed');
+  const changed = values.get('moved') !== undefined;
+  const aside = values.get('aside');
+  const isPlaced = values.get('state') === 'placed';
   const line = isPlaced
     ? 'the copy is in place already'
     : aside

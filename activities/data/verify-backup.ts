@@ -3,10 +3,10 @@
 
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { rebuildMarkName, type RebuildPlan } from '../../domain/facts/data-directory';
+import { requireDone } from '../io/host/answer';
 import { failure } from '../io/failures';
 import { concludeCopy, verifyJobName } from '../io/host/fresh-copy';
-import { scripts } from '../io/host/scripts';
-import { runJob } from '../io/host/jobs';
+import { answerOf, runJob } from '../io/host/jobs';
 import type { Tools } from '../io/tools';
 
 export interface VerifyBackupInput {
@@ -44,17 +44,19 @@ export async function verifyBackup(tools: Tools, input: VerifyBackupInput): Prom
     configuration,
     node,
     name: verifyJobName(rebuild),
-    script: scripts.verifyBackup,
+    script: 'verifyBackup',
     args: [bin, fresh, rebuild.rebuildId],
-  };
+  } as const;
   const end = await runJob(tools, job, () => details);
   if ((await conclude('look')).state === 'marked')
     return { changed: true, line: `${name}: the fresh copy is what its source sent, file by file (${fresh})` };
   const { state } = await conclude('discard');
-  const words = end.log.trim().slice(-800) || 'without a word';
-  if (state === 'cleared')
+  const answer = answerOf(end);
+  if (state === 'cleared') {
+    const words = answer.kind === 'done' ? 'it lacks its mark' : answer.sentence;
     throw failure('worldChanged', `${name}: the copy at ${fresh} is wrong and was removed: ${words}; copy anew`);
-  if (end.state === 'done' && end.exitCode === 5) throw failure('configuration', `${name}: ${words}`);
-  const how = end.state === 'lost' ? 'was lost half-way' : `ended with ${end.exitCode}`;
-  throw failure('unproven', `${name}: pg_verifybackup ${how}, and ${fresh}/${rebuildMarkName} is missing: ${words}`);
+  }
+  const what = `verify the fresh copy at ${fresh}`;
+  requireDone({ node, what }, answer);
+  throw failure('unproven', `${name}: cannot ${what}: its mark ${rebuildMarkName} is missing`);
 }

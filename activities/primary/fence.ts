@@ -3,14 +3,13 @@
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import type { FenceMark, HostFacts, NodeFacts } from '../../domain/facts/facts';
 import { serviceCommands } from '../../domain/texts/service';
-import { actOnNode } from '../io/host/act';
+import { act } from '../io/host/act';
 import { runLocally } from '../io/command';
 import { Cancelled } from '../io/attempt';
 import { messageOf } from '../io/failures';
-import { parseHostFacts, parseKeyValues } from '../io/host/host-facts';
+import { parseHostFacts } from '../io/host/host-facts';
 import { readNodeFacts, silentNode } from '../io/sql/node-facts';
 import { PcpFailure } from '../io/pcp/pcp';
-import { scripts } from '../io/host/scripts';
 import type { Tools } from '../io/tools';
 
 export interface FenceInput {
@@ -69,7 +68,7 @@ export async function fence(tools: Tools, input: FenceInput): Promise<FenceResul
 interface StopResult {
   readonly isConfirmed: boolean;
   readonly seen: string;
-  /** What is left there; null when the fence is not confirmed. */
+  /** As the fence left it; null when the fence is not confirmed. */
   readonly host: HostFacts | null;
   readonly synchronousStandbyNames: string | null;
 }
@@ -78,10 +77,10 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
   const { configuration } = input;
   const isService = configuration.postgres.service.kind !== 'pg_ctl';
   try {
-    const result = await actOnNode(tools, {
+    const answer = await act(tools, {
       configuration,
       node,
-      script: scripts.fence,
+      script: 'fence',
       // A service manager may start a dead node again at any moment; pg_ctl never does.
       args: [
         node.dataDirectory,
@@ -93,22 +92,13 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
       timeoutMs: input.isHostSilent ? silentHostMs : stopMs,
       clockOffsetMs: input.clockOffsetMs,
     });
-    const how = /^how=(.*)$/m.exec(result.stdout)?.[1];
-    const synchronousStandbyNames = parseKeyValues(result.stdout).get('names') ?? null;
-    if (result.exitCode === 0 && how) {
-      const host = parseHostFacts(result.stdout, Date.now());
-      return {
-        isConfirmed: true,
-        seen: `no process left (${how}), standby.signal written`,
-        host,
-        synchronousStandbyNames,
-      };
-    }
-    const seen = /^seen=(.*)$/m.exec(result.stdout)?.[1] ?? result.stderr.trim();
+    const synchronousStandbyNames = answer.values.get('names') ?? null;
+    if (answer.kind !== 'done')
+      return { isConfirmed: false, seen: answer.sentence, host: null, synchronousStandbyNames };
     return {
-      isConfirmed: false,
-      seen: seen || 'the connection dropped: outcome unknown',
-      host: null,
+      isConfirmed: true,
+      seen: `no process left (${answer.values.get('how') ?? ''}), standby.signal written`,
+      host: parseHostFacts(answer.values, Date.now()),
       synchronousStandbyNames,
     };
   } catch (error) {

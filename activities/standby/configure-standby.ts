@@ -12,7 +12,6 @@ import {
   withSetting,
 } from '../../domain/texts/settings-file';
 import { actOnFiles, encodeText, readFiles, type FileText, type NodeFiles } from '../io/host/configuration-files';
-import { scripts } from '../io/host/scripts';
 import { ensureSlot } from '../io/sql/slots';
 import type { Tools } from '../io/tools';
 
@@ -49,7 +48,7 @@ export async function configureStandby(tools: Tools, input: ConfigureStandbyInpu
   if (changed) {
     const args = [node.dataDirectory, files.auto === null ? '' : encodeText(files.auto), encodeText({ ...auto, text })];
     const what = 'write its replication settings';
-    await actOnFiles(tools, { configuration, node, script: scripts.configureStandby, args, what });
+    await actOnFiles(tools, { configuration, node, script: 'configureStandby', args, what });
   }
   const slot = { configuration, node: node.id, primary, slot: ownSlot ?? files.effectiveSlot };
   const isMade = await ensureSlot(tools, slot, slotMs);

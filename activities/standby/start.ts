@@ -3,11 +3,10 @@
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import { serviceCommands } from '../../domain/texts/service';
 import type { NodeFacts } from '../../domain/facts/facts';
-import { actOnNode, runOnNode, savedDirectory } from '../io/host/act';
+import { look, mustAct, savedDirectory } from '../io/host/act';
 import { failure, messageOf } from '../io/failures';
 import { readHostFacts } from '../io/host/host-facts';
 import { readNodeFacts } from '../io/sql/node-facts';
-import { scripts } from '../io/host/scripts';
 import { explainProgress, hasMoved, readProgress, type RecoveryProgress } from '../io/host/standstill';
 import type { Tools } from '../io/tools';
 
@@ -30,7 +29,7 @@ const lookMs = 2000;
 /** As long as its recovery leads somewhere it is waited for. */
 const standstillMs = 600_000;
 
-/** What is needed to find its messages. */
+/** Where to find its messages. */
 interface Begun {
   readonly changed: boolean;
   readonly log: string;
@@ -59,10 +58,10 @@ function isUp({ id }: NodeConfiguration, facts: NodeFacts): boolean {
 
 async function begin(tools: Tools, configuration: ClusterConfiguration, node: NodeConfiguration): Promise<Begun> {
   const { postgres } = configuration;
-  const { exitCode, stdout, stderr } = await actOnNode(tools, {
+  const values = await mustAct(tools, {
     configuration,
     node,
-    script: scripts.start,
+    script: 'start',
     args: [
       node.dataDirectory,
       postgres.bin,
@@ -72,23 +71,13 @@ async function begin(tools: Tools, configuration: ClusterConfiguration, node: No
     ],
     timeoutMs: startMs,
     clockOffsetMs: 'measure',
+    what: 'start PostgreSQL',
   });
-  const read = (key: string): string | undefined => new RegExp(`^${key}=(.*)$`, 'm').exec(stdout)?.[1];
-  const [name, state, log, sizeBytes] = [`node ${node.id}`, read('state'), read('log'), read('size')];
-  if (exitCode === 0 && state && log && sizeBytes) return { changed: state === 'started', log, sizeBytes };
-  if (exitCode === 4) {
-    const advice = 'it would come up writable, and was not started';
-    throw failure('worldChanged', `${name}: there is no standby.signal in ${node.dataDirectory}: ${advice}`);
-  }
-  if (exitCode === 5) {
-    const advice = 'PostgreSQL cannot start beside them; a stop ends them';
-    throw failure(
-      'unproven',
-      `${name}: processes without a postmaster work in ${node.dataDirectory} (${read('seen') ?? ''}): ${advice}`,
-    );
-  }
-  if (exitCode === null) throw failure('unreachable', `${name}: whether it was started is unknown: ${stderr.trim()}`);
-  throw failure('unproven', `${name} was not started: ${read('seen') ?? stderr.trim()}`);
+  return {
+    changed: values.get('state') === 'started',
+    log: values.get('log') ?? '',
+    sizeBytes: values.get('size') ?? '0',
+  };
 }
 
 async function confirmUp(
@@ -127,24 +116,22 @@ async function confirmUp(
   }
 }
 
-/** What was written since it was started, without the refusals of our own looks; or why that cannot be read. */
+/** The messages since it was started, without the refusals of our own looks; or why they cannot be read. */
 async function readLog(
   tools: Tools,
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
   begun: Begun,
 ): Promise<string> {
-  const said = await runOnNode(tools, configuration, node, scripts.readLog, {
-    args: [begun.log, begun.sizeBytes],
-    timeoutMs: readMs,
-  }).then(
+  const args = [begun.log, begun.sizeBytes];
+  const said = await look(tools, { configuration, node, script: 'readLog', args, timeoutMs: readMs }).then(
     // A setting that is quoted there may hold a password.
-    ({ stdout }) =>
-      stdout
-        .trim()
-        .split('\n')
+    ({ values }) =>
+      values
+        .all('said')
         .filter((line) => !/the database system is|Consistent recovery state|Hot standby mode is disabled/.test(line))
         .join(' | ')
+        .trim()
         .replaceAll(/(password\s*=\s*)('[^']*'|\S+)/gi, '$1…'),
     messageOf,
   );

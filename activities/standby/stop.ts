@@ -2,10 +2,9 @@
 
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { serviceCommands } from '../../domain/texts/service';
-import { actOnNode } from '../io/host/act';
+import { mustAct } from '../io/host/act';
 import { failure } from '../io/failures';
 import { readNodeFacts } from '../io/sql/node-facts';
-import { scripts } from '../io/host/scripts';
 import type { Tools } from '../io/tools';
 
 export interface StopInput {
@@ -35,10 +34,10 @@ export async function stop(tools: Tools, input: StopInput): Promise<StopResult> 
   const lookedAt = Date.now();
   const wasStandby = await refuseWritable(tools, input);
   const isService = configuration.postgres.service.kind !== 'pg_ctl';
-  const { exitCode, stdout, stderr } = await actOnNode(tools, {
+  const values = await mustAct(tools, {
     configuration,
     node,
-    script: scripts.stop,
+    script: 'stop',
     args: [
       node.dataDirectory,
       configuration.postgres.bin,
@@ -49,15 +48,13 @@ export async function stop(tools: Tools, input: StopInput): Promise<StopResult> 
     timeoutMs: stopMs,
     clockOffsetMs: 'measure',
     lookedAt,
+    what: 'stop PostgreSQL',
   });
-  const name = `node ${node.id}`;
-  const how = /^how=(.*)$/m.exec(stdout)?.[1];
-  if (exitCode === 0 && how)
-    return { changed: how !== 'absent' && how !== 'already-stopped', line: describe(name, how, node.dataDirectory) };
-  if (exitCode === 4) throw failure('worldChanged', `${name} was promoted a moment ago: it is not stopped`);
-  if (exitCode === null) throw failure('unreachable', `${name}: whether it was stopped is unknown: ${stderr.trim()}`);
-  const seen = /^seen=(.*)$/m.exec(stdout)?.[1] ?? stderr.trim();
-  throw failure('unproven', `${name} is not proven to be stopped: ${seen}`);
+  const how = values.get('how') ?? '';
+  return {
+    changed: how !== 'absent' && how !== 'already-stopped',
+    line: describe(`node ${node.id}`, how, node.dataDirectory),
+  };
 }
 
 /** Whether the node answers that it is in recovery. */

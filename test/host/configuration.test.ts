@@ -30,10 +30,10 @@ describe.each(shells)('%s', (_name, shell) => {
       const { status, output, stderr } = save();
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       const [set] = sets();
-      expect(output).toBe(`mark=\nleft=dump (larger than 16 MiB)\nsaved=3\nset=${saved()}/${set!}\n`);
+      expect(output).toBe(`mark=\nleft=dump (larger than 16 MiB)\nsaved=3\nset=${saved()}/${set!}\nanswer=done\n`);
       expect(readdirSync(`${saved()}/${set!}`).sort()).toEqual(['conf.d', 'pg_hba.conf', 'postgresql.conf']);
       expect(host().read(`saved/${set!}/conf.d/own name.conf`)).toBe('work_mem = 1MB\n');
-      expect(save().output).toBe(`mark=\nleft=dump (larger than 16 MiB)\nset=${saved()}/${set!}\n`);
+      expect(save().output).toBe(`mark=\nleft=dump (larger than 16 MiB)\nset=${saved()}/${set!}\nanswer=done\n`);
     });
 
     it('keeps the five newest sets, each newer by name than the last', () => {
@@ -87,7 +87,7 @@ describe.each(shells)('%s', (_name, shell) => {
       const { status, output } = host().act('saveConfiguration', host().path('data'), host().path('data/saved'));
       expect({ status, output }).toEqual({
         status: 4,
-        output: expect.stringMatching(/^refused=.*paths\.saved/m) as string,
+        output: expect.stringMatching(/^wrong=.*paths\.saved/m) as string,
       });
     });
   });
@@ -113,7 +113,7 @@ describe.each(shells)('%s', (_name, shell) => {
         'slot=slot_a',
         'standby=yes',
         'recovery=no',
-        'end=yes',
+        'answer=done',
       ]);
       host().write('data/postgresql.auto.conf', "primary_conninfo = 'host=b'\n");
       expect(read().output).not.toContain('effective=');
@@ -146,17 +146,17 @@ describe.each(shells)('%s', (_name, shell) => {
       const set = host().path('set');
       for (const name of ['postgresql.conf', 'pg_hba.conf', 'conf.d/a b.conf']) host().write(`set/${name}`, 'ours\n');
       host().write('set/postgresql.auto.conf', 'old\n');
-      expect(restore(set, 'auto\n')).toEqual({ status: 0, output: 'changed=yes\n', stderr: '' });
+      expect(restore(set, 'auto\n')).toEqual({ status: 0, output: 'changed=yes\nanswer=done\n', stderr: '' });
       expect(host().read('data/conf.d/a b.conf')).toBe('ours\n');
       expect(host().read('data/postgresql.auto.conf')).toBe('auto\n');
       expect(existsSync(host().path('data/other.conf'))).toBe(false);
       host().write('data/pg_hba.conf', 'mended\n');
-      expect(restore(set, 'auto\n').output).toBe('changed=no\n');
+      expect(restore(set, 'auto\n').output).toBe('changed=no\nanswer=done\n');
       expect(host().read('data/pg_hba.conf')).toBe('mended\n');
     });
 
     it('changes only postgresql.auto.conf without a set', () => {
-      expect(restore('', 'auto\n').output).toBe('changed=yes\n');
+      expect(restore('', 'auto\n').output).toBe('changed=yes\nanswer=done\n');
       expect(host().read('data/pg_hba.conf')).toBe('theirs\n');
     });
 
@@ -175,7 +175,7 @@ describe.each(shells)('%s', (_name, shell) => {
       host().act('configureStandby', host().path('data'), base64(seen), base64('wanted\n'));
     expect(configure('other\n')).toMatchObject({ status: 1, stderr: `${auto} has changed since it was read\n` });
     expect(host().read('data/postgresql.auto.conf')).toBe('seen\n');
-    expect(configure('seen\n')).toEqual({ status: 0, output: '', stderr: '' });
+    expect(configure('seen\n')).toEqual({ status: 0, output: 'answer=done\n', stderr: '' });
     expect(host().read('data/postgresql.auto.conf')).toBe('wanted\n');
     expect(['standby', 'recovery'].map((name) => existsSync(host().path(`data/${name}.signal`)))).toEqual([
       true,

@@ -23,23 +23,35 @@ describe.each(shells)('%s', (_name, shell) => {
     });
 
     it('does nothing after its deadline', () => {
-      expect(act(-1)).toEqual({ status: 76, output: '', stderr: '' });
+      expect(act(-1)).toEqual({
+        status: 76,
+        output: 'closed=the act arrived after its deadline and was refused\n',
+        stderr: '',
+      });
     });
 
     it('does nothing where the lock’s directory cannot be made', () => {
       host().write('jobs');
-      expect(act(5000)).toMatchObject({ status: 74, output: '' });
+      expect(act(5000)).toMatchObject({
+        status: 74,
+        output: expect.stringMatching(/^wrong=cannot create paths\.jobs \(.*jobs\): mkdir: .*\n$/) as string,
+      });
     });
 
     it('waits for another one no longer than its deadline, and says which', async () => {
       host().write('jobs/shop.lock');
-      const holder = 'exec 9>>"$1"; flock 9; echo "stop, process $$" >"$1"; echo held; sleep 20';
-      const other = spawn('sh', ['-c', holder, 'sh', lock()], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+      const script = 'exec 9>>"$1"; flock 9; echo "stop, process $$" >"$1"; echo held; sleep 20';
+      const other = spawn('sh', ['-c', script, 'sh', lock()], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
       try {
         await new Promise((settle) => other.stdout.once('data', settle));
-        expect(act(1200)).toEqual({ status: 75, output: '', stderr: `stop, process ${other.pid!}\n` });
+        const holder = `stop, process ${other.pid!}`;
+        expect(act(1200)).toEqual({
+          status: 75,
+          output: `holder=${holder}\nclosed=${lock()} is held by ${holder}; it is retried\n`,
+          stderr: '',
+        });
         host().write('jobs/shop.lock', 'stop, process 1\n');
-        expect(act(100).stderr).toBe('an unknown process (last by stop, process 1)\n');
+        expect(act(100).output).toMatch(/^holder=an unknown process \(last by stop, process 1\)\n/);
       } finally {
         process.kill(-other.pid!, 'SIGKILL');
       }
@@ -84,7 +96,7 @@ describe.each(shells)('%s', (_name, shell) => {
       expect(poll('copy')).toEqual(['done', '4', 'one a b\n']);
       expect(start('copy', 'echo two').status).toBe(0);
       expect(poll('copy', 5)).toEqual(['done', '4', 'a b\n']);
-      expect(host().run('listJobs', jobs()).output).toBe('copy\n');
+      expect(host().run('listJobs', jobs()).output).toBe('job=copy\nanswer=done\n');
       expect(host().act('removeJobs', jobs()).status).toBe(0);
       expect(existsSync(jobs())).toBe(false);
       expect(host().act('removeJobs', jobs()).status).toBe(0);

@@ -1,6 +1,7 @@
 // Scripts about a node's processes, without ssh and PostgreSQL: look, probe, fence, stop, start, and what they say where they refuse.
 
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { Values } from '../../activities/io/host/answer';
 import { parseHostFacts } from '../../activities/io/host/host-facts';
 import { type Host, shells, useHost } from './support';
 
@@ -18,7 +19,7 @@ const noStandbyNames = 'exit 1';
 
 describe.each(shells)('%s', (_name, shell) => {
   const host = useHost(shell);
-  const look = (data: string) => parseHostFacts(host().run('look', data, host().bin).output, Date.now());
+  const look = (data: string) => parseHostFacts(new Values(host().run('look', data, host().bin).output), Date.now());
 
   describe('look', () => {
     it('tells of a node that is down: its control file, its WAL, its settings', () => {
@@ -72,15 +73,17 @@ describe.each(shells)('%s', (_name, shell) => {
     host().program('psql', 'echo "$PGUSER $PGPASSFILE $PGSSLMODE $PGSSLROOTCERT $*"; exit 2');
     const args = ['h', '5432', 'u', 'd', '~/pass', '5', 'require', ''];
     const { output, status } = host().run('probe', host().bin, ...args);
-    const [said, exit] = output.trim().split('\n');
-    expect(said).toMatch(/^u \/.*\/pass require {2}-XAtwq -h h -p 5432 -d d -v VERBOSITY=sqlstate -c select pg_is_in/);
+    const [exit, said] = output.trim().split('\n');
+    expect(said).toMatch(
+      /^said=u \/.*\/pass require {2}-XAtwq -h h -p 5432 -d d -v VERBOSITY=sqlstate -c select pg_is_in/,
+    );
     expect({ exit, status }).toEqual({ exit: 'exit=2', status: 0 });
   });
 
   describe('fence', () => {
     const fence = (data: string, stop = 'true', always = 'no') => {
-      const { status, output } = host().act('fence', data, host().bin, stop, always, 'before-promotion');
-      return { status, how: /^how=(.*)$/m.exec(output)?.[1], seen: /^seen=(.*)$/m.exec(output)?.[1], output };
+      const { status, output, stderr } = host().act('fence', data, host().bin, stop, always, 'before-promotion');
+      return { status, how: /^how=(.*)$/m.exec(output)?.[1], output, stderr };
     };
     beforeEach(() => {
       host().program('postgres', noStandbyNames);
@@ -90,7 +93,9 @@ describe.each(shells)('%s', (_name, shell) => {
       const { status, how, output } = fence(host().data());
       expect({ status, how }).toEqual({ status: 0, how: 'already-stopped' });
       expect(output).toMatch(/^checkpoint=0\/3000060$/m);
-      expect(output).toMatch(/^processes=none\nstandby_signal=yes\nfence_mark=before-promotion\ndata_directory=yes$/m);
+      expect(output).toMatch(
+        /^processes=none\nstandby_signal=yes\nfence_mark=before-promotion\ndata_directory=yes\nanswer=done\n$/m,
+      );
       expect(host().read('data/standby.signal')).toBe('before-promotion\n');
     });
 
@@ -121,19 +126,23 @@ describe.each(shells)('%s', (_name, shell) => {
 
     it('is not proven without a data directory, or without a signal', () => {
       expect(fence(host().path('none'))).toMatchObject({
-        status: 3,
-        seen: `no data directory at ${host().path('none')}`,
+        status: 1,
+        stderr: `no data directory at ${host().path('none')}\n`,
       });
       const data = host().data();
       mkdirSync(`${data}/standby.signal`);
-      expect(fence(data)).toMatchObject({ status: 3, seen: 'cannot write standby.signal', how: undefined });
+      expect(fence(data)).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/cannot write standby\.signal\n$/) as string,
+        how: undefined,
+      });
     });
   });
 
   describe('stop', () => {
     const stop = (data: string, command = 'true', isService = 'no', wasStandby = 'no') => {
-      const { status, output } = host().act('stop', data, host().bin, command, isService, wasStandby);
-      return { status, output };
+      const { status, output, stderr } = host().act('stop', data, host().bin, command, isService, wasStandby);
+      return { status, output: output + stderr };
     };
 
     it.each([
@@ -142,30 +151,30 @@ describe.each(shells)('%s', (_name, shell) => {
       ['what a postmaster left', 'orphans-killed', 'true', 'no', true],
     ])('ends %s', async (_title, how, command, isService, isOrphan) => {
       const data = await serveData(host(), isOrphan);
-      expect(stop(data, command, isService)).toEqual({ status: 0, output: `how=${how}\n` });
+      expect(stop(data, command, isService)).toEqual({ status: 0, output: `how=${how}\nanswer=done\n` });
       expect(look(data).processes).toBe('none');
     });
 
     it('has nothing to do where nothing runs, and where there is nothing', () => {
-      expect(stop(host().data())).toEqual({ status: 0, output: 'how=already-stopped\n' });
-      expect(stop(host().path('none'))).toEqual({ status: 0, output: 'how=absent\n' });
+      expect(stop(host().data())).toEqual({ status: 0, output: 'how=already-stopped\nanswer=done\n' });
+      expect(stop(host().path('none'))).toEqual({ status: 0, output: 'how=absent\nanswer=done\n' });
     });
 
     it('ends a server whose directory was removed', async () => {
       const data = await serveData(host(), true);
       rmSync(data, { recursive: true });
-      expect(stop(data)).toEqual({ status: 0, output: 'how=orphans-killed\n' });
+      expect(stop(data)).toEqual({ status: 0, output: 'how=orphans-killed\nanswer=done\n' });
     });
 
     it('does not stop a standby that was promoted in the meantime, nor what is no directory', async () => {
       const file = host().write('file');
       expect(stop(file)).toMatchObject({
-        status: 3,
-        output: expect.stringMatching(/^seen=.* cannot be entered/) as string,
+        status: 1,
+        output: expect.stringMatching(/^.* cannot be entered/) as string,
       });
       const data = await serveData(host());
       host().program('pg_controldata', 'echo "Database cluster state:               in production"');
-      expect(stop(data, 'true', 'no', 'yes')).toEqual({ status: 4, output: '' });
+      expect(stop(data, 'true', 'no', 'yes')).toEqual({ status: 3, output: 'refused=it was promoted a moment ago\n' });
       expect(look(data).processes).toBe('running');
     });
   });
@@ -184,7 +193,7 @@ describe.each(shells)('%s', (_name, shell) => {
       const { status, output } = start(data, 'echo "$BIN $DATA $CONF"');
       expect({ status, output }).toEqual({
         status: 0,
-        output: `state=started\nlog=${host().path('postgresql.log')}\nsize=6\n`,
+        output: `state=started\nlog=${host().path('postgresql.log')}\nsize=6\nanswer=done\n`,
       });
       expect(host().read('postgresql.log')).toBe(`before${host().bin} ${data} ${conf}\n`);
       expect(start(data, 'true', 'yes').output).toContain(`log=${host().path('lock')}.log\n`);
@@ -192,34 +201,38 @@ describe.each(shells)('%s', (_name, shell) => {
 
     it('starts nothing beside a server, without a signal, or without data', async () => {
       expect(start(host().path('none'), 'false')).toMatchObject({
-        status: 3,
-        output: `seen=no data directory at ${host().path('none')}\n`,
+        status: 1,
+        stderr: `no data directory at ${host().path('none')}\n`,
       });
       const data = host().data();
-      expect(start(data, 'touch "$DATA/started"').status).toBe(4);
+      expect(start(data, 'touch "$DATA/started"').status).toBe(3);
       const pids = [await host().serve(data), await host().serve(data)];
       const left = start(data, 'touch "$DATA/started"');
-      expect({ ...left, output: left.output.replace(/\d+/g, 'PID') }).toMatchObject({
-        status: 5,
-        output: 'seen=PID PID\n',
+      expect({ ...left, stderr: left.stderr.replace(/(\d+) \d+\)/, 'PIDS)') }).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(
+          / work in .* \(PIDS\): PostgreSQL cannot start beside them; a stop ends them\n$/,
+        ) as string,
       });
       host().write('data/postmaster.pid', `${pids[0]!}\n${data}\n`);
-      expect(start(data, 'touch "$DATA/started"').output).toMatch(/^state=running\nlog=.*\nsize=0\n$/);
+      expect(start(data, 'touch "$DATA/started"').output).toMatch(/^state=running\nlog=.*\nsize=0\nanswer=done\n$/);
       expect(existsSync(`${data}/started`)).toBe(false);
     });
   });
 
   test('read-log shows the last messages behind a byte, or whatever there is', () => {
     const log = host().write('log', 'LOG:  old\nx\nFATAL:  new\nnoise\nHINT:  more\n');
-    expect(host().run('readLog', log, '10').output).toBe('FATAL:  new\nHINT:  more\n');
-    expect(host().run('readLog', host().write('other', 'no such file\n'), '0').output).toBe('no such file\n');
+    expect(host().run('readLog', log, '10').output).toBe('said=FATAL:  new\nsaid=HINT:  more\nanswer=done\n');
+    expect(host().run('readLog', host().write('other', 'no such file\n'), '0').output).toBe(
+      'said=no such file\nanswer=done\n',
+    );
   });
 
   test('read-progress shows what the startup process and the receiver do', async () => {
     const data = host().data();
     const segment = '000000020000000100000003';
     host().write(`data/pg_wal/${segment}`, 'x'.repeat(100));
-    expect(host().run('readProgress', data).output).toMatch(/^hertz=\d+\n$/);
+    expect(host().run('readProgress', data).output).toMatch(/^hertz=\d+\nanswer=done\n$/);
     await host().serve(data, `postgres: startup recovering ${segment}`);
     await host().serve(data, 'postgres: walreceiver streaming 1/3000060');
     const { output } = host().run('readProgress', data);

@@ -57,28 +57,23 @@ describe.each(shells)('%s', (_name, shell) => {
       host().write('space/letter');
       host().write('data/pg_wal/00000002000000000000000A');
       const { status, output } = inspect('1', host().path('space'), '2', host().path('elsewhere'));
-      const [look, rest] = output.split('\n--\n');
-      expect(look).toMatch(/^clock=\d{13}\n[\s\S]*^processes=none$/m);
-      expect(rest!.replace(/\d+:\d+/g, 'INODE').replace(/ \d+ \d+ \d+ 0 /g, ' ROOM ')).toMatch(
-        new RegExp(
-          [
-            `^real=${host().path('data')}`,
-            `place data - yes no yes no yes INODE ROOM ${host().path('data')}`,
-            'version=15',
-            'mark=',
-            'control=yes',
-            'identifier=7001',
-            'state=shut down',
-            'checkpoint=0/3000060',
-            'timeline=2',
-            'wal=00000002',
-            `place linked 1 yes no yes no yes INODE ROOM ${host().path('space')}`,
-            `stranger 1 ${host().path('space/letter')}`,
-            `place missing 2 no yes no no yes - \\d+ \\d+ - 0 ${host().path('elsewhere')}`,
-            'machine=[0-9a-f-]{36}\n$',
-          ].join('\n'),
-        ),
-      );
+      expect(output).toMatch(/^clock=\d{13}\n[\s\S]*^processes=none$/m);
+      const rest = output.slice(output.indexOf('real='));
+      const digits = rest.replace(/(id|device|free_bytes|used_kilobytes)=[\d:]+$/gm, '$1=N');
+      const place = (number: number, keys: string): string[] => keys.split(' ').map((key) => `place${number}_${key}`);
+      const ours = 'exists=yes empty=no owned=yes mount=no renamable=yes id=N device=N free_bytes=N used_kilobytes=N';
+      expect(digits.replace(/^machine=[0-9a-f-]{36}$/m, 'machine=ID').split('\n')).toEqual([
+        `real=${host().path('data')}`,
+        ...place(1, `role=data link=- path=${host().path('data')} ${ours} leftover_kilobytes=`),
+        ...['version=15', 'mark=', 'control=yes'],
+        ...['own_identifier=7001', 'own_state=shut down', 'own_checkpoint=0/3000060', 'own_timeline=2'],
+        'wal=00000002',
+        ...place(2, `role=linked link=1 path=${host().path('space')} ${ours} leftover_kilobytes=`),
+        ...place(2, `stranger=${host().path('space/letter')}`),
+        ...place(3, `role=missing link=2 path=${host().path('elsewhere')} exists=no empty=yes owned=no mount=no`),
+        ...place(3, 'renamable=yes id= device=N free_bytes=N used_kilobytes= leftover_kilobytes='),
+        ...['places=3', 'machine=ID', 'answer=done', ''],
+      ]);
       expect(status).toBe(0);
     });
 
@@ -86,7 +81,7 @@ describe.each(shells)('%s', (_name, shell) => {
       makeData();
       mkdirSync(host().path('line\nbreak'));
       symlinkSync(host().path('line\nbreak'), host().path('data/pg_tblspc/2'));
-      expect(inspect().output).toMatch(/^place linked 2 yes .*\/line"break$/m);
+      expect(inspect().output).toMatch(/^place3_path=.*\/line"break$/m);
     });
 
     it('tells a copy, an unfinished one, and links that are known from a file', () => {
@@ -95,24 +90,24 @@ describe.each(shells)('%s', (_name, shell) => {
       host().write('space/PG_15_1/1');
       host().write('links', `1 ${host().path('space')}\n`);
       expect(inspect().output).toMatch(
-        new RegExp(`^mark=${id}\nunfinished=yes\ncopied=yes\nwal=\nplace linked 1 yes`, 'm'),
+        new RegExp(`^mark=${id}\nunfinished=yes\ncopied=yes\nwal=\nplace2_role=linked\nplace2_link=1$`, 'm'),
       );
       rmSync(host().path('data'), { recursive: true });
-      expect(inspect().output).toMatch(/^place data - no yes no no yes /m);
+      expect(inspect().output).toMatch(/^place1_exists=no\nplace1_empty=yes\nplace1_owned=no$/m);
     });
   });
 
   test('identify tells the machine, and each directory by its inode', () => {
     host().data();
     const { output } = host().run('identify', host().path('data'), host().path('none'));
-    expect(output).toMatch(/^machine=[0-9a-f-]{36}\nprimary=\d+:\d+\nprimary=\d+:\d+\n$/);
+    expect(output).toMatch(/^machine=[0-9a-f-]{36}\nprimary=\d+:\d+\nprimary=\d+:\d+\nanswer=done\n$/);
   });
 
   test('read-mark tells a mark, and an empty directory', () => {
     const read = (): string => host().run('readMark', host().path('data')).output;
-    expect(read()).toBe('mark=\nempty=yes\n');
+    expect(read()).toBe('mark=\nempty=yes\nanswer=done\n');
     host().write(`data/${rebuildMarkName}`, `${id}\n`);
-    expect(read()).toBe(`mark=${id}\n`);
+    expect(read()).toBe(`mark=${id}\nanswer=done\n`);
   });
 
   test('base-backup runs pg_basebackup with the password file', () => {
@@ -138,17 +133,19 @@ describe.each(shells)('%s', (_name, shell) => {
 
     it('marks nothing whose signal cannot be written', () => {
       symlinkSync('/proc/none/signal', host().path('data/standby.signal'));
-      expect(verify().status).toBe(4);
+      expect(verify().status).toBe(1);
       expect(exists(`data/${rebuildMarkName}`)).toBe(false);
     });
 
     it('marks nothing else', () => {
-      host().program('pg_verifybackup', 'exit 1');
+      host().program('pg_verifybackup', 'echo one >&2; echo two >&2; exit 1');
+      expect(verify()).toMatchObject({ status: 3, output: 'refused=one two\n' });
+      host().program('pg_verifybackup', 'kill -9 $$');
       expect(verify().status).toBe(1);
       host().program('pg_verifybackup', `rm -r ${host().path('data')}`);
-      expect(verify().status).toBe(4);
+      expect(verify().status).toBe(1);
       rmSync(host().path('bin/pg_waldump'));
-      expect(verify()).toMatchObject({ status: 5, output: expect.stringContaining('cannot be run') as string });
+      expect(verify()).toMatchObject({ status: 4, output: expect.stringContaining('wrong=') as string });
     });
   });
 
@@ -157,7 +154,10 @@ describe.each(shells)('%s', (_name, shell) => {
     const lookAfter = (action: string, mode = 'sibling', fresh = host().path(`data${freshSuffix}`)) => {
       const args = [action, host().path('jobs'), copy, 'verify', id, mode, 'no', host().path('data'), fresh];
       const { status, output } = host().act('lookAfterCopy', ...args);
-      return `${status ?? '-'} ${output.trim().replace('\n', ' ')}`;
+      return `${status ?? '-'} ${output
+        .trim()
+        .replace(/\nanswer=done$/, '')
+        .replace('\n', ' ')}`;
     };
     const makeJob = (name: string, result = '0'): void => {
       host().write(`jobs/${name}/lock`);
@@ -178,7 +178,7 @@ describe.each(shells)('%s', (_name, shell) => {
       host().write(`data${freshSuffix}/half`);
       expect(lookAfter('prepare')).toBe('0 state=cleared job=absent');
       makeJob(copy);
-      makeJob('verify', '1');
+      makeJob('verify', '3');
       host().write(`data${freshSuffix}/backup_manifest`);
       expect(lookAfter('discard')).toBe('0 state=cleared job=done');
       expect([exists(`data${freshSuffix}`), readdirSync(host().path('jobs'))]).toEqual([false, []]);
@@ -189,14 +189,14 @@ describe.each(shells)('%s', (_name, shell) => {
         expect(lookAfter('prepare', ...args)).toMatch(why);
       };
       host().write('mine/letter');
-      refused(/^3 seen=.*mine is not named like a fresh copy/, 'sibling', host().path('mine'));
-      refused(/^3 seen=.*mine is not empty, and no base backup/, 'inPlace', host().path('mine'));
+      refused(/^3 refused=.*mine is not named like a fresh copy/, 'sibling', host().path('mine'));
+      refused(/^3 refused=.*mine is not empty, and no base backup/, 'inPlace', host().path('mine'));
       host().write(`data${freshSuffix}/postmaster.pid`);
-      refused(/^3 seen=.* was started: it has a postmaster\.pid/);
+      refused(/^3 refused=.* was started: it has a postmaster\.pid/);
       await host().serve(host().path(`data${freshSuffix}`));
-      refused(/^3 seen=PostgreSQL works in /);
+      refused(/^3 refused=PostgreSQL works in /);
       makeJob('base-backup-20250102t030405z-abcdefgh');
-      refused(/^3 seen=a newer rebuild has begun here/);
+      refused(/^3 refused=a newer rebuild has begun here/);
     });
   });
 
@@ -210,7 +210,7 @@ describe.each(shells)('%s', (_name, shell) => {
       const aside = setAside();
       expect(aside).toMatchObject({ status: 0, stderr: '' });
       expect(aside.output).toBe(
-        `moved=${host().path('data')}\nmoved=${host().path('space')}\naside=${host().path(`data.replaced-${id}`)}\n`,
+        `moved=${host().path('data')}\nmoved=${host().path('space')}\naside=${host().path(`data.replaced-${id}`)}\nanswer=done\n`,
       );
       expect(host().read('links')).toBe(`1 ${host().path('space')}\n`);
       expect(host().read(`data.replaced-${id}/pg_tblspc/1/PG_15_1/1`)).toBe('old');
@@ -219,7 +219,7 @@ describe.each(shells)('%s', (_name, shell) => {
       expect(placed).toMatchObject({ status: 0, stderr: '' });
       expect(host().read('data/pg_tblspc/1/PG_15_1/1')).toBe('new');
       expect(readlinkSync(host().path('data/pg_tblspc/1'))).toBe(host().path('space'));
-      expect([setAside().output, place().output]).toEqual(['state=placed\n', '']);
+      expect([setAside().output, place().output]).toEqual(['state=placed\nanswer=done\n', 'answer=done\n']);
     });
 
     it.each([
@@ -292,7 +292,7 @@ describe.each(shells)('%s', (_name, shell) => {
       host().write(`data${freshSuffix}/half`);
       expect(remove()).toEqual({
         status: 0,
-        output: `emptied=${host().path('space')}\nemptied=${host().path('data')}\n`,
+        output: `emptied=${host().path('space')}\nemptied=${host().path('data')}\nanswer=done\n`,
         stderr: '',
       });
       expect(readdirSync(host().directory).sort()).toEqual(['bin', 'data', 'links', 'saved', 'space']);
@@ -346,9 +346,11 @@ describe.each(shells)('%s', (_name, shell) => {
       const kept = clear('yes');
       expect(kept).toMatchObject({ status: 0, stderr: '' });
       expect(kept.output).toMatch(
-        new RegExp(`^removed=.*data.replaced-${older}\nkept=.*data.replaced-${id}\nkilobytes=[1-9]\\d*\n$`),
+        new RegExp(
+          `^removed=.*data.replaced-${older}\nkept=.*data.replaced-${id}\nkilobytes=[1-9]\\d*\nanswer=done\n$`,
+        ),
       );
-      expect(clear('no').output).toBe(`removed=${host().path(`data.replaced-${id}`)}\n`);
+      expect(clear('no').output).toBe(`removed=${host().path(`data.replaced-${id}`)}\nanswer=done\n`);
       expect(exists('data.replaced-by-hand')).toBe(true);
     });
 
@@ -356,7 +358,7 @@ describe.each(shells)('%s', (_name, shell) => {
       host().data('data.replaced-20250101T000000Z-abcdefgh');
       await host().serve(host().path(`data.replaced-${older}`));
       expect(clear('no').output).toBe(
-        `used=${host().path(`data.replaced-${older}`)}\nremoved=${host().path(`data.replaced-${id}`)}\n`,
+        `used=${host().path(`data.replaced-${older}`)}\nremoved=${host().path(`data.replaced-${id}`)}\nanswer=done\n`,
       );
       expect(exists('data.replaced-20250101T000000Z-abcdefgh')).toBe(true);
       host().write(`data/${rebuildMarkName}`, `${older}\n`);
@@ -367,10 +369,10 @@ describe.each(shells)('%s', (_name, shell) => {
       host().write(`space/${rebuildMarkName}`, `${id}\n`);
       host().write('links', 'x\n');
       const finish = (): string => host().act('finishRebuild', id, host().path('links'), ...places()).output;
-      expect([finish(), finish()]).toEqual(['finished=yes\n', '']);
+      expect([finish(), finish()]).toEqual(['finished=yes\nanswer=done\n', 'answer=done\n']);
       const left = [`data/${rebuildMarkName}`, `space/${rebuildMarkName}`, 'links', 'data/pgpool-runbook.restored'];
       expect(left.filter(exists)).toEqual([]);
-      expect(clear('no')).toMatchObject({ status: 0, output: '' });
+      expect(clear('no')).toMatchObject({ status: 0, output: 'answer=done\n' });
     });
   });
 

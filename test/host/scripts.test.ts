@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { deadlinePassed, lockFailed, lockIsHeld } from '../../activities/io/host/act';
+import { exitStatuses } from '../../activities/io/host/answer';
 import { joinScript, stripScript, writeScripts } from '../../activities/io/host/join-scripts';
 import * as host from '../../activities/io/host/scripts';
 import { freshSuffix, rebuildMarkName } from '../../domain/facts/data-directory';
@@ -42,11 +42,11 @@ describe.each(shells)('%s', (_name, shell) => {
       REBUILD_MARK: rebuildMarkName,
       RESTORED_MARK: host.restoredMarkName,
       FRESH_SUFFIX: freshSuffix,
-      REFUSED: String(host.refusedStatus),
-      MISCONFIGURED: String(host.misconfiguredStatus),
-      LOCK_FAILED: String(lockFailed),
-      LOCK_HELD: String(lockIsHeld),
-      DEADLINE_PASSED: String(deadlinePassed),
+      REFUSED: String(exitStatuses.refused),
+      MISCONFIGURED: String(exitStatuses.misconfigured),
+      LOCK_FAILED: String(exitStatuses.lockFailed),
+      LOCK_HELD: String(exitStatuses.lockHeld),
+      DEADLINE_PASSED: String(exitStatuses.deadlinePassed),
     };
     const script = Object.keys(names).map((name) => `echo "${name}=$${name}"`);
     const { stdout } = ask(shell, [], including('names', script.join('\n')));
@@ -104,6 +104,6 @@ describe('the build', () => {
       expect(statSync(file).mode & 0o111).toBe(0o111);
     }
     const { status, stdout } = spawnSync(join(directory, 'list-jobs.sh'), [directory], { encoding: 'utf8', cwd: '/' });
-    expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'answer=done\n' });
   });
 });

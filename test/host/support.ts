@@ -31,6 +31,12 @@ export function including(part: string, text: string): string {
 /** An act that does `text`. */
 export const actOf = (text: string): string => including('act', text);
 
+/** Makes `text` a script of the worker's, for tests of the door itself. */
+export function asScript(text: string): ScriptName {
+  (scripts as Record<string, string>)[text] = text;
+  return text as ScriptName;
+}
+
 export interface Ran {
   readonly status: number | null;
   readonly output: string;

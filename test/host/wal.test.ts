@@ -66,6 +66,7 @@ describe.each(shells)('%s', (_name, shell) => {
         `wal=${wal()}`,
         'wal_timeline=2',
         'history=1\t0/5000\tno reason',
+        'answer=done',
       ]);
     });
 
@@ -73,7 +74,10 @@ describe.each(shells)('%s', (_name, shell) => {
       expect(look().output).toMatch(/^seen=there is no WAL in /m);
       put(segment(1, 1));
       rmSync(host().path('bin/pg_waldump'));
-      expect(look().status).toBe(3);
+      expect(look()).toMatchObject({
+        status: 4,
+        output: expect.stringMatching(/^wrong=pg_waldump cannot be run/m) as string,
+      });
       rmSync(wal(), { recursive: true });
       expect(look().output).toMatch(/^seen=.*pg_wal cannot be entered$/m);
       rmSync(host().path('data'), { recursive: true });
@@ -92,16 +96,16 @@ describe.each(shells)('%s', (_name, shell) => {
       put(segment(2, 4, commit('0/10100', '2024-01-02 03:04:05.123456')));
       // Set up for later use: an older address.
       put(segment(2, 5, '', 0));
-      expect(find('1 0/8000 0/10000\n2 0/10000 -').output).toBe('start=0/C000\nrecord=yes\n');
-      expect(find('1 0/C100 0/10000').output).toBe('start=0/C100\nrecord=no\n');
-      expect(find('3 0/C100 -').output).toBe('record=no\n');
-      expect(find('2 0/14000 -').output).toBe('record=no\n');
+      expect(find('1 0/8000 0/10000\n2 0/10000 -').output).toBe('start=0/C000\nrecord=yes\nanswer=done\n');
+      expect(find('1 0/C100 0/10000').output).toBe('start=0/C100\nrecord=no\nanswer=done\n');
+      expect(find('3 0/C100 -').output).toBe('record=no\nanswer=done\n');
+      expect(find('2 0/14000 -').output).toBe('record=no\nanswer=done\n');
     });
 
     it('cannot tell where pg_waldump fails', () => {
       put(segment(1, 3));
       host().program('pg_waldump', 'echo "no permission" >&2; exit 1');
-      expect(find('1 0/C000 -')).toMatchObject({ status: 4, stderr: 'pg_waldump said: no permission\n' });
+      expect(find('1 0/C000 -')).toMatchObject({ status: 1, stderr: 'pg_waldump said: no permission\n' });
     });
   });
 
@@ -120,7 +124,7 @@ describe.each(shells)('%s', (_name, shell) => {
       const { status, output, stderr } = save();
       expect({ status, output, stderr }).toEqual({
         status: 0,
-        output: '1 of 2 WAL files are copied\n2 of 2 WAL files are copied\n',
+        output: 'progress=1 of 2 WAL files are copied\nprogress=2 of 2 WAL files are copied\nanswer=done\n',
         stderr: '',
       });
       expect(readdirSync(set()).sort()).toEqual([one, two, '00000002.history', 'report'].sort());
@@ -143,12 +147,12 @@ describe.each(shells)('%s', (_name, shell) => {
     it('saves nothing that pg_waldump cannot read, and nothing that is gone', () => {
       put(segment(1, 3));
       expect(save()).toMatchObject({
-        status: 3,
-        output: expect.stringMatching(/^pg_waldump cannot read the copy/m) as string,
+        status: 1,
+        stderr: expect.stringMatching(/^pg_waldump cannot read the copy/m) as string,
       });
       expect(save('no', '9 0/C000 -')).toMatchObject({
-        status: 3,
-        output: expect.stringMatching(/^there is no WAL/) as string,
+        status: 1,
+        stderr: expect.stringMatching(/^there is no WAL/) as string,
       });
       expect(readdirSync(host().path('saved'))).toEqual([]);
     });
@@ -163,10 +167,14 @@ describe.each(shells)('%s', (_name, shell) => {
       host().write('data/pg_wal/archive_status/B.done');
       host().write('data/pg_wal/archive_status/gone.ready');
       utimesSync(host().write('data/pg_wal/A', 'text'), 1000, 1000);
-      expect(act('lookAtUnarchived').output).toBe(`set=${host().path('set')}\nready=A 4 1000\n`);
-      expect(act('saveUnarchived')).toEqual({ status: 0, output: '1 WAL files are saved, the last A\n', stderr: '' });
-      expect(act('saveUnarchived').output).toBe('');
-      expect(act('lookAtUnarchived').output).toMatch(/\nsaved=A 4 1000\n$/);
+      expect(act('lookAtUnarchived').output).toBe(`set=${host().path('set')}\nready=A 4 1000\nanswer=done\n`);
+      expect(act('saveUnarchived')).toEqual({
+        status: 0,
+        output: 'progress=1 WAL files are saved, the last A\nanswer=done\n',
+        stderr: '',
+      });
+      expect(act('saveUnarchived').output).toBe('answer=done\n');
+      expect(act('lookAtUnarchived').output).toMatch(/\nsaved=A 4 1000\nanswer=done\n$/);
       utimesSync(host().write('data/pg_wal/A', 'other'), 2000, 2000);
       expect(act('saveUnarchived').status).toBe(0);
       expect([host().read('set/A'), host().read('set/A.1000')]).toEqual(['other', 'text']);
@@ -174,7 +182,7 @@ describe.each(shells)('%s', (_name, shell) => {
 
     it('have nothing to do where nothing is archived, and cannot tell what is no data', () => {
       for (const name of ['lookAtUnarchived', 'saveUnarchived'] as const)
-        expect(act(name)).toMatchObject({ status: 0, output: '' });
+        expect(act(name)).toMatchObject({ status: 0, output: 'answer=done\n' });
       rmSync(wal(), { recursive: true });
       expect(act('lookAtUnarchived').status).toBe(1);
       expect(existsSync(host().path('set'))).toBe(false);
@@ -184,7 +192,10 @@ describe.each(shells)('%s', (_name, shell) => {
       host().write('data/pg_wal/archive_status/A.ready');
       host().write('data/pg_wal/A', 'text');
       host().write('set', 'a file');
-      expect(act('saveUnarchived')).toMatchObject({ status: 3, output: `cannot make ${host().path('set')}\n` });
+      expect(act('saveUnarchived')).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/cannot make \/.*set\n$/) as string,
+      });
     });
   });
 });

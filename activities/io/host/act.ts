@@ -1,18 +1,27 @@
-// Runs one act on a node over ssh: under the node's lock, with a deadline that the node itself refuses once it has passed.
+// The one door to a host: runs a script on a node over ssh and reads its answer. An act holds the node's lock, and has a deadline
+// that the node itself refuses once it has passed; a look does without both.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
+import { type Answer, parseAnswer, requireDone, type Values } from './answer';
 import { Cancelled } from '../attempt';
 import { failure } from '../failures';
+import { type ScriptName, scripts } from './scripts';
 import { type CommandResult, type RunOptions, SshFailure } from '../ssh/ssh';
-import { sshTarget, type Tools } from '../tools';
+import { sshTarget, type Tools, type WorkerTools } from '../tools';
 
-export interface ActInput {
+interface Order {
   readonly configuration: ClusterConfiguration;
   readonly node: NodeConfiguration;
-  /** A script that opens with lib/act.sh. */
-  readonly script: string;
+  readonly script: ScriptName;
   readonly args: readonly string[];
   readonly timeoutMs: number;
+}
+
+/** For a script that only looks, or takes the lock itself. */
+export interface LookOrder extends Order, Pick<RunOptions, 'signal' | 'onOutput'> {}
+
+/** For a script that opens with lib/act.sh. */
+export interface ActOrder extends Order {
   /** The node's clock minus the worker's; unknown (null) or `measure` = asked first, for one more round trip. */
   readonly clockOffsetMs: number | null | 'measure';
   /** Date.now() before the first look that the act relies on: its time counts from there, however long the worker slept since. */
@@ -24,32 +33,47 @@ export interface ActInput {
 const clockMs = 5000;
 
 /**
- * @throws Unreachable when the connection fails, another act holds the node, or `lookedAt` is too long ago; Cancelled,
- * with nothing done, once the activity was cancelled or its attempt has timed out; the act's own exit status is returned.
- * Exit status null (the channel dropped) = outcome unknown: look before acting again.
+ * @throws Unreachable when the script was not sent, as the connection failed or `lookedAt` is too long ago; Configuration when
+ * ssh is set up wrong; Cancelled, with nothing done, once the activity was cancelled or its attempt has timed out
  */
-export async function actOnNode(tools: Tools, input: ActInput): Promise<CommandResult> {
-  const { configuration, node } = input;
-  const lock = lockFile(configuration, node);
-  refuseLate(tools, input);
+export async function act(tools: Tools, order: ActOrder): Promise<Answer> {
+  const { configuration, node } = order;
+  const script = scripts[order.script];
+  refuseLate(tools, order);
   const offsetMs =
-    typeof input.clockOffsetMs === 'number'
-      ? input.clockOffsetMs
-      : await measureClock(tools, configuration, node, Math.min(clockMs, input.timeoutMs));
+    typeof order.clockOffsetMs === 'number' ? order.clockOffsetMs : ((await measureClock(tools, order)) ?? 0);
   // The measurement may have taken any time.
-  refuseLate(tools, input);
-  const until = (input.lookedAt ?? Date.now()) + input.timeoutMs;
+  refuseLate(tools, order);
+  const until = (order.lookedAt ?? Date.now()) + order.timeoutMs;
   const deadline = Math.min(until, tools.attempt.deadline ?? until) + offsetMs;
-  const result = await runOnNode(tools, configuration, node, input.script, {
-    args: [lock, String(deadline), tools.attempt.actor, ...input.args],
-    timeoutMs: input.timeoutMs,
+  const result = await send(tools, order, script, {
+    args: [lockFile(configuration, node), String(deadline), tools.attempt.actor, ...order.args],
+    timeoutMs: order.timeoutMs,
   });
-  refuseUnlocked(configuration, node, result);
-  return result;
+  return parseAnswer(result);
+}
+
+/** @throws Unreachable or Configuration when the script was not sent; the reason of `signal` once that is aborted */
+export async function look(tools: Pick<WorkerTools, 'ssh'>, order: LookOrder): Promise<Answer> {
+  const { configuration, node, script, ...options } = order;
+  return parseAnswer(await send(tools, { configuration, node }, scripts[script], options));
+}
+
+/** An act that must be done. `what` is for the sentence of a failure: "set its data aside". @throws as act() and requireDone() */
+export async function mustAct(tools: Tools, order: ActOrder & { readonly what: string }): Promise<Values> {
+  return requireDone(order, await act(tools, order));
+}
+
+/** A look that must be answered. @throws as look() and requireDone() */
+export async function mustLook(
+  tools: Pick<WorkerTools, 'ssh'>,
+  { what, ...order }: LookOrder & { readonly what: string },
+): Promise<Values> {
+  return requireDone({ node: order.node, what }, await look(tools, order));
 }
 
 /** @throws Cancelled; Unreachable */
-function refuseLate({ attempt }: Tools, { node, timeoutMs, lookedAt, isCleanup }: ActInput): void {
+function refuseLate({ attempt }: Tools, { node, timeoutMs, lookedAt, isCleanup }: ActOrder): void {
   const mayCleanUp = isCleanup === true && attempt.isCancelRequested();
   if (attempt.signal.aborted && !mayCleanUp) throw new Cancelled();
   if (lookedAt === undefined || Date.now() < lookedAt + timeoutMs) return;
@@ -60,11 +84,9 @@ function refuseLate({ attempt }: Tools, { node, timeoutMs, lookedAt, isCleanup }
   );
 }
 
-/** Without the lock: for scripts that only look, or take it themselves. @throws Unreachable or Configuration when it was not started */
-export async function runOnNode(
-  tools: Tools,
-  configuration: ClusterConfiguration,
-  node: NodeConfiguration,
+async function send(
+  tools: Pick<WorkerTools, 'ssh'>,
+  { configuration, node }: Pick<Order, 'configuration' | 'node'>,
   script: string,
   options: RunOptions,
 ): Promise<CommandResult> {
@@ -76,31 +98,25 @@ export async function runOnNode(
   }
 }
 
-/** What lib/act.sh's own exit statuses mean. @throws Configuration or Unreachable */
-export function refuseUnlocked(
-  configuration: ClusterConfiguration,
-  node: NodeConfiguration,
-  result: CommandResult,
-): void {
-  const name = `node ${node.id} (${node.host})`;
-  if (result.exitCode === lockFailed)
-    throw failure(
-      'configuration',
-      `${name}: cannot create paths.jobs (${configuration.paths.jobs}): ${result.stderr.trim()}`,
-    );
-  if (result.exitCode === lockIsHeld)
-    throw failure(
-      'unreachable',
-      `${name}: ${lockFile(configuration, node)} is held by ${result.stderr.trim() || 'another act'}; it is retried`,
-    );
-  if (result.exitCode === deadlinePassed)
-    throw failure('unreachable', `${name}: the act arrived after its deadline and was refused`);
+/** The node's clock minus the worker's; null when it does not say. */
+async function measureClock(tools: Tools, { configuration, node, timeoutMs }: Order): Promise<number | null> {
+  const startedAt = Date.now();
+  const order = {
+    configuration,
+    node,
+    script: 'readClock',
+    args: [],
+    timeoutMs: Math.min(clockMs, timeoutMs),
+  } as const;
+  const { values } = await look(tools, order);
+  return readClockOffset(values, (startedAt + Date.now()) / 2);
 }
 
-// lib/act.sh's exit statuses: LOCK_FAILED, LOCK_HELD while another act holds the node, DEADLINE_PASSED.
-export const lockFailed = 74;
-export const lockIsHeld = 75;
-export const deadlinePassed = 76;
+/** From clock=; `now` is the worker's clock when the node printed it. Null without one. */
+export function readClockOffset(values: Values, now: number): number | null {
+  const clock = values.get('clock');
+  return clock && /^[0-9]{13}$/.test(clock) ? Math.round(Number(clock) - now) : null;
+}
 
 /** One lock for every act on the node, on the node. */
 export function lockFile(configuration: ClusterConfiguration, node: NodeConfiguration): string {
@@ -115,16 +131,4 @@ export function jobsDirectory({ cluster, paths }: ClusterConfiguration, node: No
 /** Of this node alone, on the node: its saved configurations and its saved WAL. */
 export function savedDirectory({ cluster, paths }: ClusterConfiguration, node: NodeConfiguration): string {
   return `${paths.savedConfiguration}/${cluster}.node${node.id}`;
-}
-
-async function measureClock(
-  tools: Tools,
-  configuration: ClusterConfiguration,
-  node: NodeConfiguration,
-  timeoutMs: number,
-): Promise<number> {
-  const startedAt = Date.now();
-  const { stdout } = await runOnNode(tools, configuration, node, 'date +%s%3N', { timeoutMs });
-  const clock = /^[0-9]{13}$/m.exec(stdout)?.[0];
-  return clock ? Math.round(Number(clock) - (startedAt + Date.now()) / 2) : 0;
 }

@@ -2,41 +2,21 @@
 // What is read may hold a password in primary_conninfo: it stays in memory, and never enters a result, a failure or a heartbeat.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
-import { actOnNode, savedDirectory } from './act';
-import { misconfiguredStatus, refusedStatus, scripts } from './scripts';
-import { failure } from '../failures';
-import { readValues } from './rebuild-acts';
+import { type ActOrder, mustAct, savedDirectory } from './act';
+import type { Values } from './answer';
 import type { Tools } from '../tools';
 
 /** Three acts of one activity are shorter than its 2 minutes. */
 const actMs = 30_000;
 
-export interface FileAct {
-  readonly configuration: ClusterConfiguration;
-  readonly node: NodeConfiguration;
-  /** A script that includes lib/config-sets.sh. */
-  readonly script: string;
-  readonly args: readonly string[];
-  /** For the message of a failure: "save its configuration". */
+export type FileAct = Pick<ActOrder, 'configuration' | 'node' | 'script' | 'args'> & {
+  /** For the sentence of a failure: "save its configuration". */
   readonly what: string;
-}
+};
 
-/**
- * What the script printed.
- * @throws WorldChanged or Configuration when it refused; Unproven when it failed, or when its outcome is unknown.
- */
-export async function actOnFiles(tools: Tools, { what, ...act }: FileAct): Promise<string> {
-  const result = await actOnNode(tools, { ...act, timeoutMs: actMs, clockOffsetMs: 'measure' });
-  if (result.exitCode === 0) return result.stdout;
-  const type =
-    result.exitCode === refusedStatus
-      ? 'worldChanged'
-      : result.exitCode === misconfiguredStatus
-        ? 'configuration'
-        : 'unproven';
-  const seen = readValues(result.stdout, 'refused')[0] ?? result.stderr.trim().slice(0, 500);
-  const status = result.exitCode === null ? 'its outcome is unknown' : `exit status ${result.exitCode}`;
-  throw failure(type, `node ${act.node.id} (${act.node.host}): cannot ${what}: ${seen || status}`);
+/** Runs a script that includes lib/config-sets.sh. @throws as mustAct() */
+export async function actOnFiles(tools: Tools, order: FileAct): Promise<Values> {
+  return await mustAct(tools, { ...order, timeoutMs: actMs, clockOffsetMs: 'measure' });
 }
 
 /** A file's text. Bytes that are not UTF-8 are one character each, so that writing it back changes none of them. */
@@ -46,7 +26,7 @@ export interface FileText {
 }
 
 export interface NodeFiles {
-  /** What the rebuild mark in the directory says; null without one. */
+  /** The text of the rebuild mark in the directory; null without one. */
   readonly rebuildMark: string | null;
   /** Path of the last good set. */
   readonly lastSet: string | null;
@@ -71,21 +51,16 @@ export async function readFiles(
 ): Promise<NodeFiles> {
   const what = 'read its configuration files';
   const args = [directory, savedDirectory(configuration, node), configuration.postgres.bin];
-  const output = await actOnFiles(tools, { configuration, node, script: scripts.readConfiguration, args, what });
-  const find = (key: string): string | undefined => readValues(output, key)[0];
-  const decode = (value: string | undefined): FileText | null => (value === undefined ? null : decodeText(value));
-  if (find('end') !== 'yes') {
-    throw failure('unproven', `node ${node.id} (${node.host}): cannot ${what}: they are larger than expected`);
-  }
+  const values = await actOnFiles(tools, { configuration, node, script: 'readConfiguration', args, what });
   return {
-    rebuildMark: find('mark') || null,
-    lastSet: find('set') || null,
-    auto: decode(find('auto')),
-    savedAuto: decode(find('saved')),
-    effectiveConninfo: (decode(find('effective'))?.text ?? '').replace(/\n$/, ''),
-    effectiveSlot: find('slot') ?? '',
-    hasStandbySignal: find('standby') === 'yes',
-    hasRecoverySignal: find('recovery') === 'yes',
+    rebuildMark: values.get('mark') || null,
+    lastSet: values.get('set') || null,
+    auto: decodeText(values.bytes('auto')),
+    savedAuto: decodeText(values.bytes('saved')),
+    effectiveConninfo: (decodeText(values.bytes('effective'))?.text ?? '').replace(/\n$/, ''),
+    effectiveSlot: values.get('slot') ?? '',
+    hasStandbySignal: values.flag('standby') === true,
+    hasRecoverySignal: values.flag('recovery') === true,
   };
 }
 
@@ -93,8 +68,8 @@ export function encodeText({ text, encoding }: FileText): string {
   return Buffer.from(text, encoding).toString('base64');
 }
 
-function decodeText(base64: string): FileText {
-  const bytes = Buffer.from(base64, 'base64');
+function decodeText(bytes: Buffer | undefined): FileText | null {
+  if (bytes === undefined) return null;
   const text = bytes.toString('utf8');
   return Buffer.from(text).equals(bytes)
     ? { text, encoding: 'utf8' }

@@ -2,9 +2,7 @@
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import type { RebuildPlan } from '../../../domain/facts/data-directory';
-import { actOnNode, jobsDirectory } from './act';
-import { failure } from '../failures';
-import { scripts } from './scripts';
+import { jobsDirectory, mustAct } from './act';
 import type { Tools } from '../tools';
 
 /**
@@ -15,7 +13,7 @@ export type CopyState = 'marked' | 'complete' | 'running' | 'incomplete' | 'clea
 
 export interface CopyFacts {
   readonly state: CopyState;
-  /** Its base backup ended without a result (a reboot, a SIGKILL). */
+  /** The base backup ended without a result (a reboot, a SIGKILL). */
   readonly isLost: boolean;
 }
 
@@ -44,10 +42,10 @@ export function verifyJobName({ rebuildId }: RebuildPlan): string {
 export async function concludeCopy(tools: Tools, input: CopyInput): Promise<CopyFacts> {
   const { configuration, node, rebuild, action } = input;
   const { rebuildId, mode, directories } = rebuild;
-  const { exitCode, stdout, stderr } = await actOnNode(tools, {
+  const values = await mustAct(tools, {
     configuration,
     node,
-    script: scripts.lookAfterCopy,
+    script: 'lookAfterCopy',
     args: [
       ...[action, jobsDirectory(configuration, node), baseBackupJobName(rebuild), verifyJobName(rebuild)],
       ...[rebuildId, mode, input.hasWritten === true ? 'yes' : 'no', directories[0]!.current],
@@ -57,15 +55,7 @@ export async function concludeCopy(tools: Tools, input: CopyInput): Promise<Copy
     clockOffsetMs: 'measure',
     // A cancelled attempt must get as far as the job that it is to end.
     isCleanup: true,
+    what: `look after the fresh copy at ${directories[0]!.fresh}`,
   });
-  const read = (key: string): string | undefined => new RegExp(`^${key}=(.*)$`, 'm').exec(stdout)?.[1];
-  const state = read('state') as CopyState | undefined;
-  if (exitCode === 0 && state) return { state, isLost: read('job') === 'lost' };
-  const name = `node ${node.id} (${node.host})`;
-  const seen = read('seen');
-  if (seen !== undefined) throw failure('worldChanged', `${name}: ${seen}: nothing was removed`);
-  throw failure(
-    exitCode === null ? 'unreachable' : 'unproven',
-    `${name}: the fresh copy at ${directories[0]!.fresh} could not be looked after: ${stderr.trim()}`,
-  );
+  return { state: values.get('state') as CopyState, isLost: values.get('job') === 'lost' };
 }

@@ -1,11 +1,12 @@
-// What a node's host says over ssh: its processes and control file, and how another node looks from there.
+// A node's host as it shows itself over ssh: its processes and control file, and how another node looks from there.
 
 import { type ClusterConfiguration, type NodeConfiguration } from '../../../domain/facts/cluster';
 import type { FenceMark, HostFacts, ProbeFacts } from '../../../domain/facts/facts';
-import { messageOf } from '../failures';
-import { scripts } from './scripts';
+import { look, readClockOffset } from './act';
+import type { Values } from './answer';
+import { Failure, messageOf } from '../failures';
 import { SshFailure } from '../ssh/ssh';
-import { sshTarget, type WorkerTools } from '../tools';
+import type { WorkerTools } from '../tools';
 
 /** Never throws: a host that does not answer within timeoutMs is a fact. */
 export async function readHostFacts(
@@ -25,41 +26,38 @@ export async function readHostFacts(
     neededSettings: null,
     controlFile: null,
   } as const;
+  const startedAt = Date.now();
   try {
-    const startedAt = Date.now();
-    const result = await tools.ssh.run(sshTarget(configuration, node), scripts.look, {
-      args: [node.dataDirectory, configuration.postgres.bin],
-      timeoutMs,
-    });
-    if (result.exitCode !== 0)
-      return { ssh: 'answered', seen: `look failed: ${result.stderr.trim() || 'no answer'}`, ...nothing };
-    return parseHostFacts(result.stdout, (startedAt + Date.now()) / 2);
+    const args = [node.dataDirectory, configuration.postgres.bin];
+    const answer = await look(tools, { configuration, node, script: 'look', args, timeoutMs });
+    if (answer.kind === 'done') return parseHostFacts(answer.values, (startedAt + Date.now()) / 2);
+    return { ssh: 'answered', seen: `look failed: ${answer.sentence}`, ...nothing };
   } catch (error) {
-    if (error instanceof SshFailure) {
-      const ssh =
-        error.kind === 'refused' ? 'refused' : error.kind === 'silent' || error.kind === 'lost' ? 'silent' : 'rejected';
-      return { ssh, seen: error.message, ...nothing };
-    }
-    return { ssh: 'rejected', seen: messageOf(error), ...nothing };
+    return { ssh: classifyFailure(error), seen: messageOf(error), ...nothing };
   }
 }
 
-/** From the KEY=value lines that a script printed; `now` is the worker's clock when it did. */
-export function parseHostFacts(output: string, now: number): HostFacts {
-  const values = parseKeyValues(output);
+/** The script was not sent. */
+function classifyFailure(error: unknown): HostFacts['ssh'] {
+  const cause = error instanceof Failure ? error.cause : undefined;
+  if (!(cause instanceof SshFailure)) return 'rejected';
+  if (cause.kind === 'silent' || cause.kind === 'lost') return 'silent';
+  return cause.kind === 'refused' ? 'refused' : 'rejected';
+}
+
+/** `now` is the worker's clock when the script printed them. */
+export function parseHostFacts(values: Values, now: number): HostFacts {
   const processes = values.get('processes');
   const [state, identifier, checkpoint, timeline] = ['state', 'identifier', 'checkpoint', 'timeline'].map((key) =>
     values.get(key),
   );
-  const [directory, signal] = [values.get('data_directory'), values.get('standby_signal')];
-  const clock = values.get('clock');
   return {
     ssh: 'answered',
     seen: values.get('seen') ?? 'host answers',
     processes: processes === 'running' || processes === 'orphans' || processes === 'none' ? processes : 'unknown',
-    clockOffsetMs: clock && /^[0-9]{13}$/.test(clock) ? Math.round(Number(clock) - now) : null,
-    hasDataDirectory: directory === undefined ? null : directory === 'yes',
-    hasStandbySignal: signal === undefined ? null : signal === 'yes',
+    clockOffsetMs: readClockOffset(values, now),
+    hasDataDirectory: values.flag('data_directory'),
+    hasStandbySignal: values.flag('standby_signal'),
     fenceMark: parseFenceMark(values.get('fence_mark')),
     walTimeline: parseTimeline(values.get('wal_timeline')),
     synchronousStandbyNames: values.get('names') ?? null,
@@ -83,21 +81,24 @@ export async function probeFrom(
   const { bin, user, database, passFile, sslMode, sslRootCertificate } = configuration.postgres;
   try {
     const seconds = Math.max(0.2, timeoutMs / 1000 - 0.2).toFixed(1);
-    const result = await tools.ssh.run(sshTarget(configuration, from), scripts.probe, {
-      args: [bin, about.host, String(about.port), user, database, passFile, seconds, sslMode, sslRootCertificate ?? ''],
+    const args = [bin, about.host, String(about.port), user, database, passFile, seconds, sslMode];
+    const { values } = await look(tools, {
+      configuration,
+      node: from,
+      script: 'probe',
+      args: [...args, sslRootCertificate ?? ''],
       timeoutMs,
     });
-    return { ...base, ...classifyProbe(result.stdout) };
+    return { ...base, ...classifyProbe(values) };
   } catch (error) {
     return { ...base, answer: 'unknown', isInRecovery: null, seen: `no probe: ${messageOf(error)}` };
   }
 }
 
 /** The probe's query answers t or f: is it in recovery? psql ran with LC_ALL=C, so libpq's own words are stable; the server's errors are told by SQLSTATE where psql shows one. */
-export function classifyProbe(output: string): Pick<ProbeFacts, 'answer' | 'isInRecovery' | 'seen'> {
-  const lines = output.trim().split('\n');
-  const exit = /^exit=([0-9]+)$/.exec(lines.at(-1) ?? '')?.[1];
-  const seen = lines.slice(0, -1).join(' ').slice(0, 300);
+export function classifyProbe(values: Values): Pick<ProbeFacts, 'answer' | 'isInRecovery' | 'seen'> {
+  const exit = values.get('exit');
+  const seen = values.all('said').join(' ').trim().slice(0, 300);
   if (exit === '0') {
     const isInRecovery = seen === 't' ? true : seen === 'f' ? false : null;
     const role = isInRecovery === null ? '' : isInRecovery ? ', in recovery' : ', accepts writes';
@@ -123,24 +124,12 @@ function parseTimeline(text: string | undefined): number | null {
   return text !== undefined && /^[0-9A-F]{8}$/.test(text) ? Number.parseInt(text, 16) : null;
 }
 
-function parseNeededSettings(values: ReadonlyMap<string, string>): Record<string, number> | null {
-  const needed = [...values].flatMap(([key, value]) =>
-    key.startsWith('needed_') && /^[0-9]+$/.test(value) ? [[key.slice('needed_'.length), Number(value)] as const] : [],
-  );
-  return needed.length > 0 ? Object.fromEntries(needed) : null;
+function parseNeededSettings(values: Values): Record<string, number> | null {
+  const needed = [...values.startingWith('needed_')].filter(([, value]) => /^[0-9]+$/.test(value));
+  return needed.length > 0 ? Object.fromEntries(needed.map(([key, value]) => [key, Number(value)])) : null;
 }
 
 /** Null when nothing was read. */
 export function parseFenceMark(text: string | undefined): FenceMark | null {
   return text === 'before-promotion' || text === 'after-return' || text === 'none' ? text : null;
-}
-
-/** From KEY=value lines; the last of a key wins. */
-export function parseKeyValues(text: string): Map<string, string> {
-  const values = new Map<string, string>();
-  for (const line of text.split('\n')) {
-    const at = line.indexOf('=');
-    if (at > 0) values.set(line.slice(0, at), line.slice(at + 1));
-  }
-  return values;
 }

@@ -2,10 +2,11 @@
 // A job is started under the node's lock and followed without it. A connection that drops is "unknown", never "failed".
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
-import { type ActInput, actOnNode, jobsDirectory, runOnNode } from './act';
+import { type ActOrder, jobsDirectory, look, mustAct, mustLook } from './act';
+import { type Answer, parseJobAnswer, requireDone, Values } from './answer';
 import { Cancelled, throwIfCancelled } from '../attempt';
 import { failure, messageOf } from '../failures';
-import { scripts } from './scripts';
+import { type ScriptName, scripts } from './scripts';
 import type { Tools } from '../tools';
 
 export interface JobInput {
@@ -13,10 +14,10 @@ export interface JobInput {
   readonly node: NodeConfiguration;
   /** [a-z0-9.-]+ ; the same name is the same job. */
   readonly name: string;
-  /** POSIX sh; its arguments show in the node's process list, so they hold no secret. */
-  readonly script: string;
+  /** Its arguments show in the node's process list, so they hold no secret. */
+  readonly script: ScriptName;
   readonly args: readonly string[];
-  /** As ActInput's, for the start of the job. */
+  /** As ActOrder's, for the start of the job. */
   readonly lookedAt?: number | undefined;
 }
 
@@ -52,17 +53,21 @@ export async function runJob(tools: Tools, input: JobInput, describe: (log: stri
   }
 }
 
+/** The answer of a job's script, from its log; failed where nothing of it is left. */
+export function answerOf(end: JobEnd): Answer {
+  if (end.state === 'done') return parseJobAnswer(end.exitCode, end.log);
+  return { kind: 'failed', sentence: 'its job was lost half-way', values: new Values('') };
+}
+
 /**
  * Runs a job to its good end. Its directory goes with its end, because another attempt has to be a new one.
- * @throws Unproven, with `what` and the log's end, when the job failed or was interrupted; as runJob
+ * @throws as requireDone() with `what`, "save its diverged WAL", when it did not end well; as runJob
  */
 export async function finishJob(tools: Tools, job: JobInput, what: string): Promise<void> {
   const { configuration, node, name } = job;
-  const end = await runJob(tools, job, (log) => log.trimEnd().split('\n').at(-1)! || `${name} has begun`);
+  const end = await runJob(tools, job, (log) => new Values(log).get('progress') ?? `${name} has begun`);
   await endJob(tools, configuration, node, name);
-  if (end.state === 'done' && end.exitCode === 0) return;
-  const seen = end.state === 'lost' ? 'it was interrupted' : end.log.trim().split('\n').slice(-3).join('; ');
-  throw failure('unproven', `node ${node.id} (${node.host}): ${what}: ${seen}`);
+  requireDone({ node, what }, answerOf(end));
 }
 
 /**
@@ -79,7 +84,7 @@ export async function endJob(
 ): Promise<void> {
   await act(tools, configuration, node, {
     what: `end job ${name}`,
-    script: scripts.endJob,
+    script: 'endJob',
     args: [name],
     timeoutMs: endMs,
     isCleanup,
@@ -94,7 +99,7 @@ export async function removeJobs(
 ): Promise<void> {
   await act(tools, configuration, node, {
     what: 'remove the ended jobs',
-    script: scripts.removeJobs,
+    script: 'removeJobs',
     args: [],
     timeoutMs: endMs,
   });
@@ -106,13 +111,9 @@ export async function listJobs(
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
 ): Promise<string[]> {
-  const result = await runOnNode(tools, configuration, node, scripts.listJobs, {
-    args: [jobsDirectory(configuration, node)],
-    timeoutMs: pollTimeoutMs,
-  });
-  if (result.exitCode !== 0)
-    throw failure('unreachable', `node ${node.id}: cannot list its jobs: ${result.stderr.trim()}`);
-  return result.stdout.split('\n').filter(Boolean);
+  const order = { configuration, node, script: 'listJobs', timeoutMs: pollTimeoutMs } as const;
+  const args = [jobsDirectory(configuration, node)];
+  return (await mustLook(tools, { ...order, args, what: 'list its jobs' })).all('job');
 }
 
 /** The log so far: which byte comes next, and the last ones. Bytes, because a chunk may end within a character. */
@@ -169,8 +170,8 @@ async function followJob(tools: Tools, input: JobInput, describe: (log: string) 
 async function startJob(tools: Tools, { configuration, node, name, script, args, lookedAt }: JobInput): Promise<void> {
   await act(tools, configuration, node, {
     what: `start job ${name}`,
-    script: scripts.startJob,
-    args: [name, scripts.superviseJob, script, ...args],
+    script: 'startJob',
+    args: [name, scripts.superviseJob, scripts[script], ...args],
     timeoutMs: startMs,
     lookedAt,
   });
@@ -190,29 +191,32 @@ async function pollJob(
 ): Promise<Poll> {
   const { signal } = tools.attempt;
   try {
-    const { exitCode, stdout, stderr } = await runOnNode(tools, configuration, node, scripts.pollJob, {
+    const answer = await look(tools, {
+      configuration,
+      node,
+      script: 'pollJob',
       args: [jobsDirectory(configuration, node), name, String(offset + 1), String(keptBytes), String(waitMs / 1000)],
       timeoutMs: pollTimeoutMs,
       signal,
     });
-    const read = (key: string): string | undefined => new RegExp(`^${key}=(.*)$`, 'm').exec(stdout)?.[1];
-    const state = read('state');
-    const chunk = Buffer.from(read('log') ?? '', 'base64');
-    if (exitCode !== 0) return { seen: stderr.trim() };
+    if (answer.kind !== 'done') return { seen: answer.sentence };
+    const { values } = answer;
+    const state = values.get('state');
+    const chunk = values.bytes('log') ?? Buffer.alloc(0);
     if (state === 'absent' || state === 'running' || state === 'lost') return { state, chunk };
-    const result = read('exit');
-    return state === 'done' && result ? { state, exitCode: Number(result), chunk } : { seen: stderr.trim() || stdout };
+    const result = values.get('exit');
+    return state === 'done' && result ? { state, exitCode: Number(result), chunk } : { seen: `its state is ${state}` };
   } catch (error) {
     throwIfCancelled(tools.attempt);
     return { seen: messageOf(error) };
   }
 }
 
-interface JobAct extends Pick<ActInput, 'script' | 'args' | 'timeoutMs' | 'lookedAt' | 'isCleanup'> {
+interface JobAct extends Pick<ActOrder, 'script' | 'args' | 'timeoutMs' | 'lookedAt' | 'isCleanup'> {
   readonly what: string;
 }
 
-/** @throws Unproven when it failed; Unreachable when its outcome is unknown. */
+/** @throws as mustAct() */
 async function act(
   tools: Tools,
   configuration: ClusterConfiguration,
@@ -220,16 +224,6 @@ async function act(
   { what, args, ...more }: JobAct,
 ): Promise<void> {
   const directory = jobsDirectory(configuration, node);
-  const result = await actOnNode(tools, {
-    ...more,
-    configuration,
-    node,
-    args: [directory, ...args],
-    clockOffsetMs: 'measure',
-  });
-  if (result.exitCode === 0) return;
-  throw failure(
-    result.exitCode === null ? 'unreachable' : 'unproven',
-    `node ${node.id} (${node.host}): could not ${what} in ${directory}: ${result.stderr.trim()}`,
-  );
+  const order = { ...more, configuration, node, args: [directory, ...args], clockOffsetMs: 'measure' } as const;
+  await mustAct(tools, { ...order, what: `${what} in ${directory}` });
 }

@@ -2,10 +2,9 @@
 // deadline, or within a second after its worker has died.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
-import { lockFile, lockIsHeld, refuseUnlocked, runOnNode } from './act';
+import { lockFile, look } from './act';
+import { type Answer, explainAnswer } from './answer';
 import { failure } from '../failures';
-import { scripts } from './scripts';
-import type { CommandResult } from '../ssh/ssh';
 import type { Tools } from '../tools';
 
 export interface NodeLockInput {
@@ -33,7 +32,7 @@ const marginMs = 5000;
 
 /**
  * Runs `body` while the node's lock is held, then lets it go without waiting for that.
- * @throws Unreachable when another act holds the node, or the lock is required and cannot be had; Configuration as actOnNode
+ * @throws Unreachable when another act holds the node, or the lock is required and cannot be had; Configuration when it cannot be made
  */
 export async function withNodeLock<T>(
   tools: Tools,
@@ -48,7 +47,7 @@ export async function withNodeLock<T>(
   }
 }
 
-type Ending = { readonly result: CommandResult } | { readonly error: unknown };
+type Ending = { readonly answer: Answer } | { readonly error: unknown };
 
 async function take(tools: Tools, input: NodeLockInput, signal: AbortSignal): Promise<NodeLock> {
   const { configuration, node, isRequired, timeoutMs } = input;
@@ -87,7 +86,10 @@ function startHolder(tools: Tools, input: NodeLockInput, signal: AbortSignal): H
       resolve('held');
     };
   });
-  const running = runOnNode(tools, configuration, node, scripts.holdLock, {
+  const running = look(tools, {
+    configuration,
+    node,
+    script: 'holdLock',
     args: [lockFile(configuration, node), String(waitMs), tools.attempt.actor, String(timeoutMs)],
     timeoutMs: waitMs + timeoutMs + marginMs,
     signal,
@@ -97,7 +99,7 @@ function startHolder(tools: Tools, input: NodeLockInput, signal: AbortSignal): H
     },
   });
   const ended = running.then(
-    (result) => ({ result }),
+    (answer) => ({ answer }),
     (error: unknown) => ({ error }),
   );
   const silence = new Promise<null>((resolve) => {
@@ -110,13 +112,11 @@ function startHolder(tools: Tools, input: NodeLockInput, signal: AbortSignal): H
 
 /** Returns only if the act may go on without the lock. */
 function refuse({ configuration, node, isRequired }: NodeLockInput, ending: Ending | null): void {
-  const result = ending && 'result' in ending ? ending.result : null;
-  if (result && (isRequired || result.exitCode === lockIsHeld)) refuseUnlocked(configuration, node, result);
-  if (!isRequired) return;
+  const answer = ending && 'answer' in ending ? ending.answer : null;
+  const isHeld = answer?.values.get('holder') !== undefined;
+  if (!isRequired && !isHeld) return;
   if (ending && 'error' in ending) throw ending.error;
-  const seen = result?.stderr.trim() ?? '';
-  throw failure(
-    'unreachable',
-    `node ${node.id} (${node.host}): ${lockFile(configuration, node)} could not be taken: ${seen}`,
-  );
+  const what = `take ${lockFile(configuration, node)}`;
+  if (answer && answer.kind !== 'done') throw explainAnswer({ node, what }, answer);
+  throw failure('unreachable', `node ${node.id} (${node.host}): cannot ${what}`);
 }

@@ -1,14 +1,14 @@
-// What a node's own pg_wal holds: where it is, how its branch came about, what was saved of it, and whether a stretch of it has records.
+// A node's own pg_wal: where it is, how its branch came about, what was saved of it, and whether a stretch of it has records.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import { type DivergedRange, rebuildMarkName } from '../../../domain/facts/data-directory';
 import type { FenceMark } from '../../../domain/facts/facts';
 import { parseTimelineHistory, type TimelineEnd, type TimelineRange } from '../../../domain/facts/wal';
-import { runOnNode, savedDirectory } from './act';
-import { failure } from '../failures';
-import { parseFenceMark, parseKeyValues } from './host-facts';
+import { mustLook, savedDirectory } from './act';
+import type { Values } from './answer';
+import { parseFenceMark } from './host-facts';
+import type { ScriptName } from './scripts';
 import type { Tools } from '../tools';
-import { scripts } from './scripts';
 
 export interface WalLook {
   /** Where the set of this rebuild is, or will be. */
@@ -20,12 +20,12 @@ export interface WalLook {
   readonly isOwnCopy: boolean;
   readonly wasPrimary: boolean;
   readonly fenceMark: FenceMark;
-  /** Its own WAL; null when there is none, and `seen` says why. */
+  /** The WAL in its data directory; null when there is none, and `seen` says why. */
   readonly wal: { readonly directory: string; readonly timeline: number; readonly history: TimelineEnd[] } | null;
   readonly seen: string;
 }
 
-/** What was saved, kept beside it: the answer stays the same when the data directory is replaced already. */
+/** The report of what was saved, kept beside it: the answer stays the same when the data directory is replaced already. */
 export interface WalReport {
   readonly range: DivergedRange;
   readonly forkLsn: string;
@@ -51,21 +51,20 @@ export async function lookAtWal(
 ): Promise<WalLook> {
   const set = `${savedDirectory(configuration, node)}/diverged-wal-${rebuildId}`;
   const args = [node.dataDirectory, configuration.postgres.bin, set, rebuildMarkName];
-  const stdout = await read(tools, configuration, node, scripts.lookAtWal, args);
-  const values = parseKeyValues(stdout);
-  const history = [...stdout.matchAll(/^history=(.*)$/gm)].map((match) => match[1]).join('\n');
+  const values = await read(tools, configuration, node, 'lookAtWal', args);
+  const history = values.all('history').join('\n');
   const directory = values.get('wal');
   const mark = values.get('rebuild') ?? null;
   // The first start renames backup_label. From then on a mark says nothing about what the node took itself.
-  const rebuildMark = values.has('backup_label') ? mark : null;
+  const rebuildMark = values.flag('backup_label') ? mark : null;
   const fenceMark = parseFenceMark(values.get('fence_mark')) ?? 'none';
-  const isStandby = values.has('standby_signal') || standbyStates.includes(values.get('state') ?? '');
+  const isStandby = values.flag('standby_signal') === true || standbyStates.includes(values.get('state') ?? '');
   return {
     set: values.get('set') ?? set,
-    report: parseReport(values),
+    report: parseReport(values.startingWith('report_'), values.get('set')),
     rebuildMark,
     isOwnCopy: mark === rebuildId,
-    wasPrimary: values.has('fence_mark') && rebuildMark === null && (fenceMark !== 'none' || !isStandby),
+    wasPrimary: values.get('fence_mark') !== undefined && rebuildMark === null && (fenceMark !== 'none' || !isStandby),
     fenceMark,
     wal: directory
       ? { directory, timeline: Number(values.get('wal_timeline')), history: parseTimelineHistory(history) ?? [] }
@@ -83,22 +82,17 @@ export async function findRecord(
   ranges: readonly TimelineRange[],
 ): Promise<boolean> {
   const args = [directory, configuration.postgres.bin, formatRanges(ranges)];
-  return /^record=yes$/m.test(await read(tools, configuration, node, scripts.findRecord, args));
+  return (await read(tools, configuration, node, 'findRecord', args)).flag('record') === true;
 }
 
 async function read(
   tools: Tools,
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
-  script: string,
+  script: ScriptName,
   args: readonly string[],
-): Promise<string> {
-  const result = await runOnNode(tools, configuration, node, script, { args: [...args], timeoutMs: lookMs });
-  if (result.exitCode === 0) return result.stdout;
-  const name = `node ${node.id} (${node.host})`;
-  if (result.exitCode === 3)
-    throw failure('configuration', `${name}: pg_waldump cannot be run (postgres.bin): ${result.stderr.trim()}`);
-  throw failure('unreachable', `${name}: cannot look at its WAL: ${result.stderr.trim() || 'no answer'}`);
+): Promise<Values> {
+  return await mustLook(tools, { configuration, node, script, args, timeoutMs: lookMs, what: 'look at its WAL' });
 }
 
 /** As the scripts take them. */
@@ -106,9 +100,9 @@ export function formatRanges(ranges: readonly TimelineRange[]): string {
   return ranges.map(({ timeline, fromLsn, toLsn }) => `${timeline} ${fromLsn} ${toLsn ?? '-'}`).join('\n');
 }
 
-function parseReport(values: ReadonlyMap<string, string>): WalReport | null {
-  const value = (key: string): string | undefined => values.get(`report_${key}`) ?? undefined;
-  const [fromLsn, toLsn, forkLsn, savedTo] = [value('from'), value('to'), value('fork'), values.get('set')];
+function parseReport(report: ReadonlyMap<string, string>, savedTo: string | undefined): WalReport | null {
+  const value = (key: string): string | undefined => report.get(key);
+  const [fromLsn, toLsn, forkLsn] = [value('from'), value('to'), value('fork')];
   if (!fromLsn || !toLsn || !forkLsn || !savedTo) return null;
   return {
     range: {

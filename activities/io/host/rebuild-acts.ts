@@ -1,24 +1,18 @@
-// What the acts on a rebuild's directories share: their arguments, what their results mean, and who must be the primary meanwhile.
+// Shared by the acts on a rebuild's directories: their arguments, and who must be the primary meanwhile.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import type { RebuildPlan } from '../../../domain/facts/data-directory';
-import { actOnNode, jobsDirectory, runOnNode } from './act';
-import { refusedStatus, scripts } from './scripts';
+import { type ActOrder, jobsDirectory, mustAct, mustLook } from './act';
+import { requireDone, type Values } from './answer';
 import { failure } from '../failures';
-import { endJob, runJob } from './jobs';
+import { answerOf, endJob, runJob } from './jobs';
 import { readNodeFacts } from '../sql/node-facts';
 import type { Tools } from '../tools';
 
-export interface RebuildAct {
-  readonly configuration: ClusterConfiguration;
-  readonly node: NodeConfiguration;
-  readonly script: string;
-  readonly args: readonly string[];
-  /** For the message of a failure: "set its data aside". */
+export type RebuildAct = Pick<ActOrder, 'configuration' | 'node' | 'script' | 'args' | 'lookedAt'> & {
+  /** For the sentence of a failure: "set its data aside". */
   readonly what: string;
-  /** From confirmReplaceable. */
-  readonly lookedAt?: number;
-}
+};
 
 const sqlMs = 2000;
 const actMs = 60_000;
@@ -34,44 +28,23 @@ export function linksFile(configuration: ClusterConfiguration, node: NodeConfigu
   return `${jobsDirectory(configuration, node)}.links`;
 }
 
-/** The values of KEY=value lines. */
-export function readValues(output: string, key: string): string[] {
-  const start = `${key}=`;
-  return output.split('\n').flatMap((line) => (line.startsWith(start) ? [line.slice(start.length)] : []));
-}
-
-/**
- * What the script printed.
- * @throws WorldChanged when it refused; Unproven when it failed or its outcome is unknown
- */
-export async function actOnDirectories(tools: Tools, { what, ...act }: RebuildAct): Promise<string> {
-  const result = await actOnNode(tools, { ...act, timeoutMs: actMs, clockOffsetMs: 'measure' });
-  if (result.exitCode === 0) return result.stdout;
-  throw explain(act.node, what, result.exitCode, `${result.stdout}\n${result.stderr}`);
+/** @throws as mustAct() */
+export async function actOnDirectories(tools: Tools, order: RebuildAct): Promise<Values> {
+  return await mustAct(tools, { ...order, timeoutMs: actMs, clockOffsetMs: 'measure' });
 }
 
 /**
  * The same as a job on the node, which goes on if the worker dies. A job that failed is forgotten, so that the next attempt
  * starts another one: its script finds what the first has left.
- * @throws as actOnDirectories, and as runJob
+ * @throws as requireDone() and runJob()
  */
-export async function runDirectoryJob(tools: Tools, { what, ...job }: RebuildAct & { name: string }): Promise<string> {
+export async function runDirectoryJob(tools: Tools, { what, ...job }: RebuildAct & { name: string }): Promise<Values> {
   const { configuration, node, name } = job;
   const line = `node ${node.id}: ${what}`;
   const end = await runJob(tools, job, () => ({ step: what, line }));
-  if (end.state === 'done' && end.exitCode === 0) return end.log;
-  await endJob(tools, configuration, node, name);
-  throw explain(node, what, end.state === 'done' ? end.exitCode : null, end.log);
-}
-
-function explain(node: NodeConfiguration, what: string, exitCode: number | null, output: string): Error {
-  const name = `node ${node.id} (${node.host})`;
-  const [refused] = readValues(output, 'refused');
-  if (exitCode === refusedStatus && refused !== undefined)
-    return failure('worldChanged', `${name}: refused to ${what}: ${refused}`);
-  const seen = output.trim().split('\n').slice(-3).join(' / ');
-  const how = exitCode === null ? 'the outcome is unknown' : `exit status ${exitCode}`;
-  return failure('unproven', `${name}: could not ${what} (${how}): ${seen}`);
+  const answer = answerOf(end);
+  if (answer.kind !== 'done') await endJob(tools, configuration, node, name);
+  return requireDone({ node, what }, answer);
 }
 
 /** Of the data directory, as it is now. @throws Unreachable; Unproven */
@@ -82,11 +55,9 @@ export async function readMark(
   { directories }: RebuildPlan,
 ): Promise<{ readonly mark: string | null; readonly isEmpty: boolean }> {
   const { current } = directories[0]!;
-  const result = await runOnNode(tools, configuration, node, scripts.readMark, { args: [current], timeoutMs: lookMs });
-  if (result.exitCode !== 0)
-    throw failure('unproven', `node ${node.id}: cannot look at ${current}: ${result.stderr.trim()}`);
-  const [mark] = readValues(result.stdout, 'mark');
-  return { mark: mark ?? null, isEmpty: readValues(result.stdout, 'empty').length > 0 };
+  const order = { configuration, node, script: 'readMark', args: [current], timeoutMs: lookMs } as const;
+  const values = await mustLook(tools, { ...order, what: `look at ${current}` });
+  return { mark: values.get('mark') ?? null, isEmpty: values.flag('empty') === true };
 }
 
 /**

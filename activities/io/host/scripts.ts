@@ -7,7 +7,7 @@ import { joinScript, stripScript } from './join-scripts';
 
 /** A file sh/NAME.sh each, its name in kebab-case. */
 export const scriptNames = [
-  ...(['look', 'probe', 'fence', 'holdLock', 'stop', 'start', 'readLog', 'readProgress'] as const),
+  ...(['look', 'readClock', 'probe', 'fence', 'holdLock', 'stop', 'start', 'readLog', 'readProgress'] as const),
   ...(['startJob', 'superviseJob', 'pollJob', 'endJob', 'removeJobs', 'listJobs'] as const),
   ...(['readConfiguration', 'saveConfiguration', 'restoreConfiguration', 'configureStandby'] as const),
   ...([
@@ -39,14 +39,6 @@ const read = (name: ScriptName): string =>
 export const scripts = Object.fromEntries(scriptNames.map((name) => [name, read(name)])) as Readonly<
   Record<ScriptName, string>
 >;
-
-// Of lib/names.sh, as far as the worker reads them.
-
-/** Exit status of a script that found the world different from the plan; `refused=` says how. */
-export const refusedStatus = 3;
-
-/** Exit status: the cluster file is wrong; `refused=` says why. */
-export const misconfiguredStatus = 4;
 
 /** In a fresh copy once its node's own configuration is back: what people mend there afterwards stays. Holds the rebuild's id. */
 export const restoredMarkName = 'pgpool-runbook.restored';

@@ -3,8 +3,8 @@
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import { rebuildMarkName } from '../../../domain/facts/data-directory';
-import { actOnNode } from './act';
-import { restoredMarkName, scripts } from './scripts';
+import { act } from './act';
+import { restoredMarkName } from './scripts';
 import { failure, messageOf } from '../failures';
 import { sqlTarget, type Tools } from '../tools';
 
@@ -23,20 +23,21 @@ export async function clearSourceMarks(
 ): Promise<void> {
   const found = await findMarks(tools, configuration, primary);
   if (found.length === 0) return;
-  const { stderr } = await actOnNode(tools, {
+  const answer = await act(tools, {
     configuration,
     node: primary,
-    script: scripts.removeLeftoverMarks,
+    script: 'removeLeftoverMarks',
     args: [primary.dataDirectory, ...found],
     timeoutMs: actMs,
     clockOffsetMs: 'measure',
   });
   const left = await findMarks(tools, configuration, primary);
   if (left.length === 0) return;
+  const seen = answer.kind === 'done' ? '' : `: ${answer.sentence}`;
   const paths = left.map((name) => `${primary.dataDirectory}/${name}`).join(' and ');
   throw failure(
     'unproven',
-    `node ${primary.id} (${primary.host}): no base backup from it: ${paths} of a former rebuild could not be removed: ${stderr.trim()}; remove it there`,
+    `node ${primary.id} (${primary.host}): no base backup from it: ${paths} of a former rebuild could not be removed${seen}; remove it there`,
   );
 }
 

@@ -2,9 +2,7 @@
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import { parseLsn } from '../../../domain/facts/wal';
-import { runOnNode } from './act';
-import { parseKeyValues } from './host-facts';
-import { scripts } from './scripts';
+import { look } from './act';
 import type { Tools } from '../tools';
 
 export interface RecoveryProgress {
@@ -26,12 +24,10 @@ export async function readProgress(
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
 ): Promise<RecoveryProgress | null> {
-  const options = { args: [node.dataDirectory], timeoutMs: lookMs };
-  const output = await runOnNode(tools, configuration, node, scripts.readProgress, options).then(
-    ({ stdout }) => stdout,
-    () => '',
-  );
-  const values = parseKeyValues(output);
+  const order = { configuration, node, script: 'readProgress', args: [node.dataDirectory], timeoutMs: lookMs } as const;
+  const answer = await look(tools, order).catch(() => null);
+  if (answer?.kind !== 'done') return null;
+  const { values } = answer;
   const startup = values.get('startup')?.trim();
   if (startup === undefined) return null;
   const receiver = values.get('receiver')?.trim() ?? null;

@@ -235,7 +235,7 @@ describe('refuses, and touches nothing,', () => {
     await bed.lab.start(1);
     const failure = await failureOf(restore());
     expect(failure).toMatchObject({ type: 'WorldChanged', nonRetryable: true });
-    expect(failure.message).toMatch(/cannot read its configuration files: PostgreSQL processes work in \S+$/);
+    expect(failure.message).toMatch(/refused to read its configuration files: PostgreSQL processes work in \S+$/);
     expect(read('server.key')).toBe('# of node 0\n');
   });
 });

@@ -300,7 +300,7 @@ it('fails while there is WAL that it cannot save, leaves nothing, and succeeds w
   writeFor(bed.layout.user, saved(), 'in the way');
   const failed = await failureOf(save());
   expect(failed).toMatchObject({ type: 'Unproven', nonRetryable: false });
-  expect(failed.message).toMatch(/^node 0 \(.*\): its diverged WAL could not be saved .*cannot make /);
+  expect(failed.message).toMatch(/^node 0 \(.*\): cannot save its diverged WAL to .*cannot make /);
   expect(existsSync(jobs()) ? readdirSync(jobs()) : []).toEqual([]);
   rmSync(saved());
   expect(await save()).toMatchObject({ changed: true, range: { commits: 3 } });
@@ -331,7 +331,7 @@ it('does not take a reader that fails for a log that is empty', async () => {
   const bin = makeBin('failing-bin', 'case "$*" in *-n*) echo "cannot fork" >&2; exit 1;; esac; exec "$REAL" "$@"');
   const postgres = { ...bed.configuration.postgres, bin };
   const failed = await failureOf(save({ configuration: { ...bed.configuration, postgres } }));
-  expect(failed).toMatchObject({ type: 'Unreachable', nonRetryable: false });
+  expect(failed).toMatchObject({ type: 'Unproven', nonRetryable: false });
   expect(failed.message).toContain('cannot look at its WAL: pg_waldump said: cannot fork');
 });
 

@@ -96,7 +96,7 @@ it('says what it cannot save, and where', async () => {
   writeFileSync(set(), 'in the way');
   const failed = await failureOf(save());
   expect(failed).toMatchObject({ type: 'Unproven', nonRetryable: false });
-  expect(failed.message).toContain(`could not be saved to paths.savedConfiguration: `);
+  expect(failed.message).toContain('cannot save the WAL that its archive lacks to paths.savedConfiguration: ');
   expect(failed.message).toContain(`cannot make ${set()}`);
 });
 

@@ -170,13 +170,15 @@ describe('postgresql.conf outside of the data directory, as on Debian', () => {
 });
 
 describe('what it does not start', () => {
+  const name = (): string => `node 1 (${bed.node(1).host})`;
+
   it('a node without standby.signal, which would come up writable', async () => {
     rmSync(path.join(directory(), 'standby.signal'));
     const failure = await failureOf(start());
     expect(failure).toMatchObject({
       type: 'WorldChanged',
       nonRetryable: true,
-      message: `node 1: there is no standby.signal in ${directory()}: it would come up writable, and was not started`,
+      message: `${name()}: refused to start PostgreSQL: there is no standby.signal in ${directory()}: it would come up writable`,
     });
     expect(bed.processes(1)).toEqual([]);
   });
@@ -211,7 +213,7 @@ describe('what it does not start', () => {
     execFileSync('mv', [`${directory()}.aside`, directory()]);
     expect(failure).toMatchObject({
       type: 'Unproven',
-      message: `node 1 was not started: no data directory at ${directory()}`,
+      message: `${name()}: cannot start PostgreSQL: no data directory at ${directory()}`,
     });
   });
 });

@@ -102,7 +102,7 @@ describe('what it refuses, and leaves running', () => {
     release();
     expect(await failing).toMatchObject({
       type: 'WorldChanged',
-      message: 'node 1 was promoted a moment ago: it is not stopped',
+      message: `node 1 (${bed.node(1).host}): refused to stop PostgreSQL: it was promoted a moment ago`,
     });
     await bed.ask(1, 'create table still_writes (id int)');
   });

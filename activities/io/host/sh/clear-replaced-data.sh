@@ -7,7 +7,7 @@
 
 BIN=$1 ID=$2 KEEP=$3 CURRENT=$5
 shift 3
-case $(mark_of "$CURRENT") in "$ID") ;; "") exit 0 ;; *) refuse "$CURRENT is the copy of another rebuild" ;; esac
+case $(mark_of "$CURRENT") in "$ID") ;; "") done_ ;; *) refuse "$CURRENT is the copy of another rebuild" ;; esac
 KEPT=
 # Ours: its name ends in a rebuild's id, not newer than this one's; a real directory beside the data, and the ssh user's.
 is_aside() {
@@ -61,3 +61,4 @@ each each_leftover "$@"
   echo "kept=$KEPT"
   echo "kilobytes=$KILOBYTES"
 }
+done_

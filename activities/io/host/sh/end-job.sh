@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ends a job if it runs, and removes its directory. Arguments: LOCK DEADLINE ACTOR JOBS NAME. Exit 3 = something of it is left.
+# Ends a job if it runs, and removes its directory. Arguments: LOCK DEADLINE ACTOR JOBS NAME. Fails where something of it is left.
 
 . lib/act.sh
 . lib/jobs.sh
@@ -25,9 +25,7 @@ if runs; then
   await_end 100 || {
     kill -s KILL -- "-$GROUP"
     await_end 100
-  } || {
-    echo "processes of group $GROUP survive SIGKILL" >&2
-    exit 3
-  }
+  } || fail "processes of group $GROUP survive SIGKILL"
 fi
-remove_job "$JOB"
+remove_job "$JOB" || fail "cannot remove $JOB"
+done_

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a node unable to accept writes. Arguments: LOCK DEADLINE ACTOR DATA BIN STOP(shell text)
-# ALWAYS(yes|no: run STOP although nothing runs) MARK. Prints KEY=value lines, how= among them: how its processes were ended.
-# Exit 3 = not fenced, seen= says why.
+# ALWAYS(yes|no: run STOP although nothing runs) MARK. Prints what look.sh does of a node that is down, and how=: how its processes
+# were ended. Fails where the fence is not proven; names= may be known all the same.
 
 . lib/act.sh
 . lib/processes.sh
@@ -10,16 +10,12 @@
 . lib/ending.sh
 
 DATA=$1 BIN=$2 STOP=$3 ALWAYS=$4 NEW_MARK=$5
-give_up() {
-  echo "$1"
-  exit 3
-}
 stop_service() {
   export BIN DATA
   quietly 3 sh -c "$STOP"
 }
-REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || give_up "seen=no data directory at $DATA"
-if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then give_up "seen=$DATA belongs to another user than $(id -un)"; fi
+REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || fail "no data directory at $DATA"
+if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then fail "$DATA belongs to another user than $(id -un)"; fi
 # What takes a while and needs nothing else runs in the background, without the lock. Each such part prints whole lines at once.
 names 2 9>&- &
 read_processes "$REAL"
@@ -30,7 +26,7 @@ if [ "$PIDS" = unreadable ]; then
     HOW=stop
     read_processes "$REAL"
   }
-  [ "$PIDS" != unreadable ] || give_up "$UNREADABLE"
+  [ "$PIDS" != unreadable ] || fail "$UNREADABLE"
 fi
 if postmaster_runs; then
   HOW=stop
@@ -53,7 +49,7 @@ fi
 # between has either read it or is seen. A node that was once up beside its successor stays marked so.
 read_mark "$REAL"
 [ "$MARK" = after-return ] || MARK=$NEW_MARK
-echo "$MARK" >"$REAL/standby.signal" || give_up "seen=cannot write standby.signal"
+echo "$MARK" >"$REAL/standby.signal" || fail "cannot write standby.signal"
 [ -O "$REAL" ] || chown --reference="$REAL" "$REAL/standby.signal"
 # The names may have changed until the server was stopped; the last line counts.
 [ "$HOW" = already-stopped ] || {
@@ -63,10 +59,7 @@ echo "$MARK" >"$REAL/standby.signal" || give_up "seen=cannot write standby.signa
 [ -z "$(postgres_processes "$REAL")" ] || {
   HOW=killed
   end
-} || {
-  say_left "processes survive SIGKILL"
-  exit 3
-}
+} || fail_left "processes survive SIGKILL"
 { sync "$REAL/standby.signal" || echo "unsynced=yes"; } 9>&- &
 control_file
 wait
@@ -76,4 +69,4 @@ echo "processes=none"
 echo "standby_signal=yes"
 echo "fence_mark=$MARK"
 data_directory "$REAL"
-exit 0
+done_

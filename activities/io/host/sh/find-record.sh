@@ -1,6 +1,6 @@
 #!/bin/sh
 # Is there a whole record in a stretch of WAL? Arguments: WAL BIN RANGES.
-# Prints start=LSN where any of that WAL begins, and record=yes when there is a record in it. Exit 4: cannot tell.
+# Prints start=LSN where any of that WAL begins, and record=yes when there is a record in it.
 
 . lib/wal.sh
 
@@ -11,10 +11,7 @@ has_record() {
   case $SAID in
     *rmgr:*) RECORD=yes ;;
     *"could not find a valid record"* | *"could not find file"*) ;;
-    *)
-      echo "pg_waldump said: $SAID" >&2
-      exit 4
-      ;;
+    *) fail "pg_waldump said: $SAID" ;;
   esac
 }
 RECORD=no
@@ -24,3 +21,4 @@ find_start
   echo "start=$(lsn_of "$START")"
 }
 echo "record=$RECORD"
+done_

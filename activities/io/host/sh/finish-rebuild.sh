@@ -7,9 +7,10 @@
 
 ID=$1 LINKS=$(home_path "$2") CURRENT=$4
 shift 2
-is_copy "$CURRENT" || exit 0
+is_copy "$CURRENT" || done_
 unmark_linked() { [ "$2" = "$CURRENT" ] || ! is_copy "$2" || rm -f "$2/$REBUILD_MARK" "$2/$REBUILD_MARK.new"; }
 each unmark_linked "$@"
 { rm -f "$LINKS" "$CURRENT/$RESTORED_MARK" && rm "$CURRENT/$REBUILD_MARK" && sync_paths "$CURRENT"; } ||
   fail "cannot remove the mark in $CURRENT"
 echo "finished=yes"
+done_

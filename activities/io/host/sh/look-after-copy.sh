@@ -1,7 +1,7 @@
 #!/bin/sh
 # The fresh copy of a rebuild: says what is there, makes room for it, removes one that is of no use. Arguments: LOCK DEADLINE ACTOR
 # ACTION(look|prepare|discard) JOBS COPY VERIFY(names of the jobs) ID MODE WROTE(yes: COPY has run) CURRENT, then every FRESH, the data
-# directory's first. Prints state= and job= (COPY's); exit 3 = refused, seen= says why.
+# directory's first. Prints state= and job= (COPY's).
 
 . lib/act.sh
 . lib/jobs.sh
@@ -11,14 +11,10 @@ ACTION=$1 JOBS=$(home_path "$2") ID=$5 MODE=$6 WROTE=$7 CURRENT=$8 NAME=$3
 COPY=$JOBS/$3 VERIFY=$JOBS/$4
 shift 8
 FRESH=$1
-refuse() {
-  echo "seen=$1"
-  exit "$REFUSED"
-}
 say() {
   echo "state=$1"
   echo "job=$STATE"
-  exit 0
+  done_
 }
 is_marked() { [ "$(cat "$1/$REBUILD_MARK" 2>/dev/null)" = "$ID" ]; }
 STATE=$(job_state "$COPY")
@@ -36,8 +32,8 @@ case $ACTION in
   prepare) [ "$IS_COMPLETE" = yes ] && say complete ;;
   discard)
     [ "$(job_state "$VERIFY")" != running ] || say complete
-    # pg_verifybackup's own 1 says that the copy is wrong.
-    [ "$(cat "$VERIFY/rc" 2>/dev/null)" = 1 ] || {
+    # verify-backup.sh refuses a copy that is wrong, and only that.
+    [ "$(cat "$VERIFY/rc" 2>/dev/null)" = "$REFUSED" ] || {
       remove_job "$VERIFY"
       say complete
     }
@@ -81,8 +77,8 @@ for PLACE in "$@"; do
     rm -rf --one-file-system -- "$PLACE"
   else
     find "$PLACE" -xdev -mindepth 1 -delete
-  fi || exit 1
+  fi || fail "cannot remove what is at $PLACE"
 done
 # Last, because they are the evidence that what was there was ours.
-{ remove_job "$VERIFY" && remove_job "$COPY"; } || exit 1
+{ remove_job "$VERIFY" && remove_job "$COPY"; } || fail "cannot remove the jobs in $JOBS"
 say cleared

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Looks at a node's own WAL. Arguments: DATA BIN SET MARK-FILE. Prints KEY=value lines: what the set's report says, as report_KEY;
 # what the data directory says of itself; and, unless seen= says why there is no WAL to speak of, where it is and how its branch
-# came about. Exit 3 = pg_waldump cannot be run.
+# came about.
 
 . lib/paths.sh
 . lib/processes.sh
@@ -11,7 +11,7 @@
 DATA=$1 BIN=$2 SET=$(home_path "$3") MARK_FILE=$4
 end_with() {
   echo "seen=$1"
-  exit 0
+  done_
 }
 echo "set=$SET"
 [ ! -e "$SET/report" ] || sed 's/^/report_/' "$SET/report"
@@ -26,9 +26,9 @@ WAL=$(cd "$REAL/pg_wal" 2>/dev/null && pwd -P) || end_with "$REAL/pg_wal cannot 
 NEWEST=$(segment_names | grep -v partial | tail -n 1)
 [ -n "$NEWEST" ] || end_with "there is no WAL in $WAL"
 [ -r "$WAL/$NEWEST" ] || end_with "$WAL may not be read by $(id -un)"
-"$BIN/pg_waldump" --version >/dev/null || exit 3
+WHY=$("$BIN/pg_waldump" --version 2>&1) || wrong "pg_waldump cannot be run (postgres.bin): $WHY"
 NEWEST=${NEWEST%????????????????}
 echo "wal=$WAL"
 echo "wal_timeline=$((0x$NEWEST))"
 sed 's/^/history=/' "$WAL/$NEWEST.history" 2>/dev/null
-exit 0
+done_

@@ -39,3 +39,4 @@ each place_linked "$@"
   move "$FRESH" "$CURRENT"
 }
 is_copy "$CURRENT" || fail "$CURRENT is not the copy of rebuild $ID"
+done_

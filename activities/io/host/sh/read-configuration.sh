@@ -1,6 +1,6 @@
 #!/bin/sh
 # Reads the configuration files of a stopped server. Arguments: LOCK DEADLINE ACTOR DATA SAVED BIN.
-# Prints what readFiles() in configuration-files.ts parses; end=yes: nothing was cut off.
+# Prints what readFiles() in configuration-files.ts reads; the text of a file as base64.
 
 . lib/act.sh
 . lib/config-change.sh
@@ -21,4 +21,4 @@ echo "slot=$(setting primary_slot_name)"
 for name in standby recovery; do
   if exists "$REAL/$name.signal"; then echo "$name=yes"; else echo "$name=no"; fi
 done
-echo "end=yes"
+done_

@@ -5,3 +5,4 @@
 
 echo "mark=$(mark_of "$1")"
 if ! exists "$1" || is_empty "$1"; then echo "empty=yes"; fi
+done_

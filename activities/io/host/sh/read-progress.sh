@@ -1,11 +1,12 @@
 #!/bin/sh
-# What a server in recovery does, by its processes. Arguments: DATA. Prints KEY=value lines; nothing without a startup process.
+# What a server in recovery does, by its processes. Arguments: DATA. Prints KEY=value lines; startup= is missing without a startup process.
 
+. lib/answer.sh
 . lib/processes.sh
 
 DATA=$1
 export LC_ALL=C
-REAL=$(cd "$DATA" && pwd -P) || exit 1
+REAL=$(cd "$DATA" && pwd -P) || fail "no data directory at $DATA"
 for PID in $(postgres_processes "$REAL"); do
   TITLE=$(tr '\0' ' ' <"/proc/$PID/cmdline" 2>/dev/null)
   case $TITLE in
@@ -19,3 +20,4 @@ for PID in $(postgres_processes "$REAL"); do
   esac
 done
 echo "hertz=$(getconf CLK_TCK)"
+done_

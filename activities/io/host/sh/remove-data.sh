@@ -60,3 +60,4 @@ if exists "$CURRENT"; then
   is_empty "$CURRENT" || fail "$CURRENT is not empty"
   echo "emptied=$CURRENT"
 fi
+done_

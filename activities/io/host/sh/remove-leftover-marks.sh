@@ -3,4 +3,7 @@
 
 . lib/act.sh
 
-cd "$1" && shift && rm -f -- "$@" && sync .
+DATA=$1
+shift
+{ cd "$DATA" && rm -f -- "$@" && sync .; } || fail "cannot remove them from $DATA"
+done_

@@ -14,7 +14,7 @@ ENTRIES=$(list_entries "$REAL") || exit 1
 [ "$(cat "$DONE" 2>/dev/null)" != "$ID" ] || {
   print_left
   echo "changed=no"
-  exit 0
+  done_
 }
 others() { grep -vxF "$AUTO"; }
 IFS=$NL
@@ -25,18 +25,19 @@ if [ -n "$SET" ]; then
   WANTED_FILES=$(say "$OURS" | fingerprint "$SET")
   if [ "$(kept | others | fingerprint "$REAL")" != "$WANTED_FILES" ]; then
     CHANGED=yes
-    for name in $(kept | others); do exists "$SET/$name" || discard "$REAL/$name" || exit 1; done
-    for name in $OURS; do { cp -pPR "$SET/$name" "$NEW" && put "$name"; } || exit 1; done
+    for name in $(kept | others); do exists "$SET/$name" || discard "$REAL/$name" || fail "cannot remove $REAL/$name"; done
+    for name in $OURS; do { cp -pPR "$SET/$name" "$NEW" && put "$name"; } || fail "cannot write $REAL/$name"; done
   fi
 fi
 if [ ! -f "$REAL/$AUTO" ] || [ "$(encode <"$REAL/$AUTO")" != "$WANTED" ]; then
   CHANGED=yes
-  put_auto "$WANTED" || exit 1
+  put_auto "$WANTED" || fail "cannot write $REAL/$AUTO"
 fi
-sync "$REAL" || exit 1
+sync "$REAL" || fail "cannot sync $REAL"
 ENTRIES=$(list_entries "$REAL") || exit 1
 print_left
 [ -z "$SET" ] || [ "$(kept | others | fingerprint "$REAL")" = "$WANTED_FILES" ] || fail "$REAL differs from $SET"
 [ "$(encode <"$REAL/$AUTO")" = "$WANTED" ] || fail "$REAL/$AUTO is not as written"
-{ say "$ID" >"$DONE.new" && sync "$DONE.new" && mv "$DONE.new" "$DONE" && sync "$REAL"; } || exit 1
+{ say "$ID" >"$DONE.new" && sync "$DONE.new" && mv "$DONE.new" "$DONE" && sync "$REAL"; } || fail "cannot write $DONE"
 echo "changed=$CHANGED"
+done_

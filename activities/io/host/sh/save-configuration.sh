@@ -11,7 +11,7 @@ find_sets "$2"
 keep_last() {
   echo "skipped=$1"
   echo "set=$LAST"
-  exit 0
+  done_
 }
 REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || keep_last "there is no data directory at $DATA"
 echo "mark=$(mark_of "$REAL")"
@@ -28,12 +28,9 @@ done
 [ -z "$LAST" ] || for name in postgresql.conf pg_hba.conf; do
   ! exists "$LAST/$name" || exists "$REAL/$name" || keep_last "$DATA has lost its $name"
 done
-mkdir -p "$SAVED" || exit 1
+mkdir -p "$SAVED" || fail "$SAVED cannot be made"
 case "$(real_path "$SAVED")/" in
-  "$REAL"/*)
-    echo "refused=$SAVED lies inside the data directory: change paths.savedConfiguration"
-    exit "$MISCONFIGURED"
-    ;;
+  "$REAL"/*) wrong "$SAVED lies inside the data directory: change paths.savedConfiguration" ;;
 esac
 for old in "$SAVED"/.tmp-*; do discard "$old"; done
 # For the first start of the next copy, which has no postmaster.opts.
@@ -41,29 +38,30 @@ find_config "$REAL" "$SAVED"
 if [ -z "$CONF" ]; then
   rm -f "$SAVED/config-file"
 elif [ "$(cat "$SAVED/config-file" 2>/dev/null)" != "$CONF" ]; then
-  { say "$CONF" >"$SAVED/config-file.new" && mv "$SAVED/config-file.new" "$SAVED/config-file" && sync "$SAVED"; } || exit 1
+  { say "$CONF" >"$SAVED/config-file.new" && mv "$SAVED/config-file.new" "$SAVED/config-file" && sync "$SAVED"; } || fail "cannot write $SAVED/config-file"
 fi
 ENTRIES=$(list_entries "$REAL") || exit 1
 print_left
 if [ -n "$LAST" ] && [ "$(kept | fingerprint "$REAL")" = "$(names_in "$LAST" | fingerprint "$LAST")" ]; then
   echo "set=$LAST"
-  exit 0
+  done_
 fi
 NAME=$(date -u +%Y%m%dT%H%M%SZ)
 # The newest by name, also within one second or after the clock went back.
 [ "$(printf '%s\n' "$NAME" "${LAST##*/}" | sort | tail -n 1)" != "${LAST##*/}" ] || NAME=${LAST##*/}.1
 NEW=$SAVED/.tmp-$NAME
-mkdir "$NEW" || exit 1
+mkdir "$NEW" || fail "$NEW cannot be made"
 IFS=$NL
 set -f
 for name in $(kept); do
   # What was removed while we copied is not configuration.
   cp -pPR "$REAL/$name" "$NEW/$name" || ! exists "$REAL/$name" || {
     discard "$NEW"
-    exit 1
+    fail "cannot copy $REAL/$name"
   }
 done
-{ sync_tree "$NEW" && mv "$NEW" "$SAVED/$NAME" && sync "$SAVED"; } || exit 1
+{ sync_tree "$NEW" && mv "$NEW" "$SAVED/$NAME" && sync "$SAVED"; } || fail "cannot put $SAVED/$NAME in place"
 for old in $(list_sets | tail -n +$((KEPT_SETS + 1))); do discard "$SAVED/$old"; done
 echo "saved=$(names_in "$SAVED/$NAME" | wc -l)"
 echo "set=$SAVED/$NAME"
+done_

@@ -1,17 +1,16 @@
 #!/bin/sh
 # A job: saves WAL that only this node holds, and keeps the five newest sets. Arguments: WAL BIN SET RANGES KNOWN(lines of the report)
 # KEEP(yes|no: the set that is there is of data that was replaced). Copies the segments and all histories, reads the copy with
-# pg_waldump, writes the report into it and puts the set in place. Exit 3 = could not, its last line says why.
+# pg_waldump, writes the report into it and puts the set in place. Prints progress= on the way.
 
 . lib/wal.sh
 
 WAL=$1 BIN=$2 SET=$3 RANGES=$4 KNOWN=$5 KEEP=$6
 umask 077
 NEW=$SET.tmp SETS=${SET%/*}/diverged-wal-
-fail() {
+give_up() {
   rm -rf "$NEW"
-  echo "$*"
-  exit 3
+  fail "$1"
 }
 # On one line: commits and, when there is a record, the last one's LSN, its bytes, whether it is a SWITCH, and the last commit's time.
 summarize() {
@@ -41,19 +40,19 @@ FOUND
   LAST=${TIME:-$LAST}
 }
 find_start
-[ -n "$START" ] || fail "there is no WAL from $RANGES on in $WAL"
-{ mkdir -p "${SET%/*}" && rm -rf "$SETS"*.tmp && mkdir "$NEW"; } || fail "cannot make $NEW"
-segments_from "$START" >"$NEW/segments" || fail "cannot write into $NEW"
+[ -n "$START" ] || give_up "there is no WAL from $RANGES on in $WAL"
+{ mkdir -p "${SET%/*}" && rm -rf "$SETS"*.tmp && mkdir "$NEW"; } || give_up "cannot make $NEW"
+segments_from "$START" >"$NEW/segments" || give_up "cannot write into $NEW"
 TOTAL=$(wc -l <"$NEW/segments") DONE=0
 while read -r _ NAME; do
-  cp -p "$WAL/$NAME" "$NEW/" || fail "cannot copy $WAL/$NAME"
+  cp -p "$WAL/$NAME" "$NEW/" || give_up "cannot copy $WAL/$NAME"
   DONE=$((DONE + 1))
-  echo "$DONE of $TOTAL WAL files are copied"
+  echo "progress=$DONE of $TOTAL WAL files are copied"
 done <"$NEW/segments"
-for FILE in "$WAL"/*.history; do [ ! -e "$FILE" ] || cp -p "$FILE" "$NEW/" || fail "cannot copy $FILE"; done
+for FILE in "$WAL"/*.history; do [ ! -e "$FILE" ] || cp -p "$FILE" "$NEW/" || give_up "cannot copy $FILE"; done
 END=$START COMMITS=0 LAST='' IS_COUNTED=yes
 each_range read_range
-[ "$END" -gt "$START" ] || fail "pg_waldump cannot read the copy: $(cat "$NEW/ended")"
+[ "$END" -gt "$START" ] || give_up "pg_waldump cannot read the copy: $(cat "$NEW/ended")"
 [ "$IS_COUNTED" = yes ] || COMMITS=
 {
   echo "$KNOWN"
@@ -63,11 +62,12 @@ each_range read_range
   echo "commits=$COMMITS"
   echo "last_commit=$LAST"
   echo "ended=$(cat "$NEW/ended")"
-} >"$NEW/report" || fail "cannot write $NEW/report"
+} >"$NEW/report" || give_up "cannot write $NEW/report"
 rm -f "$NEW/ended" "$NEW/segments"
 find "$NEW" -exec sync {} +
-[ "$KEEP" = no ] || mv -T "$SET" "$SET.$(date +%Y%m%dT%H%M%SZ)" || fail "cannot rename $SET"
+[ "$KEEP" = no ] || mv -T "$SET" "$SET.$(date +%Y%m%dT%H%M%SZ)" || give_up "cannot rename $SET"
 rm -rf "$SET"
-mv -T "$NEW" "$SET" || fail "cannot put $SET in place"
+mv -T "$NEW" "$SET" || give_up "cannot put $SET in place"
 sync "${SET%/*}"
 printf '%s\n' "$SETS"*Z-???????? | grep -vxF "$SET" | sort -r | tail -n +5 | while read -r OLD; do rm -rf "$OLD"; done || true
+done_

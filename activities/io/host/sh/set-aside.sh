@@ -11,7 +11,7 @@ BIN=$1 ID=$2 LINKS=$(home_path "$3") CURRENT=$5 FRESH=$6 ASIDE=$7
 shift 7
 ! is_copy "$CURRENT" || {
   echo "state=placed"
-  exit 0
+  done_
 }
 fresh_copy
 check_copy() {
@@ -68,3 +68,4 @@ set_linked_aside() {
 each set_linked_aside "$@"
 ! exists "$CURRENT" || refuse "$CURRENT is still there"
 [ ! -d "$ASIDE" ] || echo "aside=$ASIDE"
+done_

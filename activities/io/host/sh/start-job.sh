@@ -9,9 +9,10 @@ JOBS=$(home_path "$1") NAME=$2 SUPERVISOR=$3 SCRIPT=$4
 shift 4
 JOB=$JOBS/$NAME NEW=$JOBS/.new
 umask 077
-mkdir -p "$JOBS" || exit 3
-[ -d "$JOB" ] && exit 0
+mkdir -p "$JOBS" || fail "cannot make $JOBS"
+[ ! -d "$JOB" ] || done_
 rm -rf "$NEW"
-{ mkdir "$NEW" && printf '%s\n' "$SUPERVISOR" >"$NEW/run" && printf '%s\n' "$SCRIPT" >"$NEW/script"; } || exit 3
-{ exec 8>"$NEW/lock" && flock -n 8 && mv -T "$NEW" "$JOB"; } || exit 3
-setsid -f sh "$JOB/run" "$JOB" "$@" </dev/null >"$JOB/log" 2>&1 9>&-
+{ mkdir "$NEW" && printf '%s\n' "$SUPERVISOR" >"$NEW/run" && printf '%s\n' "$SCRIPT" >"$NEW/script"; } || fail "cannot write $NEW"
+{ exec 8>"$NEW/lock" && flock -n 8 && mv -T "$NEW" "$JOB"; } || fail "cannot make $JOB"
+setsid -f sh "$JOB/run" "$JOB" "$@" </dev/null >"$JOB/log" 2>&1 9>&- || fail "cannot start $JOB"
+done_

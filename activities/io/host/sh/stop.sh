@@ -1,7 +1,7 @@
 #!/bin/sh
 # Stops PostgreSQL. Arguments: LOCK DEADLINE ACTOR DATA BIN STOP(shell text) IS_SERVICE(yes|no) WAS_STANDBY(yes|no: it was in
-# recovery when it was asked). Prints how=; exit 3 = processes are left or may not be looked at (seen=), exit 4 = it was promoted
-# in the meantime. Prints only when all is done: a script whose worker has died must not end at an echo.
+# recovery when it was asked). Prints how=; refuses where it was promoted in the meantime, and fails where processes are left or may not
+# be looked at. Prints only when all is done: a script whose worker has died must not end at an echo.
 
 . lib/act.sh
 . lib/processes.sh
@@ -9,22 +9,20 @@
 . lib/ending.sh
 
 DATA=$1 BIN=$2 STOP=$3 IS_SERVICE=$4 WAS_STANDBY=$5
-give_up() {
-  echo "seen=$1"
-  exit 3
-}
 HOW=already-stopped
 if REAL=$(cd "$DATA" 2>/dev/null && pwd -P); then
-  if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then give_up "$DATA belongs to another user than $(id -un)"; fi
+  if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then fail "$DATA belongs to another user than $(id -un)"; fi
 elif [ -e "$DATA" ]; then
-  give_up "$DATA cannot be entered by $(id -un)"
+  fail "$DATA cannot be entered by $(id -un)"
 else
   # A process may still work in a directory that has been removed.
   REAL=$(readlink -f "$DATA" || echo "$DATA")
   HOW=absent
 fi
 read_processes "$REAL"
-if [ "$WAS_STANDBY" = yes ] && postmaster_runs && control_file | grep -qx "state=in production"; then exit 4; fi
+if [ "$WAS_STANDBY" = yes ] && postmaster_runs && control_file | grep -qx "state=in production"; then
+  refuse "it was promoted a moment ago"
+fi
 if [ "$IS_SERVICE" = yes ] && [ "$HOW" != absent ]; then
   # Also when nothing runs: the manager may be about to start it again.
   export BIN DATA
@@ -45,8 +43,6 @@ await_none 1 || {
   HOW=killed
   # Twice: the first one ends whatever could start more.
   end || end
-} || {
-  say_left "these survive SIGKILL: $(on_one_line "$(postgres_processes "$REAL")")"
-  exit 3
-}
+} || fail_left "these survive SIGKILL: $(on_one_line "$(postgres_processes "$REAL")")"
 echo "how=$HOW"
+done_

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { Values } from '../../../../activities/io/host/answer';
 import { classifyProbe, parseHostFacts, probeFrom, readHostFacts } from '../../../../activities/io/host/host-facts';
 import type { HostFacts } from '../../../../domain/facts/facts';
 import { type Bed, startBed, waitFor } from '../../support';
@@ -163,11 +164,12 @@ it.each([
   ['sh: 1: /x/psql: not found\nexit=127', 'unknown'],
   ['', 'unknown'],
 ] as const)('classifies %j as %s', (output, answer) => {
-  expect(classifyProbe(output).answer).toBe(answer);
+  expect(classifyProbe(new Values(output.replace(/^(?!exit=)/gm, 'said='))).answer).toBe(answer);
 });
 
 it('reads only what is there: half a control file is none, a strange clock is none', () => {
-  expect(parseHostFacts('processes=none\nstate=shut down\nidentifier=7\nclock=12:30\n', 0)).toEqual({
+  const values = new Values('processes=none\nstate=shut down\nidentifier=7\nclock=12:30\n');
+  expect(parseHostFacts(values, 0)).toEqual({
     ssh: 'answered',
     seen: 'host answers',
     processes: 'none',
@@ -180,7 +182,7 @@ it('reads only what is there: half a control file is none, a strange clock is no
     fenceMark: null,
     controlFile: null,
   });
-  expect(parseHostFacts('clock=1700000000500\nprocesses=many\n', 1_700_000_000_000)).toMatchObject({
+  expect(parseHostFacts(new Values('clock=1700000000500\nprocesses=many\n'), 1_700_000_000_000)).toMatchObject({
     clockOffsetMs: 500,
     processes: 'unknown',
   });

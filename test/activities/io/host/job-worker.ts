@@ -2,10 +2,12 @@
 import { type JobInput, runJob } from '../../../../activities/io/host/jobs';
 import { SshConnections } from '../../../../activities/io/ssh/ssh';
 import type { WorkerTools } from '../../../../activities/io/tools';
+import { asScript } from '../../../host/support';
 import { createEnvironment, inAttempt } from '../../support';
 
 /** Called by support.ts's loader. */
 export async function workUntilDeath(input: JobInput): Promise<void> {
+  asScript(input.script);
   const environment = createEnvironment();
   environment.on('heartbeat', (log: string) => {
     if (log.includes('dying time')) process.kill(process.pid, 'SIGKILL');

@@ -4,13 +4,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync,
 import path from 'node:path';
 import { ActivityCancellationDetails, type ApplicationFailure } from '@temporalio/common';
 import type { MockActivityEnvironment } from '@temporalio/testing';
-import { actOnNode } from '../../../../activities/io/host/act';
+import { mustAct } from '../../../../activities/io/host/act';
 import { endJob, type JobEnd, listJobs, removeJobs, runJob } from '../../../../activities/io/host/jobs';
 import { SshConnections } from '../../../../activities/io/ssh/ssh';
 import type { WorkerTools } from '../../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../../domain/facts/cluster';
 import { createEnvironment, failureOf, inAttempt, loader } from '../../support';
-import { actOf } from '../../../host/support';
+import { actOf, asScript } from '../../../host/support';
 import { nodeBehind, startSshd, type TestSshd, waitUntil } from '../ssh/sshd';
 
 let sshd: TestSshd;
@@ -48,7 +48,9 @@ const run = (name: string, script: string, { args = [], on = node, over = ssh, e
   inAttempt(
     toolsOf(over),
     (tools): Promise<JobEnd> =>
-      runJob(tools, { configuration, node: on, name, script, args, lookedAt }, (log) => ({ last: log.slice(-20) })),
+      runJob(tools, { configuration, node: on, name, script: asScript(script), args, lookedAt }, (log) => ({
+        last: log.slice(-20),
+      })),
     environment,
   );
 const end = (name: string): Promise<void> =>
@@ -79,13 +81,14 @@ const waiting = 'echo x >>"$1/starts"; until [ -e "$1/go" ]; do sleep 0.02; done
 async function makeRoom(name: string): Promise<string> {
   const directory = sshd.file(name);
   await inAttempt(toolsOf(ssh), (tools) =>
-    actOnNode(tools, {
+    mustAct(tools, {
       configuration,
       node,
-      script: actOf('mkdir "$1"'),
+      script: asScript(actOf('mkdir "$1" && done_')),
       args: [directory],
       timeoutMs: 5000,
       clockOffsetMs: 0,
+      what: 'make a directory',
     }),
   );
   return directory;
@@ -322,6 +325,6 @@ it('says why a job cannot be started', async () => {
   writeFileSync(file, '');
   const failure = await failureOf(run('refused', 'true'));
   expect(failure).toMatchObject({ type: 'Unproven' });
-  expect(failure.message).toMatch(/^node 0 \(.*\): could not start job refused in .*shop\.node0: mkdir: .*File exists/);
+  expect(failure.message).toMatch(/^node 0 \(.*\): cannot start job refused in .*shop\.node0: mkdir: .*File exists/);
   rmSync(file);
 });

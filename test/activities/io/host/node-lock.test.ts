@@ -4,14 +4,15 @@ import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, st
 import { appendFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { actOnNode } from '../../../../activities/io/host/act';
+import { act as actOnNode } from '../../../../activities/io/host/act';
+import type { Answer } from '../../../../activities/io/host/answer';
 import { type NodeLock, withNodeLock } from '../../../../activities/io/host/node-lock';
 import { scripts } from '../../../../activities/io/host/scripts';
-import { type CommandResult, SshConnections } from '../../../../activities/io/ssh/ssh';
+import { SshConnections } from '../../../../activities/io/ssh/ssh';
 import type { WorkerTools } from '../../../../activities/io/tools';
 import type { ClusterConfiguration, NodeConfiguration } from '../../../../domain/facts/cluster';
 import { failureOf, inAttempt } from '../../support';
-import { actOf } from '../../../host/support';
+import { actOf, asScript } from '../../../host/support';
 import { holdLock } from './other-act';
 import { nodeBehind, startSshd, type TestSshd, waitUntil } from '../ssh/sshd';
 
@@ -34,12 +35,12 @@ afterEach(() => ssh.close());
 
 const tools = (): WorkerTools => ({ ssh }) as unknown as WorkerTools;
 
-const act = (script: string, ...args: string[]): Promise<CommandResult> =>
+const act = (script: string, ...args: string[]): Promise<Answer> =>
   inAttempt(tools(), (given) =>
     actOnNode(given, {
       configuration,
       node,
-      script: actOf(script),
+      script: asScript(actOf(`${script}; done_`)),
       args,
       timeoutMs: 10_000,
       clockOffsetMs: 0,
@@ -248,7 +249,7 @@ describe('where the lock is not required', () => {
     } finally {
       sshd.thaw();
     }
-    expect((await act('true')).exitCode).toBe(0);
+    expect((await act('true')).kind).toBe('done');
     await waitUntil('the lock is free', isFree);
   });
 

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Values } from '../../../../activities/io/host/answer';
 import { parseHostFacts } from '../../../../activities/io/host/host-facts';
 import { scripts } from '../../../../activities/io/host/scripts';
 
@@ -44,9 +45,10 @@ function run(script: string, args: readonly string[], names: readonly string[]) 
     if (file.startsWith('/')) symlinkSync(file, join(path, name));
   }
   const ran = spawnSync('/bin/sh', ['-s', ...args], { input: script, encoding: 'utf8', env: { PATH: path } });
-  return { exitCode: ran.status, output: ran.stdout };
+  return { exitCode: ran.status, output: ran.stdout, said: ran.stderr };
 }
-const look = (names: readonly string[]) => parseHostFacts(run(scripts.look, [data, '/none'], names).output, Date.now());
+const look = (names: readonly string[]) =>
+  parseHostFacts(new Values(run(scripts.look, [data, '/none'], names).output), Date.now());
 const acting = () => [join(directory, 'lock'), String(Date.now() + 20_000), 'a test'];
 
 test('with grep, a directory in which nothing works has no processes', () => {
@@ -61,24 +63,24 @@ test('without grep it is unknown what runs there', () => {
 });
 
 test('without grep nothing is fenced', () => {
-  const { exitCode, output } = run(
+  const { exitCode, output, said } = run(
     scripts.fence,
     [...acting(), data, '/none', 'true', 'no', 'before-promotion'],
     programs,
   );
-  expect({ exitCode, output }).toEqual({ exitCode: 3, output: expect.stringContaining('grep is missing') as string });
+  expect({ exitCode, said }).toEqual({ exitCode: 1, said: expect.stringContaining('grep is missing') as string });
   expect(output).not.toContain('how=');
 });
 
 test('without grep nothing counts as stopped', () => {
   const { exitCode, output } = run(scripts.stop, [...acting(), data, '/none', 'true', 'no', 'no'], programs);
-  expect(exitCode).toBe(3);
+  expect(exitCode).toBe(1);
   expect(output).not.toContain('how=');
 });
 
 test('without grep nothing is started', () => {
-  const { exitCode, output } = run(scripts.start, [...acting(), data, '/none', 'true', 'no'], programs);
-  expect({ exitCode, output }).toEqual({ exitCode: 3, output: expect.stringContaining('grep is missing') as string });
+  const { exitCode, said } = run(scripts.start, [...acting(), data, '/none', 'true', 'no'], programs);
+  expect({ exitCode, said }).toEqual({ exitCode: 1, said: expect.stringContaining('grep is missing') as string });
 });
 
 test('without du there is no set of configuration files, and with it there is one', () => {

@@ -1,21 +1,13 @@
 #!/bin/sh
 # Data directories: what every script that looks at, moves or removes one shares. Needs BIN.
-# Each path is checked by what it is at that moment, never by what it was; every refusal is one line refused=, exit status REFUSED.
+# Each path is checked by what it is at that moment, never by what it was.
 
-. lib/names.sh
+. lib/answer.sh
 . lib/paths.sh
 . lib/processes.sh
 . lib/data-facts.sh
 
 export LC_ALL=C
-refuse() {
-  printf 'refused=%s\n' "$1"
-  exit "$REFUSED"
-}
-fail() {
-  printf '%s\n' "$1" >&2
-  exit 1
-}
 exists() { [ -e "$1" ] || [ -L "$1" ]; }
 parent_of() { case $1 in /*/*) printf '%s\n' "${1%/*}" ;; *) echo / ;; esac }
 # real_path PATH: without symbolic links, also when only its parent exists.
@@ -47,7 +39,7 @@ whole() {
 unused() {
   case "$(postgres_processes "$1")" in
     "") ;;
-    unreadable) refuse "$1: ${UNREADABLE#seen=}" ;;
+    unreadable) refuse "$1: $UNREADABLE" ;;
     *) refuse "PostgreSQL processes work in $1" ;;
   esac
 }

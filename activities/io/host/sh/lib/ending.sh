@@ -1,6 +1,9 @@
 #!/bin/sh
 # Ends the processes that work in $REAL, and waits until none is left.
 
+. lib/answer.sh
+. lib/processes.sh
+
 # await_none COUNT: that many times 50 ms.
 await_none() {
   n=0
@@ -17,7 +20,7 @@ end() {
   for pid in $PIDS; do kill -KILL "$pid" 2>/dev/null; done
   await_none 40
 }
-# say_left SENTENCE: why there still are some.
-say_left() { case "$(postgres_processes "$REAL")" in unreadable) echo "$UNREADABLE" ;; *) echo "seen=$1" ;; esac }
+# fail_left SENTENCE: some are left, or whether some are cannot be seen.
+fail_left() { case "$(postgres_processes "$REAL")" in unreadable) fail "$UNREADABLE" ;; *) fail "$1" ;; esac }
 # quietly SECONDS COMMAND. Descriptor 9 is the lock: nothing that outlives this script may keep it.
 quietly() { timeout -k 1 "$@" </dev/null >/dev/null 2>&1 9>&-; }

@@ -30,7 +30,7 @@ look() {
     echo "processes=none"
   elif [ "$PIDS" = unreadable ]; then
     echo "processes=unknown"
-    echo "$UNREADABLE"
+    echo "seen=$UNREADABLE"
   elif postmaster_runs; then
     echo "processes=running"
   else

@@ -14,11 +14,11 @@ FRESH_SUFFIX=.pgpool-runbook-rebuild
 
 # The world differs from the plan; refused= says how.
 REFUSED=3
-# The cluster file is wrong; refused= says why.
+# The cluster file is wrong; wrong= says why.
 MISCONFIGURED=4
-# The directory of the node's lock cannot be made.
+# The directory of the node's lock cannot be made; wrong= says why.
 LOCK_FAILED=74
-# Another act holds the node; stderr says which, or that nobody knows.
+# Another act holds the node; closed= says which, or that nobody knows.
 LOCK_HELD=75
-# The act arrived after its deadline.
+# The act arrived after its deadline; closed= says so.
 DEADLINE_PASSED=76

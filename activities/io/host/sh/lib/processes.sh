@@ -5,7 +5,7 @@
 NL='
 '
 # shellcheck disable=SC2034 # the scripts that include this file say it
-UNREADABLE="seen=whether PostgreSQL works there is unknown: grep is missing, or a process of this user may not be looked into (a capability of it, hidepid)"
+UNREADABLE="whether PostgreSQL works there is unknown: grep is missing, or a process of this user may not be looked into (a capability of it, hidepid)"
 
 # By device and inode: through a bind mount, or from a container, a file has another name.
 same_file() { [ "$1" -ef "$2" ]; }

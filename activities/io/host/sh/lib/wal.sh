@@ -2,6 +2,7 @@
 # A node's WAL, read by pg_waldump, the only reader of records. Needs WAL, the directory, and BIN.
 # A stretch of WAL is RANGES: lines of TIMELINE FROM TO, oldest first, "-" for the open end of the last.
 
+. lib/answer.sh
 . lib/paths.sh
 . lib/record-end.sh
 
