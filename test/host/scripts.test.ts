@@ -31,6 +31,30 @@ test('every file says which shell it is for, and can be run', () => {
   for (const file of scriptNames.map(scriptFile)) expect(statSync(file).mode & 0o111).toBe(0o111);
 });
 
+/** Scripts without an answer of their own, and why. */
+const answerless: Partial<Record<host.ScriptName, string>> = {
+  holdLock: 'a stream: "here", "held", and then a line every half second until it is told to end',
+  superviseJob: 'a launcher: its job answers, into the job’s log',
+  baseBackup: 'a launcher: becomes pg_basebackup, whose proof is backup_manifest',
+};
+
+test.each(scriptNames)('%s ends with an answer, wherever it ends', (name) => {
+  const text = textOf(scriptFile(name));
+  // say() of look-after-copy.sh ends with done_.
+  const isAnswered = /\n(done_|say \w+)\n$/.test(text) && text.includes('\n. lib/');
+  expect([name, isAnswered]).toEqual([name, !(name in answerless)]);
+  if (name in answerless) return;
+  // A status alone says nothing to people. These are the ends of a subshell, and of awk.
+  const inner = [
+    '$INNER in "$CURRENT"/*) exit 1',
+    'END { exit',
+    'if (!record) exit',
+    '$(list_entries "$REAL") || exit 1',
+  ];
+  const ends = text.split('\n').filter((line) => /^[^#]*\bexit( |$)/.test(line));
+  expect(ends.filter((line) => !inner.some((part) => line.includes(part)))).toEqual([]);
+});
+
 describe.each(shells)('%s', (_name, shell) => {
   test.each(joined)('reads %s, joined and as a file', (name, text) => {
     for (const script of [text, scripts[name], textOf(scriptFile(name))])
