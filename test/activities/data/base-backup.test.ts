@@ -281,7 +281,7 @@ it.each([
       mkdirSync(fresh());
       writeFileSync(path.join(fresh(), 'postmaster.pid'), '');
     },
-    /was started: it has a postmaster\.pid; stop it and remove \S+pgpool-runbook-rebuild: nothing was removed$/,
+    /was started: it has a postmaster\.pid; stop it and remove \S+pgpool-runbook-rebuild$/,
   ],
 ])('removes nothing where the copy belongs that %s', async (_, make, seen) => {
   const elsewhere = path.join(bed.layout.directory, 'elsewhere');
