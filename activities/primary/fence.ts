@@ -91,6 +91,8 @@ async function stopOnHost(tools: Tools, input: FenceInput, node: NodeConfigurati
       ],
       timeoutMs: input.isHostSilent ? silentHostMs : stopMs,
       clockOffsetMs: input.clockOffsetMs,
+      // The decision to fence stands as long as somebody waits for this attempt.
+      reliesOnNoLook: true,
     });
     const synchronousStandbyNames = answer.values.get('names') ?? null;
     if (answer.kind !== 'done')

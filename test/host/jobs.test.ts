@@ -1,10 +1,10 @@
-// The node's lock and durable jobs, without ssh: one act at a time, none after its deadline; a job is started once, followed, ended.
+// The node's lock and durable jobs, without ssh: one act at a time, none that comes late; a job is started once, followed, ended.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { scripts } from '../../activities/io/host/scripts';
 import { wrapScript } from '../../activities/io/ssh/command';
-import { actOf, shells, useHost } from './support';
+import { actOf, including, shells, useHost } from './support';
 
 const wait = (ms: number): Promise<void> => new Promise((settle) => setTimeout(settle, ms));
 
@@ -13,8 +13,10 @@ describe.each(shells)('%s', (_name, shell) => {
   const lock = (): string => host().path('jobs/shop.lock');
 
   describe('an act', () => {
-    const act = (leftMs: number, text = 'echo "acts on $*"') =>
-      host().runText(actOf(text), [lock(), String(Date.now() + leftMs), 'fence, run 1', 'a b', 'c']);
+    const act = (leftMs: number, text = 'echo "acts on $*"', issuedMs = 0, actor = 'fence, run 1') => {
+      const now = Date.now();
+      return host().runText(actOf(text), [lock(), String(now + issuedMs), String(now + leftMs), actor, 'a b', 'c']);
+    };
 
     it('runs with its own arguments, and leaves who it was', () => {
       expect(act(5000)).toEqual({ status: 0, output: 'acts on a b c\n', stderr: '' });
@@ -27,6 +29,62 @@ describe.each(shells)('%s', (_name, shell) => {
         status: 76,
         output: 'closed=the act arrived after its deadline and was refused\n',
         stderr: '',
+      });
+    });
+
+    describe('that another one has overtaken', () => {
+      const overtaken = {
+        status: 76,
+        output: expect.stringMatching(
+          /^overtaken=start, run 2\nclosed=another act \(start, run 2\) ended after/,
+        ) as string,
+      };
+      const end = (text = 'sleep 0.3') => act(5000, text, 0, 'start, run 2');
+
+      it('is refused; the same actor’s retry, and what is issued afterwards, are not', () => {
+        expect(end().status).toBe(0);
+        expect(act(5000, 'echo acts', -5000)).toMatchObject(overtaken);
+        expect(act(5000, 'echo acts', -5000, 'start, run 2').output).toBe('acts\n');
+        expect(act(5000, 'echo acts').output).toBe('acts\n');
+        expect(act(5000, 'echo acts', -5000, 'start, run 2').status).toBe(76);
+      });
+
+      it('is refused although the other one failed, or was killed', () => {
+        expect(end('IFS=x; set -f; exit 3').status).toBe(3);
+        expect(act(5000, 'echo acts', -5000)).toMatchObject(overtaken);
+        end('kill -9 $$');
+        expect(act(5000, 'echo acts', -5000)).toMatchObject(overtaken);
+      });
+
+      it('is not refused where the other one only looked, nor by a time that cannot be', () => {
+        end('true');
+        host().write('jobs/shop.changed', `${Date.now() + 3_600_000} start, run 2\n`);
+        expect(act(5000, 'echo acts', -5000).output).toBe('acts\n');
+        for (const text of ['', 'half', '\n']) {
+          host().write('jobs/shop.changed', text);
+          expect(act(5000, 'echo acts', -5000).output).toBe('acts\n');
+        }
+        rmSync(host().path('jobs/shop.changed'));
+        const looking = including('answer', 'CHANGES=no\n. lib/act.sh');
+        expect(looking).not.toContain('. lib/');
+        host().runText(looking, [lock(), '0', String(Date.now() + 5000), 'start, run 2']);
+        expect(act(5000, 'echo acts', -5000).output).toBe('acts\n');
+      });
+
+      it('is refused after an act over SQL, which held the lock until it was told to let go', async () => {
+        const [program, ...options] = shell;
+        const holding = spawn(program, [...options, '-s'], { stdio: ['pipe', 'pipe', 'ignore'], detached: true });
+        holding.stdin.end(wrapScript(scripts.holdLock, [lock(), '1000', 'start, run 2', '60000']));
+        const ended = new Promise((settle) => holding.once('exit', settle));
+        await new Promise<void>((settle) => {
+          holding.stdout.on('data', (text: Buffer) => {
+            if (text.includes('still')) settle();
+          });
+        });
+        process.kill(-holding.pid!, 'SIGTERM');
+        await ended;
+        expect(act(5000, 'echo acts', -5000)).toMatchObject(overtaken);
+        expect(act(5000, 'echo acts').output).toBe('acts\n');
       });
     });
 

@@ -55,6 +55,11 @@ test.each(scriptNames)('%s ends with an answer, wherever it ends', (name) => {
   expect(ends.filter((line) => !inner.some((part) => line.includes(part)))).toEqual([]);
 });
 
+test('no act takes a name that act.sh still needs at its end', () => {
+  for (const file of [...scriptNames.map(scriptFile), ...parts].filter((path) => !path.endsWith('lib/act.sh')))
+    expect([file, textOf(file).match(/\b(LAST_CHANGE|BEGAN_MS|BEGAN_TICKS|TICKS|ACTOR|LOCK)=/)]).toEqual([file, null]);
+});
+
 describe.each(shells)('%s', (_name, shell) => {
   test.each(joined)('reads %s, joined and as a file', (name, text) => {
     for (const script of [text, scripts[name], textOf(scriptFile(name))])
@@ -70,7 +75,7 @@ describe.each(shells)('%s', (_name, shell) => {
       MISCONFIGURED: String(exitStatuses.misconfigured),
       LOCK_FAILED: String(exitStatuses.lockFailed),
       LOCK_HELD: String(exitStatuses.lockHeld),
-      DEADLINE_PASSED: String(exitStatuses.deadlinePassed),
+      TOO_LATE: String(exitStatuses.tooLate),
     };
     const script = Object.keys(names).map((name) => `echo "${name}=$${name}"`);
     const { stdout } = ask(shell, [], including('names', script.join('\n')));

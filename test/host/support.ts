@@ -107,9 +107,9 @@ max_connections setting:              100
     return this.runText(scripts[script], args);
   }
 
-  /** With a lock of its own and a deadline that is far. */
+  /** With a lock of its own, issued now, and with a deadline that is far. */
   act(script: ScriptName, ...args: readonly string[]): Ran {
-    return this.run(script, this.path('lock'), String(Date.now() + 60_000), 'a test', ...args);
+    return this.run(script, this.path('lock'), String(Date.now()), String(Date.now() + 60_000), 'a test', ...args);
   }
 
   runText(text: string, args: readonly string[] = []): Ran {

@@ -28,26 +28,39 @@ export interface ActOrder extends Order {
   readonly lookedAt?: number | undefined;
   /** Belongs to what a requested cancellation leaves to be done. An attempt that has timed out does not act all the same. */
   readonly isCleanup?: boolean;
+  /** Issued once more, at once, where another act has overtaken it. Any other act fails then, and is tried again from a fresh look. */
+  readonly reliesOnNoLook?: boolean;
 }
 
 const clockMs = 5000;
 
 /**
+ * The node refuses an act that another one has overtaken: one that ended after this one was issued.
  * @throws Unreachable when the script was not sent, as the connection failed or `lookedAt` is too long ago; Configuration when
  * ssh is set up wrong; Cancelled, with nothing done, once the activity was cancelled or its attempt has timed out
  */
 export async function act(tools: Tools, order: ActOrder): Promise<Answer> {
+  const startedAt = Date.now();
+  const answer = await issue(tools, order);
+  const leftMs = startedAt + order.timeoutMs - Date.now();
+  if (order.reliesOnNoLook !== true || answer.values.get('overtaken') === undefined || leftMs <= 0) return answer;
+  return await issue(tools, { ...order, clockOffsetMs: 'measure', timeoutMs: leftMs });
+}
+
+async function issue(tools: Tools, order: ActOrder): Promise<Answer> {
   const { configuration, node } = order;
   const script = scripts[order.script];
   refuseLate(tools, order);
-  const offsetMs =
-    typeof order.clockOffsetMs === 'number' ? order.clockOffsetMs : ((await measureClock(tools, order)) ?? 0);
+  const measured = typeof order.clockOffsetMs === 'number' ? order.clockOffsetMs : await measureClock(tools, order);
   // The measurement may have taken any time.
   refuseLate(tools, order);
   const until = (order.lookedAt ?? Date.now()) + order.timeoutMs;
-  const deadline = Math.min(until, tools.attempt.deadline ?? until) + offsetMs;
+  const deadline = Math.min(until, tools.attempt.deadline ?? until) + (measured ?? 0);
+  // By a clock that is not known nothing can be told to have come before.
+  const issued = measured === null ? deadline : Math.min(Date.now() + measured, deadline);
+  const lock = lockFile(configuration, node);
   const result = await send(tools, order, script, {
-    args: [lockFile(configuration, node), String(deadline), tools.attempt.actor, ...order.args],
+    args: [lock, String(issued), String(deadline), tools.attempt.actor, ...order.args],
     timeoutMs: order.timeoutMs,
   });
   return parseAnswer(result);

@@ -59,13 +59,13 @@ export type Answer =
   | { readonly kind: Refusal; readonly sentence: string; readonly values: Values };
 
 // Exit statuses of sh/lib/names.sh, and the key of the sentence that comes with each.
-export const exitStatuses = { refused: 3, misconfigured: 4, lockFailed: 74, lockHeld: 75, deadlinePassed: 76 } as const;
+export const exitStatuses = { refused: 3, misconfigured: 4, lockFailed: 74, lockHeld: 75, tooLate: 76 } as const;
 const sentenceKeys = new Map<number, Refusal>([
   [exitStatuses.refused, 'refused'],
   [exitStatuses.misconfigured, 'wrong'],
   [exitStatuses.lockFailed, 'wrong'],
   [exitStatuses.lockHeld, 'closed'],
-  [exitStatuses.deadlinePassed, 'closed'],
+  [exitStatuses.tooLate, 'closed'],
 ]);
 
 export function parseAnswer({ exitCode, stdout, stderr }: Omit<CommandResult, 'signal'>): Answer {

@@ -55,6 +55,8 @@ export async function concludeCopy(tools: Tools, input: CopyInput): Promise<Copy
     clockOffsetMs: 'measure',
     // A cancelled attempt must get as far as the job that it is to end.
     isCleanup: true,
+    // The script looks itself.
+    reliesOnNoLook: true,
     what: `look after the fresh copy at ${directories[0]!.fresh}`,
   });
   return { state: values.get('state') as CopyState, isLost: values.get('job') === 'lost' };

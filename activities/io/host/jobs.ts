@@ -88,6 +88,7 @@ export async function endJob(
     args: [name],
     timeoutMs: endMs,
     isCleanup,
+    reliesOnNoLook: true,
   });
 }
 
@@ -102,6 +103,7 @@ export async function removeJobs(
     script: 'removeJobs',
     args: [],
     timeoutMs: endMs,
+    reliesOnNoLook: true,
   });
 }
 
@@ -212,7 +214,7 @@ async function pollJob(
   }
 }
 
-interface JobAct extends Pick<ActOrder, 'script' | 'args' | 'timeoutMs' | 'lookedAt' | 'isCleanup'> {
+interface JobAct extends Pick<ActOrder, 'script' | 'args' | 'timeoutMs' | 'lookedAt' | 'isCleanup' | 'reliesOnNoLook'> {
   readonly what: string;
 }
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the replication settings of a stopped server, and proves it. Arguments: LOCK DEADLINE ACTOR DATA SEEN(base64) AUTO(base64).
+# Writes the replication settings of a stopped server, and proves it. Arguments: LOCK ISSUED DEADLINE ACTOR DATA SEEN(base64) AUTO(base64).
 # SEEN is the file that AUTO was computed from.
 
 . lib/act.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ends a job if it runs, and removes its directory. Arguments: LOCK DEADLINE ACTOR JOBS NAME. Fails where something of it is left.
+# Ends a job if it runs, and removes its directory. Arguments: LOCK ISSUED DEADLINE ACTOR JOBS NAME. Fails where something of it is left.
 
 . lib/act.sh
 . lib/jobs.sh

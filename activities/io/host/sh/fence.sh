@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a node unable to accept writes. Arguments: LOCK DEADLINE ACTOR DATA BIN STOP(shell text)
+# Makes a node unable to accept writes. Arguments: LOCK ISSUED DEADLINE ACTOR DATA BIN STOP(shell text)
 # ALWAYS(yes|no: run STOP although nothing runs) MARK. Prints what look.sh does of a node that is down, and how=: how its processes
 # were ended. Fails where the fence is not proven; names= may be known all the same.
 

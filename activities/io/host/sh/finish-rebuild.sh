@@ -1,5 +1,5 @@
 #!/bin/sh
-# Removes the marks of a rebuild. Arguments: LOCK DEADLINE ACTOR ID LINKS, then LINK CURRENT FRESH ASIDE of every directory.
+# Removes the marks of a rebuild. Arguments: LOCK ISSUED DEADLINE ACTOR ID LINKS, then LINK CURRENT FRESH ASIDE of every directory.
 # The data directory's mark goes last: it is evidence that this is still to do. Prints finished=yes.
 
 . lib/act.sh

@@ -1,8 +1,10 @@
 #!/bin/sh
-# The fresh copy of a rebuild: says what is there, makes room for it, removes one that is of no use. Arguments: LOCK DEADLINE ACTOR
+# The fresh copy of a rebuild: says what is there, makes room for it, removes one that is of no use. Arguments: LOCK ISSUED DEADLINE ACTOR
 # ACTION(look|prepare|discard) JOBS COPY VERIFY(names of the jobs) ID MODE WROTE(yes: COPY has run) CURRENT, then every FRESH, the data
 # directory's first. Prints state= and job= (COPY's).
 
+# shellcheck disable=SC2034 # act.sh reads it
+case $5 in look) CHANGES=no ;; esac
 . lib/act.sh
 . lib/jobs.sh
 . lib/processes.sh

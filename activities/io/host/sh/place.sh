@@ -1,5 +1,5 @@
 #!/bin/sh
-# Moves the verified copy to where the data is to be, by rename only. Arguments: LOCK DEADLINE ACTOR BIN ID LINKS, then LINK CURRENT
+# Moves the verified copy to where the data is to be, by rename only. Arguments: LOCK ISSUED DEADLINE ACTOR BIN ID LINKS, then LINK CURRENT
 # FRESH ASIDE of every directory, the data directory's (LINK -) first. Prints moved= and linked=.
 
 . lib/act.sh

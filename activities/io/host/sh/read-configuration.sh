@@ -1,7 +1,9 @@
 #!/bin/sh
-# Reads the configuration files of a stopped server. Arguments: LOCK DEADLINE ACTOR DATA SAVED BIN.
+# Reads the configuration files of a stopped server. Arguments: LOCK ISSUED DEADLINE ACTOR DATA SAVED BIN.
 # Prints what readFiles() in configuration-files.ts reads; the text of a file as base64.
 
+# shellcheck disable=SC2034 # act.sh reads it
+CHANGES=no
 . lib/act.sh
 . lib/config-change.sh
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Removes the directories of all jobs that do not run. Arguments: LOCK DEADLINE ACTOR JOBS.
+# Removes the directories of all jobs that do not run. Arguments: LOCK ISSUED DEADLINE ACTOR JOBS.
 
 . lib/act.sh
 . lib/jobs.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Removes files of ours that a rebuild has left in a data directory. Arguments: LOCK DEADLINE ACTOR DATA, then their names.
+# Removes files of ours that a rebuild has left in a data directory. Arguments: LOCK ISSUED DEADLINE ACTOR DATA, then their names.
 
 . lib/act.sh
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Puts a node's own configuration back into its fresh copy, once only, and proves what it wrote.
-# Arguments: LOCK DEADLINE ACTOR DATA ID SET(a path, or nothing) AUTO(base64). Prints changed=, left=.
+# Arguments: LOCK ISSUED DEADLINE ACTOR DATA ID SET(a path, or nothing) AUTO(base64). Prints changed=, left=.
 
 . lib/act.sh
 . lib/config-change.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Saves the configuration files of a data directory as a set, and keeps the five newest.
-# Arguments: LOCK DEADLINE ACTOR DATA SAVED JOBS. Prints set= (a path, or nothing), saved= or skipped=, left=.
+# Arguments: LOCK ISSUED DEADLINE ACTOR DATA SAVED JOBS. Prints set= (a path, or nothing), saved= or skipped=, left=.
 
 . lib/act.sh
 . lib/config-sets.sh

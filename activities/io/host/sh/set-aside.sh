@@ -1,5 +1,5 @@
 #!/bin/sh
-# Moves the old data directories aside, by rename only. Arguments: LOCK DEADLINE ACTOR BIN ID LINKS, then LINK CURRENT FRESH ASIDE
+# Moves the old data directories aside, by rename only. Arguments: LOCK ISSUED DEADLINE ACTOR BIN ID LINKS, then LINK CURRENT FRESH ASIDE
 # of every directory, the data directory's (LINK -) first. Prints moved= and aside=, or state=placed.
 # The data directory goes first and its copy comes last: in between nothing can be started there, and nothing is half there.
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts a job unless it was started before. Arguments: LOCK DEADLINE ACTOR JOBS NAME SUPERVISOR SCRIPT, then the script's own.
+# Starts a job unless it was started before. Arguments: LOCK ISSUED DEADLINE ACTOR JOBS NAME SUPERVISOR SCRIPT, then the script's own.
 # The job's lock is taken before the claim and handed down: from the claim on, a free lock means that nothing runs.
 
 . lib/act.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts PostgreSQL as a standby. Arguments: LOCK DEADLINE ACTOR DATA BIN START(shell text) IS_SERVICE(yes|no) SAVED.
+# Starts PostgreSQL as a standby. Arguments: LOCK ISSUED DEADLINE ACTOR DATA BIN START(shell text) IS_SERVICE(yes|no) SAVED.
 # Prints state=started or running, and log=, size=: where its messages begin, when all is done: a script whose worker has died must
 # not end at an echo. Refuses without standby.signal; fails where an earlier postmaster's processes are left.
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stops PostgreSQL. Arguments: LOCK DEADLINE ACTOR DATA BIN STOP(shell text) IS_SERVICE(yes|no) WAS_STANDBY(yes|no: it was in
+# Stops PostgreSQL. Arguments: LOCK ISSUED DEADLINE ACTOR DATA BIN STOP(shell text) IS_SERVICE(yes|no) WAS_STANDBY(yes|no: it was in
 # recovery when it was asked). Prints how=; refuses where it was promoted in the meantime, and fails where processes are left or may not
 # be looked at. Prints only when all is done: a script whose worker has died must not end at an echo.
 

@@ -159,6 +159,35 @@ describe('whose worker was suspended', () => {
   });
 });
 
+describe('that another act overtakes on its way', () => {
+  /** The act is sent, and until it arrives another activity acts on the node, as `text` says. */
+  async function overtake(touched: string, more: Partial<ActOrder>, text: string): Promise<Answer> {
+    const run = ssh.run.bind(ssh);
+    jest.spyOn(ssh, 'run').mockImplementationOnce(async (...sent) => {
+      await act(text, [], {}, createEnvironment({ activityType: 'start' }));
+      return await run(...sent);
+    });
+    return await act(': > "$1"', [touched], more);
+  }
+
+  it('is refused by the node, which then is looked at again', async () => {
+    const touched = sshd.file('overtaken');
+    const answer = await overtake(touched, {}, 'sleep 0.1');
+    expect(answer).toMatchObject({
+      kind: 'closed',
+      sentence: expect.stringMatching(/^another act \(start, run 00000000 of test\) ended after this one/) as string,
+    });
+    expect(existsSync(touched)).toBe(false);
+    expect((await act(': > "$1"', [touched])).kind).toBe('done');
+  });
+
+  it('acts all the same where it relies on no look, and somebody still waits for it', async () => {
+    const touched = sshd.file('repeated');
+    expect((await overtake(touched, { reliesOnNoLook: true }, 'sleep 0.1')).kind).toBe('done');
+    expect(existsSync(touched)).toBe(true);
+  });
+});
+
 it('explains a lock that cannot be made, once and for all', async () => {
   writeFileSync(sshd.file('plain'), '');
   mkdirSync(sshd.file('jobs'), { recursive: true });

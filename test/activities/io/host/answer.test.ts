@@ -19,7 +19,7 @@ it.each([
   ['is wrong', exitStatuses.misconfigured, 'wrong=correct it\n', '', 'wrong: correct it'],
   ['has no room for its lock', exitStatuses.lockFailed, 'wrong=no room\n', '', 'wrong: no room'],
   ['found the lock held', exitStatuses.lockHeld, 'holder=x\nclosed=held by x\n', '', 'closed: held by x'],
-  ['came late', exitStatuses.deadlinePassed, 'closed=late\n', '', 'closed: late'],
+  ['came late', exitStatuses.tooLate, 'closed=late\n', '', 'closed: late'],
   ['has a program’s status', exitStatuses.refused, 'a=b\n', 'cp: no\n', 'failed: cp: no'],
   ['failed', 1, 'refused=no\n', 'one\ntwo\nthree\nfour\n', 'failed: two / three / four'],
   ['failed without a word', 9, '', '', 'failed: exit status 9'],

@@ -45,11 +45,16 @@ const capable = [...user, '--inh-caps', '+net_bind_service', '--ambient-caps', '
 const asUser = (script: string, args: readonly string[]) =>
   spawnSync(user[0]!, [...user.slice(1), 'sh', '-s', ...args], { input: script, encoding: 'utf8' });
 const seen = () => parseHostFacts(new Values(asUser(scripts.look, [data, bin]).stdout), Date.now());
-const locked = () => [`/tmp/${directory.split('/').at(-1)!}.lock`, String(Date.now() + 20_000), 'a test'];
+const locked = () => [
+  `/tmp/${directory.split('/').at(-1)!}.lock`,
+  String(Date.now()),
+  String(Date.now() + 20_000),
+  'a test',
+];
 afterAll(() => {
   rmSync(directory, { recursive: true });
-  // The lock, and the start's log beside it.
-  for (const ending of ['.lock', '.log']) rmSync(locked()[0]!.replace(/[.]lock$/, ending), { force: true });
+  // The lock, and what stands beside it.
+  for (const ending of ['.lock', '.log', '.changed']) rmSync(locked()[0]!.replace(/[.]lock$/, ending), { force: true });
 });
 const fence = () => asUser(scripts.fence, [...locked(), data, bin, 'true', 'no', 'before-promotion']);
 const stop = () => asUser(scripts.stop, [...locked(), data, bin, 'true', 'no', 'no']);

@@ -49,7 +49,7 @@ function run(script: string, args: readonly string[], names: readonly string[]) 
 }
 const look = (names: readonly string[]) =>
   parseHostFacts(new Values(run(scripts.look, [data, '/none'], names).output), Date.now());
-const acting = () => [join(directory, 'lock'), String(Date.now() + 20_000), 'a test'];
+const acting = () => [join(directory, 'lock'), String(Date.now()), String(Date.now() + 20_000), 'a test'];
 
 test('with grep, a directory in which nothing works has no processes', () => {
   expect(look([...programs, 'grep']).processes).toBe('none');

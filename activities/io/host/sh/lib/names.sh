@@ -20,5 +20,5 @@ MISCONFIGURED=4
 LOCK_FAILED=74
 # Another act holds the node; closed= says which, or that nobody knows.
 LOCK_HELD=75
-# The act arrived after its deadline; closed= says so.
-DEADLINE_PASSED=76
+# The act arrived after its deadline, or after the end of another one that it knew nothing of; closed= says so.
+TOO_LATE=76
