@@ -72,7 +72,7 @@ class Copy {
   async make(): Promise<BaseBackupResult> {
     await this.endOlder();
     let found = await this.concludeCopy();
-    // It may have been dropped while the rebuild was parked.
+    // The slot may have been dropped while the rebuild was parked.
     if (found.state === 'marked' || found.state === 'complete') await this.holdWal(false);
     if (found.state === 'marked' || found.state === 'complete') return this.report(false, 'was complete already', null);
     let { isLost } = found;
@@ -147,7 +147,7 @@ class Copy {
     const escape = (path: string): string => path.replaceAll('=', String.raw`\=`);
     return [
       ...['-d', this.conninfo(), '-D', data!.fresh, '--checkpoint=fast', '--wal-method=stream'],
-      // It moves on with what is received. The line primary_slot_name that this writes goes with the restored configuration.
+      // The slot moves on with the WAL that is received. The line primary_slot_name that this writes goes with the restored configuration.
       `--slot=${copySlotName(this.node.id)}`,
       // standby.signal is there before backup_manifest is: a copy that somebody starts never accepts writes.
       ...['--write-recovery-conf', '--progress', '--verbose', '--no-password'],
@@ -206,7 +206,7 @@ function adviseOn(words: string, primary: number): string {
 
 const progressPattern = /^\s*([0-9]+)\/([0-9]+) kB \(([0-9]+)%\), .*$/gm;
 
-/** What it said, without the progress. */
+/** The words of pg_basebackup, without its progress. */
 function lastWords(log: string): string {
   const lines = log.replaceAll(progressPattern, '').split('\n');
   const said = lines.map((line) => line.trim()).filter(Boolean);

@@ -24,7 +24,7 @@ const what = 'remove its data';
 const sqlMs = 2000;
 
 /**
- * What was removed once for this rebuild is not removed again: whatever lies there later is the copy, or on its way to be.
+ * Data that was removed once for this rebuild is not removed again: whatever lies there later is the copy, or on its way to be.
  * @throws Configuration when the plan is not removeFirst; WorldChanged when a guard of design 5 does not hold at this moment;
  * Unproven; Unreachable; Cancelled, once nothing removes any more
  */

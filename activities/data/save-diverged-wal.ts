@@ -24,7 +24,7 @@ export interface SaveDivergedWalResult {
   readonly line: string;
   /** Null when it holds nothing past the fork, or nothing is left that could be read. */
   readonly range: DivergedRange | null;
-  /** It accepted writes of its own, as far as its files tell. */
+  /** The node accepted writes of its own, as far as its files tell. */
   readonly wasPrimary: boolean;
   readonly fenceMark: FenceMark;
 }

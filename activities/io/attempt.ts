@@ -18,7 +18,7 @@ export interface Attempt {
   readonly orderedAt: number;
   /** Nobody waits for a result after this moment by the worker's clock, in milliseconds since 1970; null = no bound. */
   readonly deadline: number | null;
-  /** What an attempt before this one told last; undefined = nothing. */
+  /** The last words of an attempt before this one; undefined = nothing. */
   readonly earlier: unknown;
   /** Aborted once nobody waits for this attempt: it was cancelled or has timed out, or the worker shuts down. */
   readonly signal: AbortSignal;

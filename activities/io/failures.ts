@@ -15,10 +15,10 @@ export const failureTypes = {
 
 export type FailureType = (typeof failureTypes)[keyof typeof failureTypes];
 
-/** What an activity ends with when it did not reach its goal. Whoever runs it decides about the next attempt. */
+/** The end of an activity that did not reach its goal. The runner of the activity decides about the next attempt. */
 export class Failure extends Error {
   override readonly name = 'Failure';
-  /** What the workflow has to know of it. */
+  /** Facts about the failure that the workflow needs. */
   readonly details: unknown;
   /** Repeating cannot change the answer. */
   readonly isFinal: boolean;

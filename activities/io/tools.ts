@@ -1,4 +1,4 @@
-// What activities are given. Connections outlive them, and are made once by the worker; an attempt is made for each.
+// The tools that activities are given. Connections outlive the activities, and are made once by the worker; an attempt is made for each.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../domain/facts/cluster';
 import type { Conclusion, Recorded } from '../../domain/facts/record';
@@ -9,9 +9,9 @@ import type { Pcp } from './pcp/pcp';
 import type { SqlConnections, SqlTarget } from './sql/postgres';
 import type { SshConnections, SshTarget } from './ssh/ssh';
 
-/** What Temporal holds of a cluster between incidents. */
+/** Temporal's memory of a cluster between incidents. */
 export interface Recalled extends Recorded {
-  /** What the running watch last told; null = none runs, or it has told nothing. */
+  /** The last words of the running watch; null = none runs, or it has told nothing. */
   readonly watch: WatchState | null;
 }
 
@@ -21,7 +21,7 @@ export interface WorkerTools {
   readonly ssh: SshConnections;
   /** The cluster file as it is now, or as it last was valid. @throws Configuration failure for a cluster this worker does not serve. */
   readonly readConfiguration: (cluster: string) => ClusterConfiguration;
-  /** What is known of the cluster beside what is measured now; nothing where it cannot be read soon enough. Never rejects. */
+  /** Reads what is known of the cluster beside what is measured now; nothing where it cannot be read soon enough. Never rejects. */
   readonly recall: (configuration: ClusterConfiguration) => Promise<Recalled>;
   /** Null: Temporal does not answer. Never rejects. */
   readonly isIncidentOpen: (configuration: ClusterConfiguration) => Promise<boolean | null>;
@@ -31,7 +31,7 @@ export interface WorkerTools {
   readonly signalIncident: (configuration: ClusterConfiguration, event: ClusterEvent) => Promise<void>;
 }
 
-/** What a verb is given: the same, and the attempt that it runs in. */
+/** The tools of a verb: the same, and the attempt that it runs in. */
 export interface Tools extends WorkerTools {
   readonly attempt: Attempt;
 }

@@ -21,7 +21,7 @@ import type { Tools, WorkerTools } from '../io/tools';
 
 export interface ObserveInput {
   readonly cluster: string;
-  /** Who was the primary as far as the caller knows: looked at through ssh and, when silent, through the standbys' hosts. */
+  /** The primary as far as the caller knows: looked at through ssh and, when silent, through the standbys' hosts. */
   readonly suspect: number | null;
   /** Nodes to ask, where not all of them matter: one that is silent for reasons of its own would only cost time. */
   readonly only?: readonly number[];
@@ -60,7 +60,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
   const nodes = await Promise.all(
     asked.map(async (node): Promise<NodeFacts> => {
       const reading = readNodeFacts(tools.sql, configuration, node, boundMs);
-      // Nor is any other node that is slow to answer: one silence after the other would break the bound.
+      // Start the host look early for any other slow node, too: one silence after the other would break the bound.
       const timer = setTimeout(() => void lookAt(node), promptMs);
       const later = setTimeout(() => {
         if (node !== suspect) return;
@@ -76,7 +76,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
   const { watch, ...recorded } = await recalling;
   const direct: Facts = { takenAt, ...recorded, watch: watch?.samples ?? null, nodes, probes: [], pgpools: [] };
   const about = findSuspect(configuration, direct, input.suspect);
-  // What was asked early is older than an answer that came late: it counts only beside a silence that lasted.
+  // An answer that was asked for early is older than one that came late: it counts only beside a silence that lasted.
   const isSilent = suspect && factsOf(direct, suspect.id)?.sql === 'silent';
   const probe = (node: NodeConfiguration): Promise<ProbeFacts[]> =>
     (isSilent && node === suspect && early.probes) || probeFromOthers(tools, configuration, node);
@@ -146,7 +146,7 @@ async function probeFromOthers(
   return await Promise.all(others.map((from) => probeFrom(tools, configuration, from, about, boundMs)));
 }
 
-/** What a pgpool itself, or its host, has said. */
+/** Failures that are an answer of a pgpool itself, or of its host. */
 const answers: readonly string[] = ['refused', 'authentication', 'rejected', 'protocol'];
 
 async function readPgpools({ pcp }: WorkerTools, configuration: ClusterConfiguration): Promise<PgpoolFacts[]> {

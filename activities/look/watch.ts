@@ -11,13 +11,13 @@ import type { Tools } from '../io/tools';
 
 export interface WatchInput extends Recorded {
   readonly cluster: string;
-  /** What an earlier watch has left; null = nothing. */
+  /** The state that an earlier watch has left; null = nothing. */
   readonly state: WatchState | null;
 }
 
 export interface WatchReport {
   readonly told: readonly Difference[];
-  /** What fills an empty record. */
+  /** The conclusion that fills an empty record. */
   readonly conclusion: Conclusion | null;
   readonly state: WatchState;
   readonly line: string;
@@ -84,7 +84,7 @@ function report(
 /** Of one watch: a look at every node, and a view of every pgpool that is looked at beside it. */
 class Eyes {
   private readonly views = new Map<string, PgpoolView>();
-  /** What a node that refuses the worker has said, and until when it is left alone. */
+  /** The words of a node that refuses the worker, and until when it is left alone. */
   private readonly refused = new Map<number, { heard: HeardNode; until: number; times: number }>();
   /** Since when a node has been silent. */
   private readonly silentSince = new Map<number, number>();

@@ -50,7 +50,7 @@ export async function attach({ pcp, attempt }: Tools, input: AttachInput): Promi
           askNotBefore = Date.now() + askAgainMs;
         }
       }
-      // Its failover goes on, or is about to end.
+      // A failover of that pgpool goes on, or is about to end.
       else askNotBefore = Math.max(askNotBefore, Date.now() + afterFailoverMs);
     } catch (error) {
       seen = messageOf(error);

@@ -16,7 +16,7 @@ import { sqlTarget, type Tools } from '../io/tools';
 export interface PromoteInput {
   readonly configuration: ClusterConfiguration;
   readonly candidate: number;
-  /** What the plan was made on; anything newer elsewhere means that the world has changed. */
+  /** The position that the plan was made on; anything newer elsewhere means that the world has changed. */
   readonly position: WalPosition;
   readonly systemIdentifier: string;
   /** Written before the promotion, so that the first commit does not wait for a standby that is gone. */
@@ -50,7 +50,7 @@ export interface PromoteResult {
 
 const readMs = 700;
 const actMs = 2000;
-/** What holds the lock longer is no follow that has just been cancelled: the plan is made anew. */
+/** An act that holds the lock longer is no follow that has just been cancelled: the plan is made anew. */
 const lockMs = 3000;
 const promotionMs = 20_000;
 
@@ -80,7 +80,7 @@ export async function promote(tools: Tools, input: PromoteInput): Promise<Promot
   }
 }
 
-/** What has become of the order to promote. */
+/** The fate of the order to promote. */
 interface Order {
   isTold: boolean;
   holdUp: HoldUpKind | null;
@@ -180,7 +180,7 @@ function refuseChangedWorld(input: PromoteInput, own: NodeFacts, nodes: readonly
   }
 }
 
-/** What must hold before the first commit: replay runs, and nothing waits for an absent standby. */
+/** Makes true what must hold before the first commit: replay runs, and nothing waits for an absent standby. */
 async function prepare(tools: Tools, input: PromoteInput, { confirm }: NodeLock, own: NodeFacts): Promise<void> {
   const { configuration, candidate, synchronousStandbyNames: value } = input;
   confirm();

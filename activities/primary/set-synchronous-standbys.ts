@@ -81,7 +81,7 @@ async function chooseStandbys(tools: Tools, { configuration, primary }: SetSynch
   // PostgreSQL compares these names without case (syncrep.c).
   const isNamed = (node: NodeConfiguration): boolean =>
     confirming?.includes(applicationNameOf(node).toLowerCase()) ?? false;
-  // Whoever is listed under its name need not be asked for it, nor anybody where all are told: a silent one would cost time.
+  // A standby that is listed under its name need not be asked for it, and none is asked where all are told: a silent one would cost time.
   const isTold = confirming !== null && others.filter(isNamed).length === confirming.length;
   const unclear = isTold ? [] : others.filter((node) => !isNamed(node));
   const facts = await Promise.all(unclear.map((node) => readNodeFacts(tools.sql, configuration, node, nameMs)));

@@ -66,7 +66,7 @@ function isAsWanted(files: NodeFiles, text: string): boolean {
 }
 
 /**
- * Its own in postgresql.auto.conf: without it the slot that is made for it would hold WAL for nobody. A restored file has none,
+ * The node's own slot in postgresql.auto.conf: without that line the slot that is made for it would hold WAL for nobody. A restored file has none,
  * nor a primary_conninfo, but the saved set keeps both. Null when it has none there; another file may still name one.
  */
 function findOwnSlot(files: NodeFiles): string | null {

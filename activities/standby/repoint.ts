@@ -84,7 +84,7 @@ interface Difference {
   readonly slot: SlotInput;
 }
 
-/** What primary_conninfo is and should be, and through which slot; null when it is so, and the slot is there. */
+/** The value that primary_conninfo has and should have, and through which slot; null when it is so, and the slot is there. */
 async function readDifference(tools: Tools, input: RepointInput): Promise<Difference | null> {
   const { configuration } = input;
   const node = getNode(configuration, input.node);

@@ -1,4 +1,4 @@
-// What the tests of moved and removed data share: a verified copy made by hand, linked directories, tablespaces, mounts, listings.
+// Shared by the tests of moved and removed data: a verified copy made by hand, linked directories, tablespaces, mounts, listings.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -113,7 +113,7 @@ export async function linkOut(bed: Bed): Promise<Partial<RebuildDirectory>[]> {
   return linked;
 }
 
-/** What passes for a PostgreSQL process that works in `directory`; the result ends it. */
+/** A program that passes for a PostgreSQL process that works in `directory`; the result ends it. */
 export async function occupy(bed: Bed, directory: string): Promise<() => Promise<void>> {
   const program = beside(bed, 'ts-program/postgres');
   makeFor(bed, path.dirname(program));

@@ -1,4 +1,4 @@
-// What the tests of a rebuild's activities share: plans for a bed's nodes.
+// Shared by the tests of a rebuild's activities: plans for a bed's nodes.
 import { asidePath, freshSuffix, type RebuildDirectory, type RebuildPlan } from '../../domain/facts/data-directory';
 
 export const rebuildId = '20261123T101530Z-0a1b2c3d';

@@ -1,4 +1,4 @@
-// What the tests of activities share: real nodes with an sshd each, put back between tests; real tools; a worker that dies on cue.
+// Shared by the tests of activities: real nodes with an sshd each, put back between tests; real tools; a worker that dies on cue.
 // startBed() gives nodes only (no pgpool, no Temporal, whose hooks would act on their own); Bed.down() leaves nothing behind.
 import { execFile, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -219,7 +219,7 @@ export class Bed {
     await this.lab.down();
   }
 
-  /** Its holder may still wait to be reaped by us after a SIGKILL, and would then pass for alive. */
+  /** The lock of a socket: its holder may still wait to be reaped by us after a SIGKILL, and would then pass for alive. */
   private socketLock(id: number): string {
     const { directory, port } = getNodeLayout(this.layout, id);
     return path.join(directory, `.s.PGSQL.${port}.lock`);

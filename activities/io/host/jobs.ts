@@ -14,7 +14,7 @@ export interface JobInput {
   readonly node: NodeConfiguration;
   /** [a-z0-9.-]+ ; the same name is the same job. */
   readonly name: string;
-  /** Its arguments show in the node's process list, so they hold no secret. */
+  /** The arguments of a job show in the node's process list, so they hold no secret. */
   readonly script: ScriptName;
   readonly args: readonly string[];
   /** As ActOrder's, for the start of the job. */

@@ -12,7 +12,7 @@ export interface RecoveryProgress {
   /** Of the startup process. */
   readonly cpuSeconds: number;
   readonly diskMegabytes: number;
-  /** It replays what it receives, as it comes: it waits for nothing that will arrive by itself. */
+  /** The server replays what it receives, as it comes: it waits for nothing that will arrive by itself. */
   readonly isCaughtUp: boolean;
 }
 
@@ -42,7 +42,7 @@ export async function readProgress(
 
 function isOneSegment(startup: string, receiver: string | null, size: number): boolean {
   const [, log = '', number = ''] = /recovering [0-9A-F]{8}([0-9A-F]{8})([0-9A-F]{8})$/.exec(startup) ?? [];
-  // Its title says nothing more until it has received something.
+  // The receiver's title says nothing more until it has received something.
   if (receiver === 'walreceiver') return true;
   const written = parseLsn(/streaming (\S+)$/.exec(receiver ?? '')?.[1] ?? '');
   if (written === null || number === '' || size === 0) return false;
@@ -62,7 +62,7 @@ export function hasMoved(before: RecoveryProgress | null, now: RecoveryProgress 
   );
 }
 
-/** What a person can do about it. */
+/** The cause, as far as it is seen, for a person to act on. */
 export function explainProgress(progress: RecoveryProgress | null): string {
   if (!progress) return 'what it does cannot be seen';
   const seen = `it shows "${progress.startup}" and ${progress.receiver === null ? 'no WAL receiver' : `"${progress.receiver}"`}`;

@@ -41,7 +41,7 @@ async function askNodeCount(conversation: Conversation): Promise<number> {
 }
 
 /**
- * What pgpool thinks of a node and, from 4.3 on, what it sees there now: it pings the node before it answers, so a host
+ * pgpool's opinion of a node and, from 4.3 on, what it sees there now: it pings the node before it answers, so a host
  * that drops packets costs its connect_timeout (10 s by default, measured): within less, expect `silent` for that node.
  * An id that pgpool.conf does not list is `rejected`.
  */

@@ -1,4 +1,4 @@
-// What one pgpool shows, looked at again and again beside other looks: with a vanished host one answer may take pgpool's connect_timeout.
+// The view of one pgpool, looked at again and again beside other looks: with a vanished host one answer may take pgpool's connect_timeout.
 
 import type { PgpoolSample, ShownNode } from '../../../domain/facts/watch';
 import { messageOf } from '../failures';

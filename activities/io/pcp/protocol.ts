@@ -49,9 +49,9 @@ export interface PcpNodeInfo {
   pgStatus: string;
   /** Share of the read load, 0 to 1; 0 when no node of the cluster has a weight (pgpool says nan). */
   weight: number;
-  /** What pgpool believes: primary or standby; main or replica outside streaming replication mode. */
+  /** The role that pgpool believes in: primary or standby; main or replica outside streaming replication mode. */
   role: string;
-  /** What the node itself tells sr_check_user while pgpool answers: primary or standby; unknown unless pgStatus is up. */
+  /** The role that the node itself tells sr_check_user while pgpool answers: primary or standby; unknown unless pgStatus is up. */
   pgRole: string;
   /** Bytes behind the primary ("1024"); seconds ("0.25 s") where pgpool has delay_threshold_by_time (4.4). */
   replicationDelay: string;
@@ -243,7 +243,7 @@ function readName<Name extends string>(what: string, text: string | undefined, n
   return name;
 }
 
-/** What an E message says, on one line; its fields are PostgreSQL's (elog.c, send_message_to_frontend). */
+/** The text of an E message, on one line; its fields are PostgreSQL's (elog.c, send_message_to_frontend). */
 export function decodeServerError(body: Buffer): string {
   const texts = readTexts(body);
   const field = (letter: string): string | undefined => texts.find((text) => text.startsWith(letter))?.slice(1);

@@ -23,7 +23,7 @@ const patienceMs = 20_000;
 const silenceMs = 3000;
 /** A promotion that nothing holds up is over by then. */
 const explainAfterMs = 500;
-/** What is in the way may end by itself. */
+/** A query that is in the way may end by itself. */
 const cancelAfterMs = 2000;
 const terminateAfterMs = 4000;
 
@@ -75,7 +75,7 @@ export async function confirmPromotion(
       }
       const hasAdvanced = (row?.replayed ?? null) !== progress.replayed;
       progress.replayed = row?.replayed ?? null;
-      // What it received is replayed first, which may take minutes.
+      // The WAL that was received is replayed first, which may take minutes.
       if (hasAdvanced) progress.giveUpAt = Math.max(wait.deadline, Date.now() + patienceMs);
       if (Date.now() >= progress.explainAt) await explain(tools, input, progress, hasAdvanced, wait.onHoldUp);
     } catch (error) {

@@ -1,4 +1,4 @@
-// What one node says of itself over SQL, in one round trip.
+// The facts that one node tells of itself over SQL, in one round trip.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import { parseTimelineHistory } from '../../../domain/facts/wal';
@@ -110,7 +110,7 @@ export async function readNodeFacts(
 
 const retryPauseMs = 20;
 
-/** What each node called itself when it last answered this worker: a set that lists all nodes lists a dead one, too, and it cannot say any more under which name. */
+/** The name of each node for itself when it last answered this worker: a set that lists all nodes lists a dead one, too, and it cannot say any more under which name. */
 const namesOf = new WeakMap<SqlConnections, Map<string, string | null>>();
 
 function lastNames(sql: SqlConnections): Map<string, string | null> {

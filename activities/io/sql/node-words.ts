@@ -1,4 +1,4 @@
-// What the watch asks a node every second: less than a decision needs, and nothing that costs more where pg_wal is large.
+// The watch's question to a node, every second: less than a decision needs, and nothing that costs more where pg_wal is large.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import type { NodeWords } from '../../../domain/facts/watch';
@@ -42,7 +42,7 @@ export interface HeardNode {
   readonly seen: string;
   /** Nothing came back at all. */
   readonly isSilent: boolean;
-  /** Whoever asks again without a change is refused again. */
+  /** A second try without a change is refused again. */
   readonly isRefused: boolean;
 }
 

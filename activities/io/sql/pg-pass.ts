@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { findPassword } from '../pcp/pcp-pass';
 
-/** Whom a password is for, and the file that has it. */
+/** A password's server, database and user, and the file that has it. */
 export interface PassFileEntry {
   readonly host: string;
   readonly port: number;

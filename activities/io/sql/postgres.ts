@@ -90,7 +90,7 @@ export class SqlConnections {
     await Promise.allSettled(clients.map(async (opening) => close(await opening)));
   }
 
-  /** Whoever waits for its turn there opens another one. */
+  /** A query that waits for its turn there opens another connection. */
   private async forget(key: string, warm: Warm): Promise<void> {
     const opening = this.warmClients.get(key);
     if (opening && (await opening.catch(() => null)) === warm) this.warmClients.delete(key);

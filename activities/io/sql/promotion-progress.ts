@@ -1,4 +1,4 @@
-// What a standby that was told to promote is doing: the causes for which it is waited for, and the queries in its way.
+// The progress of a standby that was told to promote: the causes for which it is waited for, and the queries in its way.
 
 import { type SqlTarget } from './postgres';
 import type { Tools } from '../tools';

@@ -10,7 +10,7 @@ export interface SlotInput {
   /** The standby. */
   readonly node: number;
   readonly primary: NodeConfiguration;
-  /** Its primary_slot_name in force. */
+  /** The node's primary_slot_name in force. */
   readonly slot: string;
 }
 

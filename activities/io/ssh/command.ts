@@ -16,7 +16,7 @@ export interface CommandResult {
 const maximumOutputBytes = 1024 * 1024;
 const processMark = 'pgpool-runbook-process ';
 
-/** What sshd's login shell runs; everything else travels on stdin, so no login shell's quoting rules matter. */
+/** The one command that sshd's login shell runs; everything else travels on stdin, so no login shell's quoting rules matter. */
 export const remoteShell = 'exec sh -s';
 
 export function quoteForShell(argument: string): string {
@@ -102,7 +102,7 @@ export class RemoteCommand {
     channel.end(input);
   }
 
-  /** What is known when the time is over and the command has not ended. */
+  /** The result as far as it is known when the time is over and the command has not ended. */
   summarizeUnfinished(timeoutMs: number): CommandResult {
     const note = `no exit status within ${timeoutMs} ms: its outcome is unknown, its process group was told to end`;
     return this.summarize(null, null, note);

@@ -176,7 +176,7 @@ export class Connection {
       const isAnswer = error instanceof Error && ('reason' in error || error.message === 'Unable to exec');
       if (isAnswer && !session.isDead) throw this.explainRefusal(error);
       if (limit.isOver && !limit.isTimeOver) throw error;
-      // It is dead, or its peer is silent: the next command must not meet it.
+      // The connection is dead, or its peer is silent: the next command must not meet it.
       if (this.opening === opening) this.opening = undefined;
       session.retire();
       throw limit.isTimeOver

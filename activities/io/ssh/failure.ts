@@ -1,4 +1,4 @@
-// What can go wrong with ssh before a command starts, as one error class with a closed list of kinds.
+// Everything that can go wrong with ssh before a command starts, as one error class with a closed list of kinds.
 // A message says what was attempted, on which target, what was seen and what to do; it never holds key material.
 import { hostname, userInfo } from 'node:os';
 import { knownHostName } from './known-hosts';

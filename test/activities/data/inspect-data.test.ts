@@ -103,7 +103,7 @@ it('tells a directory that is gone from one that was removed under a running ser
   expect(await inspect()).toMatchObject({ ...gone, own: null, host: { processes: 'none' } });
   renameSync(beside(bed, 'data.away'), data());
   await bed.lab.start(1);
-  // It notices within a minute at the latest: looked at before that.
+  // The server notices within a minute at the latest: looked at before that.
   rmSync(data(), { recursive: true, force: true });
   expect(await inspect()).toMatchObject({ ...gone, host: { processes: 'orphans' } });
 });

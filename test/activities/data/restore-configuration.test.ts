@@ -48,7 +48,7 @@ const stale = [
 ].join('\n');
 let set: string;
 
-/** What `placeData` leaves: a verified base backup of node 0 where node 1's data directory was, with the mark. */
+/** Makes what `placeData` leaves: a verified base backup of node 0 where node 1's data directory was, with the mark. */
 async function placeCopy(): Promise<void> {
   const { user, tools, nodes } = bed.layout;
   if (bed.processes(1).length > 0) await bed.stop(1);

@@ -58,7 +58,7 @@ function make(files: Readonly<Record<string, string>> = {}): Place {
   return { input: { configuration, node: 0, rebuildId: null }, data, saved };
 }
 
-/** It began a minute ago. */
+/** A job that began a minute ago. */
 const makeJob = ({ input: { configuration } }: Place, name: string): void => {
   const jobs = path.join(configuration.paths.jobs, `${configuration.cluster}.node0`);
   for (const directory of [jobs, path.join(jobs, name)]) makeDirectoryFor(bed.layout.user, directory);

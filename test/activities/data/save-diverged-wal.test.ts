@@ -76,7 +76,7 @@ interface Reading {
   readonly records: { readonly lsn: string; readonly bytes: string; readonly isSwitch: boolean }[];
 }
 
-/** What pg_waldump makes of a directory by itself. */
+/** A directory's WAL as pg_waldump reads it by itself. */
 function readWal(directory: string, timeline: number, from: string): Reading {
   const binary = path.join(bed.configuration.postgres.bin, 'pg_waldump');
   const args = ['-p', directory, '-t', String(timeline), '-s', from];
@@ -214,7 +214,7 @@ it('reads a former primary that has come up as a standby', async () => {
   const log = bed.layout.nodes[0]!.logFile;
   const before = readFileSync(log, 'utf8').length;
   await bed.lab.start(0);
-  // It streams its last segment anew up to the fork, over and over.
+  // The node streams its last segment anew up to the fork, over and over.
   const hasTried = (): boolean => readFileSync(log, 'utf8').slice(before).includes('forked off');
   await waitFor(hasTried, { what: 'a try to follow', timeoutMs: 10_000 });
   const result = await save();

@@ -10,7 +10,7 @@ import { createEnvironment, createTools, dieDuring, failureOf, perform, waitFor 
 let pgpool: TestPgpool;
 let configuration: ClusterConfiguration;
 let settled: { noPgpool: Promise<Error>; noPrimary: Promise<Error> };
-/** What the one without a primary said while it looked. */
+/** The words of the attempt without a primary while it looked. */
 const looks: unknown[] = [];
 const tools = createTools('');
 
@@ -97,6 +97,6 @@ it('gives up on a pgpool that is down, and says so', async () => {
 it('does not believe "up" before pgpool shows the new primary', async () => {
   const failure = await settled.noPrimary;
   expect(failure.message).toMatch(/^pgpool test does not show node 0 up after 20 s: ./);
-  // Its last look may have met pgpool's restart of PCP.
+  // The last look may have met pgpool's restart of PCP.
   expect(looks).toContainEqual(expect.stringMatching(/^node 0 is (up|waiting), its primary is not yet node 1$/));
 });

@@ -33,7 +33,7 @@ const withFenceCommand = (fenceCommand: string[]): ClusterConfiguration => ({
   policy: { ...bed.configuration.policy, fenceCommand },
 });
 
-/** What "fenced" means, measured without the code under test. */
+/** Proves what "fenced" means, measured without the code under test. */
 function expectFenced(): void {
   expect(bed.processes(0)).toEqual([]);
   expect(existsSync(signalFile())).toBe(true);

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => bed.down());
 
-/** What the plan was made on: node 1's own word. */
+/** The input that the plan was made on: node 1's own word. */
 async function inputFor(more: Partial<PromoteInput> = {}): Promise<PromoteInput> {
   const position = (await bed.ask(
     1,

@@ -32,7 +32,7 @@ async function set(node: number, text: string): Promise<void> {
   await bed.ask(node, 'select pg_reload_conf()');
 }
 
-/** It has no receiver any more, and nothing will give it one. */
+/** Takes the receiver from node 1, and nothing will give it one. */
 async function cutOff(): Promise<void> {
   await set(1, `primary_conninfo = ''`);
   const receivers = 'select count(*)::int as n from pg_stat_wal_receiver';

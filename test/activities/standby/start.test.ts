@@ -65,7 +65,7 @@ START TIMELINE: 1
 `;
 }
 
-/** What the server's processes hold open. */
+/** Files that the server's processes hold open. */
 function openFiles(): string[] {
   return bed.processes(1).flatMap(({ pid }) => {
     const folder = `/proc/${pid}/fd`;

@@ -208,7 +208,7 @@ it.each([
   if (!('afterScript' in moment)) expect(bed.processes(1)).not.toEqual([]);
   const elsewhere = createTools(bed.lab.clusterFile);
   try {
-    // What the dead worker began goes on, under the lock.
+    // The act that the dead worker began goes on, under the lock.
     expect((await perform(elsewhere, 'stop', input)).changed).toBe(changed);
     expect(bed.processes(1)).toEqual([]);
   } finally {

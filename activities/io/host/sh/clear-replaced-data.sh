@@ -1,7 +1,7 @@
 #!/bin/sh
 # A job: removes what a finished rebuild has set aside. Arguments: BIN ID KEEP(yes|no), then LINK CURRENT FRESH ASIDE of every
 # directory, the data directory's (LINK -) first. Prints removed=, used=, kept= and kilobytes=.
-# What goes is first renamed to the one name that is ours to remove at any time: a half-removed directory never looks kept.
+# A directory that goes is first renamed to the one name that is ours to remove at any time: a half-removed directory never looks kept.
 
 . lib/moves.sh
 
@@ -41,7 +41,7 @@ for DATA in "$CURRENT".replaced-*; do
     echo "used=$DATA"
     continue
   fi
-  # What it links to goes first: without it nobody would know.
+  # The targets of its links go first: without the links nobody would know of them.
   for LINK in "$DATA/pg_wal" "$DATA"/pg_tblspc/*; do
     TARGET=$(readlink "$LINK") || continue
     ! is_aside "$TARGET" || remove "$TARGET"

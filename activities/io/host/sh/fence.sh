@@ -16,7 +16,7 @@ stop_service() {
 }
 REAL=$(cd "$DATA" 2>/dev/null && pwd -P) || fail "no data directory at $DATA"
 if [ ! -O "$REAL" ] && [ "$(id -u)" != 0 ]; then fail "$DATA belongs to another user than $(id -un)"; fi
-# What takes a while and needs nothing else runs in the background, without the lock. Each such part prints whole lines at once.
+# A look that takes a while and needs nothing else runs in the background, without the lock. Each such part prints whole lines at once.
 names 2 9>&- &
 read_processes "$REAL"
 HOW=already-stopped

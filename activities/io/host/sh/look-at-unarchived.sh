@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a node's archiver is still to archive, and what was saved of that. Arguments: DATA SET.
+# Lists the WAL that a node's archiver is still to archive, and what was saved of that. Arguments: DATA SET.
 # Prints set=DIRECTORY, ready=NAME BYTES TIME of what the archive does not have, and saved=NAME BYTES TIME.
 
 . lib/unarchived.sh

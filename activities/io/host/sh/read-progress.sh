@@ -1,5 +1,6 @@
 #!/bin/sh
-# What a server in recovery does, by its processes. Arguments: DATA. Prints KEY=value lines; startup= is missing without a startup process.
+# Shows what a server in recovery does, by its processes. Arguments: DATA. Prints KEY=value lines; startup= is missing without a
+# startup process.
 
 . lib/answer.sh
 . lib/processes.sh

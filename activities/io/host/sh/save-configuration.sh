@@ -54,7 +54,7 @@ mkdir "$NEW" || fail "$NEW cannot be made"
 IFS=$NL
 set -f
 for name in $(kept); do
-  # What was removed while we copied is not configuration.
+  # A file that was removed while we copied is not configuration.
   cp -pPR "$REAL/$name" "$NEW/$name" || ! exists "$REAL/$name" || {
     discard "$NEW"
     fail "cannot copy $REAL/$name"

@@ -18,7 +18,7 @@ case $? in
   *) fail "pg_verifybackup was ended half-way: $SAID" ;;
 esac
 umask 077
-# Whoever starts the copy starts it read-only.
+# A copy that somebody starts comes up read-only.
 [ -e "$FRESH/standby.signal" ] || true >"$FRESH/standby.signal" || fail "cannot write $FRESH/standby.signal"
 sync "$FRESH/standby.signal" || fail "cannot sync $FRESH/standby.signal"
 { echo "$ID" >"$MARK.new" && sync "$MARK.new" && mv "$MARK.new" "$MARK" && sync "$FRESH"; } || fail "cannot write $MARK"

@@ -52,7 +52,7 @@ it('says that there is no data directory only where that is certain', async () =
   expect(await hasData(bed.node(0).dataDirectory)).toBe(true);
   expect(await hasData(within('missing'))).toBe(false);
   expect(await hasData(within('missing', 'too', 'main'))).toBe(false);
-  // Its disk may only not be mounted.
+  // The disk behind a dangling link may only not be mounted.
   symlinkSync(within('nowhere'), within('dangling'));
   expect(await hasData(within('dangling'))).toBeNull();
   expect(await hasData(within('dangling', 'main'))).toBeNull();

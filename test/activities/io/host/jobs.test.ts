@@ -217,7 +217,7 @@ it.each([
   expect(holders(lock)).toEqual([]);
   expect(holders(`${lock} (deleted)`)).toEqual([]);
   expect(await list()).not.toContain(name);
-  // Who follows it sees its end, or that it is gone, whichever comes first.
+  // A follower sees the job's end, or that it is gone, whichever comes first.
   const seen = await following;
   if ('state' in seen) expect(seen).not.toMatchObject({ state: 'done', exitCode: 0 });
   else

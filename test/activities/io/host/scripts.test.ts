@@ -1,4 +1,4 @@
-// What the scripts say on a host that lacks a program that they need: never that nothing runs there.
+// Words of the scripts on a host that lacks a program that they need: never that nothing runs there.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -15,7 +15,7 @@ import {
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
-// What pgpool 4.3.5 sent for one node info of a streaming standby, notice included; the password was a:b\c.
+// The bytes that pgpool 4.3.5 sent for one node info of a streaming standby, notice included; the password was a:b\c.
 const recordedFields =
   '127.88.0.11\x0041743\x001\x000\x00up\x00536870911.750000\x003\x00standby\x000\x00streaming\x00async\x001795422011\x00';
 const recorded = bytes(

@@ -114,7 +114,7 @@ describe('hostssl only', () => {
       probeFrom(bed.tools, configurationWith(mode, certificate), bed.node(1), bed.node(0), 5000);
     expect(await ask('disable', null)).toMatchObject({ answer: 'rejected' });
     expect(await ask('verify-full', root)).toMatchObject({ answer: 'answered' });
-    // It says nothing about the node itself.
+    // A certificate that cannot be checked says nothing about the node itself.
     expect(await ask('verify-full', stranger)).toMatchObject({ answer: 'unknown' });
   });
 

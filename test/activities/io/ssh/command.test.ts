@@ -1,4 +1,4 @@
-// What a running command says before it has ended, over a real sshd.
+// The output of a running command before it has ended, over a real sshd.
 import { SshConnections } from '../../../../activities/io/ssh/ssh';
 import { startSshd, waitUntil } from './sshd';
 

@@ -325,7 +325,7 @@ describe('a host key', () => {
 });
 
 describe('a command that does not end', () => {
-  // Its time includes the handshake.
+  // The first command's time includes the handshake.
   beforeEach(() => connections.warm(sshd.target));
 
   test('is unknown after its time, keeps its output so far, and its process group is ended', async () => {

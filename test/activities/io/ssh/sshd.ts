@@ -14,7 +14,7 @@ export interface TestUser {
   readonly gid: number;
 }
 
-/** Who runs PostgreSQL and sshd in tests: postgres when root, else the caller. */
+/** The user that runs PostgreSQL and sshd in tests: postgres when root, else the caller. */
 export function findTestUser(): TestUser {
   const me = userInfo();
   if (me.uid !== 0) return { name: me.username, uid: me.uid, gid: me.gid };
@@ -68,7 +68,7 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // It has ended by itself.
+    // The process has ended by itself.
   }
 }
 
@@ -116,7 +116,7 @@ export class TestSshd {
     return `[${this.host}]:${this.port}`;
   }
 
-  /** What a client needs; the known hosts file holds both host keys. */
+  /** The target as a client needs it; the known hosts file holds both host keys. */
   get target(): SshTarget {
     const { host, port, user } = this;
     return {

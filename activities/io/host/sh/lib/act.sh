@@ -1,8 +1,7 @@
 #!/bin/sh
 # Opens every act on a node, and takes the first four arguments: LOCK ISSUED DEADLINE(both ms, by this clock) ACTOR.
-# One act at a time, none after its deadline, and none that was issued before another actor's act ended, because the world that it
-# relies on is gone: a late attempt of a retried activity finds the door closed. An act that only looks sets CHANGES=no before this.
-# Ends with wrong= and LOCK_FAILED, or with closed= and LOCK_HELD (holder= says by whom) or TOO_LATE (overtaken= says by whom).
+# One act at a time, none after its deadline, and none that was issued before another actor's act ended, whose world is gone. Ends with
+# wrong= and LOCK_FAILED, or with closed= and LOCK_HELD (holder= says by whom) or TOO_LATE (overtaken= says by whom).
 
 . lib/answer.sh
 
@@ -67,6 +66,7 @@ note_end() {
   # Never later than the act really ended: whatever is issued after it must not be refused.
   echo "$((BEGAN_MS + (TICKS > BEGAN_TICKS ? TICKS - BEGAN_TICKS - 1 : 0) * 10)) $ACTOR" >"$LAST_CHANGE"
 }
+# An act that only looks sets CHANGES=no before it includes this.
 [ "${CHANGES-yes}" = no ] || {
   refuse_overtaken
   read_ticks

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the files of a data directory say: its control file, whether it is one, and our fence mark. Needs BIN.
+# Reads the files of a data directory: its control file, whether it is one, and our fence mark. Needs BIN.
 
 # Of $REAL, as KEY=value lines.
 control_file() {

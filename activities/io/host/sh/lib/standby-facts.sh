@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the files of a node say about its WAL, and about what its standbys and its commits need. Of $REAL; needs BIN.
+# Reads from a node's files what they say about its WAL, and about what its standbys and its commits need. Of $REAL; needs BIN.
 
 # needed_settings: what a standby needs at least of these settings (PostgreSQL documentation, 27.4.3 Administrator's Overview),
 # as its control file has it from the primary. The names there are not those of the settings.
