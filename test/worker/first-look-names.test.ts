@@ -11,7 +11,11 @@ function toolsWhere(conninfo: string): WorkerTools {
       { is_in_recovery: target.host !== '10.0.0.10', conninfo, cluster_name: '15/main', lsn: null, history: null },
     ]);
   const run = (_: unknown, script: string) =>
-    Promise.resolve({ exitCode: 0, stderr: '', stdout: script.includes('psql') ? 'exit=0\n' : 'processes=running\n' });
+    Promise.resolve({
+      exitCode: 0,
+      stderr: '',
+      stdout: `${script.includes('psql') ? 'exit=0' : 'processes=running'}\nanswer=done\n`,
+    });
   return { sql: { query }, ssh: { run } } as unknown as WorkerTools;
 }
 

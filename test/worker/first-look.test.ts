@@ -25,17 +25,21 @@ function makeTools(probe: string, names = ''): WorkerTools {
     ]);
   };
   const run = (_: unknown, script: string) =>
-    Promise.resolve({ exitCode: 0, stderr: '', stdout: script.includes('psql') ? probe : 'processes=running\n' });
+    Promise.resolve({
+      exitCode: 0,
+      stderr: '',
+      stdout: script.includes('psql') ? probe : 'processes=running\nanswer=done\n',
+    });
   return { sql: { query }, ssh: { run } } as unknown as WorkerTools;
 }
 
 it('is silent when every way works', async () => {
-  expect(await findUnreachable(makeTools('exit=0\n'), configuration)).toEqual([]);
+  expect(await findUnreachable(makeTools('exit=0\nanswer=done\n'), configuration)).toEqual([]);
 });
 
 it('names each standby whose host cannot ask the primary, and where to look', async () => {
   const lines = await findUnreachable(
-    makeTools('psql: error: fe_sendauth: no password supplied\nexit=2\n'),
+    makeTools('exit=2\nsaid=psql: error: fe_sendauth: no password supplied\nanswer=done\n'),
     configuration,
   );
   expect(lines).toEqual(
@@ -47,7 +51,7 @@ it('names each standby whose host cannot ask the primary, and where to look', as
 });
 
 it('says when the next failover turns the site’s synchronous replication off', async () => {
-  expect(await findUnreachable(makeTools('exit=0\n', 'ANY 1 (node1, node2)'), configuration)).toEqual([
+  expect(await findUnreachable(makeTools('exit=0\nanswer=done\n', 'ANY 1 (node1, node2)'), configuration)).toEqual([
     expect.stringMatching(/^shop: at the next failover replication becomes asynchronous/) as string,
   ]);
 });
