@@ -69,7 +69,7 @@ function planWithLivingPrimary(facts: Facts, primary: number, request: FailoverR
       action: 'keep',
       primary,
       reason: 'primary-kept',
-      line: `node ${primary} answers queries as the primary, whatever pgpool saw: it stays the primary`,
+      line: `node ${primary} answers queries as the primary, whatever pgpool saw: it is kept as the primary`,
     };
   }
   if (failed !== null && failed === request.oldPrimary) {

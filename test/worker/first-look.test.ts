@@ -28,18 +28,26 @@ function makeTools(probe: string, names = ''): WorkerTools {
     Promise.resolve({
       exitCode: 0,
       stderr: '',
+<<<<<<< HEAD
       stdout: script.includes('psql') ? `${probe}answer=done\n` : 'processes=running\nanswer=done\n',
+=======
+      stdout: script.includes('psql') ? probe : 'processes=running\nanswer=done\n',
+>>>>>>> 49dbb0dc53c0460da9f7c9c4e985681913f5e180
     });
   return { sql: { query }, ssh: { run } } as unknown as WorkerTools;
 }
 
 it('is silent when every way works', async () => {
-  expect(await findUnreachable(makeTools('exit=0\n'), configuration)).toEqual([]);
+  expect(await findUnreachable(makeTools('exit=0\nanswer=done\n'), configuration)).toEqual([]);
 });
 
 it('names each standby whose host cannot ask the primary, and where to look', async () => {
   const lines = await findUnreachable(
+<<<<<<< HEAD
     makeTools('exit=2\nsaid=psql: error: fe_sendauth: no password supplied\n'),
+=======
+    makeTools('exit=2\nsaid=psql: error: fe_sendauth: no password supplied\nanswer=done\n'),
+>>>>>>> 49dbb0dc53c0460da9f7c9c4e985681913f5e180
     configuration,
   );
   expect(lines).toEqual(
@@ -51,7 +59,7 @@ it('names each standby whose host cannot ask the primary, and where to look', as
 });
 
 it('says when the next failover turns the site’s synchronous replication off', async () => {
-  expect(await findUnreachable(makeTools('exit=0\n', 'ANY 1 (node1, node2)'), configuration)).toEqual([
+  expect(await findUnreachable(makeTools('exit=0\nanswer=done\n', 'ANY 1 (node1, node2)'), configuration)).toEqual([
     expect.stringMatching(/^shop: at the next failover replication becomes asynchronous/) as string,
   ]);
 });

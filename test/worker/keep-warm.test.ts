@@ -88,7 +88,7 @@ describe('ways that only a failover uses', () => {
 
   function begin(): void {
     stop();
-    [said, probe, pcpTrouble, asked] = [[], 'exit=0\n', null, { psql: 0, pcp: 0 }];
+    [said, probe, pcpTrouble, asked] = [[], 'exit=0\nanswer=done\n', null, { psql: 0, pcp: 0 }];
     [isPrimaryDown, keyTrouble] = [false, null];
     const tools = {
       sql: {
@@ -110,7 +110,11 @@ describe('ways that only a failover uses', () => {
 
   it('are looked at every five minutes, and a broken one is said once, with what to do', async () => {
     await pass(10);
+<<<<<<< HEAD
     probe = 'exit=2\nsaid=psql: error: fe_sendauth: no password supplied\n';
+=======
+    probe = 'exit=2\nsaid=psql: error: fe_sendauth: no password supplied\nanswer=done\n';
+>>>>>>> 49dbb0dc53c0460da9f7c9c4e985681913f5e180
     pcpTrouble = new PcpFailure('authentication', 'authentication failed; compare pcp.conf there with ~/.pcppass');
     await pass(1500);
     expect(said).toEqual([
@@ -120,7 +124,7 @@ describe('ways that only a failover uses', () => {
       'warning: shop, node 1, psql from its host: to node 0, the primary: psql: error: fe_sendauth: no password supplied; check ~/.pgpass there and pg_hba.conf of node 0',
     ]);
     expect(asked).toEqual({ psql: 6, pcp: 6 });
-    probe = 'exit=0\n';
+    probe = 'exit=0\nanswer=done\n';
     await pass(302);
     expect(said.at(-1)).toBe('shop, node 1, psql from its host: works again');
   });
