@@ -6,6 +6,7 @@ import { chooseCandidate } from './candidate';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
 import { planInsteadOfPromotion } from './lost-primary';
 import { judgePrimary } from './primary-state';
+import { findRecord } from './record';
 import { findFork, type OpenedTimeline } from '../facts/wal';
 import { answeringStandbys, descendsFrom, type Facts, factsOf, type NodeFacts, receivesFrom } from '../facts/facts';
 
@@ -189,7 +190,8 @@ function refuseUnused(configuration: ClusterConfiguration, facts: Facts, living:
       isSilent(id) &&
       (serversOf(facts, id).length > 0 || followersOf(configuration, facts, id).length > 0),
   );
-  if (!used) return null;
+  // pgpool is not asked about a primary that the record names.
+  if (!used || findRecord(configuration, facts)?.primary === living.node) return null;
   const uses = [...serversOf(facts, used.id), ...followersOf(configuration, facts, used.id).map((id) => `node ${id}`)];
   return refuse(
     'primary-unreachable',

@@ -175,6 +175,18 @@ export const recordStories: readonly FailoverStory[] = [
     expected: { action: 'keep', reason: 'already-failed-over', node: 1 },
   },
   {
+    title:
+      'the recorded primary works, and a standby still hears a former one that does not answer: no pgpool was asked',
+    topology: '0 vanished, 1* writable on 2, 2 streams from 0; record: 1 on 2, by us',
+    facts: {
+      nodes: { 0: vanished, 1: { ...onTimeline2, isInRecovery: false, walReceiver: null }, 2: {} },
+      pgpools: [],
+      record: makeRecord(),
+    },
+    request: { failedNode: null, oldPrimary: null },
+    expected: { action: 'keep', reason: 'primary-working', node: 1 },
+  },
+  {
     title: 'the recorded primary is away and pgpool serves another writable node: a person must say which is right',
     topology: '0 stopped, 1* vanished, 2 writable on 2, served; record: 1 on 2, by us',
     facts: {
