@@ -2,7 +2,7 @@
 
 import { besideEachOther, compare } from '../../simulation/lab/compare';
 
-test.each([6, 10])('the schedule of seed %i ends alike on model and lab', async (seed) => {
+test.each([6, 8])('the schedule of seed %i ends alike on model and lab', async (seed) => {
   const comparison = await compare(seed);
   expect(comparison.differs ? besideEachOther(comparison) : 'alike').toBe('alike');
 });

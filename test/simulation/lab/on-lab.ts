@@ -62,7 +62,7 @@ async function shortenPatience(scenario: Scenario): Promise<void> {
 async function untilRecorded({ lab, temporal }: Scenario): Promise<void> {
   const handle = temporal.workflow.getHandle(clusterWorkflowId(lab.configuration.cluster));
   const isRecorded = async (): Promise<boolean> => (await handle.query<Recorded>(recordedQuery)).record?.primary === 0;
-  await waitFor(isRecorded, { what: 'a record of the new cluster', timeoutMs: 90_000, intervalMs: 500 });
+  await waitFor(isRecorded, { what: 'a record of the new cluster', timeoutMs: 150_000, intervalMs: 500 });
 }
 
 async function playSteps(scenario: Scenario, { begin, steps }: Played): Promise<Compared> {
