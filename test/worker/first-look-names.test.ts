@@ -14,11 +14,7 @@ function toolsWhere(conninfo: string): WorkerTools {
     Promise.resolve({
       exitCode: 0,
       stderr: '',
-<<<<<<< HEAD
-      stdout: script.includes('psql') ? 'exit=0\nanswer=done\n' : 'processes=running\nanswer=done\n',
-=======
       stdout: `${script.includes('psql') ? 'exit=0' : 'processes=running'}\nanswer=done\n`,
->>>>>>> 49dbb0dc53c0460da9f7c9c4e985681913f5e180
     });
   return { sql: { query }, ssh: { run } } as unknown as WorkerTools;
 }

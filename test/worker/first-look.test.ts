@@ -28,11 +28,7 @@ function makeTools(probe: string, names = ''): WorkerTools {
     Promise.resolve({
       exitCode: 0,
       stderr: '',
-<<<<<<< HEAD
-      stdout: script.includes('psql') ? `${probe}answer=done\n` : 'processes=running\nanswer=done\n',
-=======
       stdout: script.includes('psql') ? probe : 'processes=running\nanswer=done\n',
->>>>>>> 49dbb0dc53c0460da9f7c9c4e985681913f5e180
     });
   return { sql: { query }, ssh: { run } } as unknown as WorkerTools;
 }
@@ -43,11 +39,7 @@ it('is silent when every way works', async () => {
 
 it('names each standby whose host cannot ask the primary, and where to look', async () => {
   const lines = await findUnreachable(
-<<<<<<< HEAD
-    makeTools('exit=2\nsaid=psql: error: fe_sendauth: no password supplied\n'),
-=======
     makeTools('exit=2\nsaid=psql: error: fe_sendauth: no password supplied\nanswer=done\n'),
->>>>>>> 49dbb0dc53c0460da9f7c9c4e985681913f5e180
     configuration,
   );
   expect(lines).toEqual(

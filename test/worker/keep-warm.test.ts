@@ -97,7 +97,7 @@ describe('ways that only a failover uses', () => {
       },
       ssh: {
         open: () => (keyTrouble ? Promise.reject(keyTrouble) : Promise.resolve()),
-        run: () => (asked.psql++, Promise.resolve({ exitCode: 0, stderr: '', stdout: `${probe}answer=done\n` })),
+        run: () => (asked.psql++, Promise.resolve({ exitCode: 0, stderr: '', stdout: probe })),
       },
       pcp: {
         readNodeInfo: () => (asked.pcp++, pcpTrouble ? Promise.reject(pcpTrouble) : Promise.resolve()),
@@ -110,11 +110,7 @@ describe('ways that only a failover uses', () => {
 
   it('are looked at every five minutes, and a broken one is said once, with what to do', async () => {
     await pass(10);
-<<<<<<< HEAD
-    probe = 'exit=2\nsaid=psql: error: fe_sendauth: no password supplied\n';
-=======
     probe = 'exit=2\nsaid=psql: error: fe_sendauth: no password supplied\nanswer=done\n';
->>>>>>> 49dbb0dc53c0460da9f7c9c4e985681913f5e180
     pcpTrouble = new PcpFailure('authentication', 'authentication failed; compare pcp.conf there with ~/.pcppass');
     await pass(1500);
     expect(said).toEqual([
