@@ -11,6 +11,7 @@ import { waitFor } from '../../../lab/wait';
 import { Workload } from '../../../lab/workload';
 import { recordedQuery } from '../../../workflows/messages';
 import { pgpoolLog, readRows, type Scenario } from '../../lab/scenarios/support';
+import type { Topology } from '../schedule';
 import { doOnLab } from './acts';
 import type { LabPlot } from './draw';
 import { describeEnd, type End } from './end';
@@ -41,7 +42,7 @@ export async function playOnLab(name: string, { topology, policy }: LabPlot, pla
     workload = new Workload({ connection: lab.connection('pgpool'), table: 'simulated', writers: 1, pauseMs: 200 });
     await workload.start();
     const scenario = { lab, workload, temporal };
-    await shortenPatience(scenario);
+    await prepare(scenario, topology);
     await untilRecorded(scenario);
     return await playSteps(scenario, played);
   } finally {
@@ -52,9 +53,13 @@ export async function playOnLab(name: string, { topology, policy }: LabPlot, pla
 }
 
 /** Senders and receivers wait for each other no longer than the model's. */
-async function shortenPatience(scenario: Scenario): Promise<void> {
+async function prepare(scenario: Scenario, { isSynchronous }: Topology): Promise<void> {
+  const { nodes } = scenario.lab.configuration;
   const statements = ['sender', 'receiver'].map((who) => `alter system set wal_${who}_timeout = '10s'`);
-  for (const { id } of scenario.lab.configuration.nodes)
+  const names = nodes.slice(1).map(({ id }) => `"node${id}"`);
+  // Every node of the model has a copy of the set.
+  if (isSynchronous) statements.push(`alter system set synchronous_standby_names = 'ANY 1 (${names.join(', ')})'`);
+  for (const { id } of nodes)
     for (const statement of [...statements, 'select pg_reload_conf()']) await readRows(scenario, id, statement);
 }
 
