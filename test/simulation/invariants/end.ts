@@ -55,6 +55,11 @@ function isDeciding({ incident }: Simulation): boolean {
 
 function checkRefusal(sim: Simulation, primary: ModelNode): void {
   const reason = sim.verdicts.at(-1)?.reason;
+  // A node that a person has promoted, while the one that standbys follow is only silent.
+  const isFollowedElsewhere = sim.world.nodes.some(
+    ({ receiver }) => receiver?.isStreaming === true && receiver.from !== primary.id,
+  );
+  if (reason === 'primary-unreachable' && isFollowedElsewhere) return;
   if (wrongBesidePrimary.some((wrong) => wrong === reason))
     violate(sim, 'liveness', `node ${primary.id} accepts writes and answers, and the last word is ${String(reason)}`);
 }
