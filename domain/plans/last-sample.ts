@@ -63,7 +63,11 @@ export function wasStreaming(facts: Facts, standby: number, primary: number | nu
   if (!lost || !sample?.answeredAt) return null;
   const isLater = (at: string): boolean => Date.parse(at) >= Date.parse(lost.answeredAt) - togetherMs;
   // A standby that answered only before that may have begun to stream since.
-  return isLater(sample.answeredAt) ? sample.streamedAt !== null && isLater(sample.streamedAt) : null;
+  if (!isLater(sample.answeredAt)) return null;
+  // A receiver that still waits for a dead host, or streams from a stray, has another timeline than the lost primary's.
+  const timeline = lost.said.position?.timeline;
+  const isOnBranch = !timeline || (sample.said?.receiver?.timeline ?? timeline) === timeline;
+  return isOnBranch && sample.streamedAt !== null && isLater(sample.streamedAt);
 }
 
 /** Milliseconds from the node's last answer to these facts; null = none, or the watch's clock is ahead. */

@@ -145,7 +145,7 @@ function takeSamples(
     const earlier = before?.samples.nodes.find((entry) => entry.node === node);
     const { said, seen } = nodes.find((entry) => entry.node === node) ?? { said: null, seen: 'not asked' };
     if (said) {
-      const streamedAt = said.receiver ? at : (earlier?.streamedAt ?? null);
+      const streamedAt = isFed(said, nodes) ? at : (earlier?.streamedAt ?? null);
       const isNews = isBack(before, { node, earlier, said }, record);
       return { node, misses: 0, seen, answeredAt: at, said, streamedAt, isNews };
     }
@@ -169,6 +169,14 @@ function findNotYetSeen(
       !seen.some((sample) => sample.pgpool === pgpool) &&
       configuration.pgpool.some(({ name }) => name === pgpool) &&
       millisecondsBetween(at, now) < minuteMs,
+  );
+}
+
+/** A node of this look accepts writes on the timeline that this one receives. A receiver outlives its sender by wal_receiver_timeout. */
+function isFed({ receiver }: NodeWords, nodes: Look['nodes']): boolean {
+  return nodes.some(
+    ({ said }) =>
+      said?.isInRecovery === false && said.position !== null && said.position.timeline === receiver?.timeline,
   );
 }
 

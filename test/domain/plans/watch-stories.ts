@@ -87,6 +87,19 @@ export const watchStories: readonly FailoverStory[] = [
     expected: promotes,
   },
   {
+    title: 'rule 6: a standby whose receiver still waited for the primary before the lost one',
+    topology: '0* vanished on 2, 1 2 have received on 1; watch: 0 was on 2, both received on 1',
+    facts: {
+      ...gone,
+      watch: samples({
+        0: { ...primary, said: primarySays({ position: { timeline: 2, lsn: '0/6000000' } }) },
+        1: streamed(1),
+        2: streamed(2),
+      }),
+    },
+    expected: { action: 'refuse', reason: 'lag-unknown' },
+  },
+  {
     title: 'a standby that the watch had not heard beside the primary is no evidence either way',
     topology: '0* vanished, 1 2 have received; watch: 0 last, 1 2 heard a minute before that',
     facts: {
