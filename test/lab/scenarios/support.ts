@@ -288,29 +288,17 @@ export async function isMissed({ lab, temporal }: Scenario, node: number): Promi
   return (watch?.samples.nodes.find((entry) => entry.node === node)?.misses ?? 0) > 1;
 }
 
-/** Does what brings a node back that is missed, or is about to be; then the report of the incident that its return opened or joined. */
+/** Brings back a node that is missed, or is about to be; then the report of the incident that made it follow, whoever told of it first. */
 export async function bringBack(scenario: Scenario, node: number, start: () => Promise<void>): Promise<IncidentReport> {
   await until(`the watch misses node ${node}`, () => isMissed(scenario, node), 60_000);
-  const since = Date.now();
   await start();
-  return await incidentOfReturn(scenario, node, since);
-}
-
-/** The report of the incident that the watch told of the node, once it has closed. */
-export async function incidentOfReturn(scenario: Scenario, node: number, since: number): Promise<IncidentReport> {
   let report: IncidentReport;
-  const isOfReturn = ({ eventId }: { eventId: string }): boolean => {
-    const at = new RegExp(`^watch-(?:answers|not-streaming|second-writable)\\.${node}-([0-9]+)(?:-[0-9]+)?$`).exec(
-      eventId,
-    )?.[1];
-    return at !== undefined && Number(at) >= since;
-  };
-  const isLookedAfter = async (): Promise<boolean> => {
+  const isBack = async (): Promise<boolean> => {
     report = await finishedIncident(scenario);
-    return report.events.some(isOfReturn);
+    return report.follows.some((follow) => follow.node === node && follow.outcome === 'completed');
   };
-  // A node that returns twice within a minute is told once.
-  await until(`an incident has looked after node ${node}`, isLookedAfter, 120_000);
+  // The watch tells once of a node that returns twice within a minute.
+  await until(`an incident has made node ${node} follow`, isBack, 120_000);
   return report!;
 }
 
