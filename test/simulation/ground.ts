@@ -164,7 +164,10 @@ type End = { readonly result: unknown } | { readonly error: unknown };
 async function attempt(run: Run, name: VerbName, input: InputOf<VerbName>): Promise<End> {
   const trouble = takeTrouble(run.sim, name, input);
   if (trouble) tellStory(run.sim, `  (${name}: ${trouble.how})`);
-  const body = (one: Run): Promise<unknown> => doVerb(one, name, input);
+  const body = (one: Run): Promise<unknown> =>
+    doVerb(one, name, input).finally(() => {
+      noteChange(one.sim, name, input);
+    });
   const ended = (promise: Promise<unknown>): Promise<End> =>
     promise.then(
       (result) => ({ result }),
@@ -174,6 +177,7 @@ async function attempt(run: Run, name: VerbName, input: InputOf<VerbName>): Prom
     await sleep(run.sim.clock, heartbeatMs);
     return { error: new TimedOut(name) };
   };
+  let issuedAt = 0;
   switch (trouble?.how) {
     case undefined:
       return await ended(body(run));
@@ -187,8 +191,10 @@ async function attempt(run: Run, name: VerbName, input: InputOf<VerbName>): Prom
       return await timeOut();
     case 'late':
       noteDoubt(run.sim, name, input);
+      issuedAt = run.sim.clock.now;
       after(run.sim.clock, Math.min(trouble.ms, longestDelayMs), () => {
-        void ended(body({ ...run, scope: null, isLate: true }));
+        if (isOvertaken(run.sim, input, issuedAt)) tellStory(run.sim, `  (${name}: refused by the node: overtaken)`);
+        else void ended(body({ ...run, scope: null, isLate: true }));
       });
       return await timeOut();
     case 'twice': {
@@ -199,6 +205,26 @@ async function attempt(run: Run, name: VerbName, input: InputOf<VerbName>): Prom
       await sleep(run.sim.clock, 100, run.scope);
       return { error: refusalOf(run, name) };
   }
+}
+
+/** Acts under a node's lock, which the node notes, and after which it refuses those that were issued before. */
+const noted: readonly VerbName[] = [
+  ...(['fence', 'promote', 'start', 'stop', 'repoint', 'configureStandby', 'placeData', 'setDataAside'] as const),
+  ...(['removeData', 'restoreConfiguration', 'clearReplacedData'] as const),
+];
+
+function nodeIn(input: unknown): number | undefined {
+  const { node, candidate } = input as { node?: number; candidate?: number };
+  return node ?? candidate;
+}
+
+function noteChange({ changedAt, clock }: Simulation, name: VerbName, input: unknown): void {
+  const node = nodeIn(input);
+  if (noted.includes(name) && node !== undefined) changedAt.set(node, clock.now);
+}
+
+function isOvertaken({ changedAt }: Simulation, input: unknown, issuedAt: number): boolean {
+  return (changedAt.get(nodeIn(input) ?? -1) ?? 0) > issuedAt;
 }
 
 /** Another act holds the node's lock. A promotion says besides what is known of it. */

@@ -81,6 +81,8 @@ export interface Simulation {
   readonly subject: Subject;
   readonly timing: IncidentTiming;
   readonly troubles: ActTrouble[];
+  /** When the last act under a node's lock ended. */
+  readonly changedAt: Map<number, number>;
   readonly parked: Map<string, Parked>;
   readonly violations: Violation[];
   readonly story: string[];
@@ -121,7 +123,16 @@ export interface Simulation {
 
 export function newSimulation(world: World, subject: Subject, timing: IncidentTiming, isTold: boolean): Simulation {
   return {
-    ...{ clock: newClock(), world, subject, timing, troubles: [], parked: new Map(), watch: newWatch() },
+    ...{
+      clock: newClock(),
+      world,
+      subject,
+      timing,
+      troubles: [],
+      parked: new Map(),
+      changedAt: new Map(),
+      watch: newWatch(),
+    },
     ...{ violations: [], story: [], isTold, rows: new Set(), actions: new Set(), states: new Set(), verdicts: [] },
     ...{ firstClosed: new Map(), detached: new Map(), letGo: new Set(), left: new Map(), refusedSince: null },
     ...{
