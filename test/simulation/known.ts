@@ -38,6 +38,14 @@ export const known: readonly Known[] = [
     fits: ({ line }) => line.includes('which came up while it was being stopped'),
   },
   {
+    // Needs the watch: by SQL alone it cannot see that a host is back on which the server is down.
+    rule: 'rule-8',
+    title: 'a node that was stopped alive, and whose host vanished then, is left stopped when that host is back',
+    fits: ({ line }, { schedule }) =>
+      line.endsWith('was alive when it was stopped, and is left so') &&
+      schedule.some(({ what }) => ['vanish', 'cut', 'divide', 'flap', 'breakSsh'].includes(what)),
+  },
+  {
     // Needs activities/pgpool/attach.ts: a look at pgpool's own live status before it is asked.
     rule: 'level',
     title: 'a standby that pgpool itself cannot reach is attached once a minute, and given up by it two seconds later',

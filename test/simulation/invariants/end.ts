@@ -54,7 +54,9 @@ function isDeciding({ incident }: Simulation): boolean {
 }
 
 function checkRefusal(sim: Simulation, primary: ModelNode): void {
-  const reason = sim.verdicts.at(-1)?.reason;
+  const { reason, at = 0 } = sim.verdicts.at(-1) ?? {};
+  // A promotion that has ended since is seen by the next look.
+  if (primary.historyAt > at) return;
   // A node that a person has promoted, while the one that standbys follow is only silent.
   const isFollowedElsewhere = sim.world.nodes.some(
     ({ receiver }) => receiver?.isStreaming === true && receiver.from !== primary.id,
