@@ -2,7 +2,7 @@
 // Temporal's.
 
 import { Context } from '@temporalio/activity';
-import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { ApplicationFailure } from '@temporalio/common';
 import { type Attempt, Cancelled } from '../activities/io/attempt';
 import { Failure } from '../activities/io/failures';
 
@@ -73,13 +73,12 @@ function makeAttempt(context: Context, progress: Progress): Attempt {
 }
 
 /** Type, message, details and retry: workflows and Temporal Web rely on these. */
-function toApplicationFailure({ type, message, details, isFinal, isQuiet, cause }: Failure): ApplicationFailure {
+function toApplicationFailure({ type, message, details, isFinal, cause }: Failure): ApplicationFailure {
   return ApplicationFailure.create({
     type,
     message,
     nonRetryable: isFinal,
     ...(details !== null && { details: [details] }),
-    ...(isQuiet && { category: ApplicationFailureCategory.BENIGN }),
     ...(cause instanceof Error && { cause }),
   });
 }

@@ -4,6 +4,7 @@
 import { messageOf } from '../activities/io/failures';
 import { probeFrom } from '../activities/io/host/host-facts';
 import { PcpFailure } from '../activities/io/pcp/pcp';
+import { refusalPauseMs } from '../activities/io/refusals';
 import { SqlFailure } from '../activities/io/sql/postgres';
 import { SshFailure } from '../activities/io/ssh/ssh';
 import { sqlTarget, sshTarget, type WorkerTools } from '../activities/io/tools';
@@ -15,11 +16,6 @@ const warmTimeoutMs = 2000;
 /** Interval for ways that cost more than a round trip: a psql on a standby's host, and lines in pgpool's log. */
 const seldomMs = 300_000;
 const probeMs = 5000;
-/**
- * First and later pauses after a refused key or password: fail2ban locks out a client that fails five times in ten
- * minutes.
- */
-const [refusalPauseMs, longestPauseMs] = [30_000, 300_000];
 
 /**
  * isRefusal: asking again without a change is refused again. isPassing: not told, because the next look opens a new
@@ -72,8 +68,7 @@ class Way {
 
   private note(trouble: Trouble | null): void {
     this.refusals = trouble?.isRefusal ? this.refusals + 1 : 0;
-    const pauseMs = trouble?.isRefusal ? (this.refusals > 1 ? longestPauseMs : refusalPauseMs) : 0;
-    this.nextAt = Date.now() + Math.max(pauseMs, this.everyMs);
+    this.nextAt = Date.now() + Math.max(refusalPauseMs(this.refusals), this.everyMs);
     if (trouble?.isPassing) return;
     const kind = trouble?.kind ?? null;
     // first-look.ts tells of the first try of every way, at the worker's start.

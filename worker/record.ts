@@ -10,13 +10,11 @@ import {
   clusterWorkflowId,
   concludeUpdateName,
   incidentWorkflowId,
-  recordedMemoName,
   watchActivityName,
-  watchedMemoName,
   workflowTypes,
 } from '../domain/facts/names';
-import { type Conclusion, nothingRecorded, parseRecorded, type Recorded } from '../domain/facts/record';
-import { newerState, parseWatchState, type WatchState } from '../domain/facts/watch';
+import { type Known, parseKnown } from '../domain/facts/known';
+import { type Conclusion, nothingRecorded } from '../domain/facts/record';
 
 /** Bound of a look's read: an answer takes some milliseconds, and a failover must not wait for more. */
 const readMs = 100;
@@ -35,29 +33,19 @@ async function describe(client: Client, workflowId: string): Promise<Description
   }
 }
 
-interface Known {
-  readonly recorded: Recorded;
-  readonly watch: WatchState | null;
-  readonly isRunning: boolean;
-}
-
-async function readCluster(client: Client, cluster: string): Promise<Known> {
+async function readCluster(client: Client, cluster: string): Promise<Known & { readonly isRunning: boolean }> {
   const { memo, status, raw } = (await describe(client, clusterWorkflowId(cluster))) ?? {};
   const watches = (raw?.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === watchActivityName);
-  // Two watches can be listed: the running one, and an earlier one that has not noticed its cancellation.
-  const states = watches.map(({ heartbeatDetails }) => decodeState(heartbeatDetails?.payloads?.[0]));
-  return {
-    recorded: parseRecorded(memo?.[recordedMemoName]),
-    watch: states.reduce(newerState, parseWatchState(memo?.[watchedMemoName])),
-    isRunning: status?.name === 'RUNNING',
-  };
+  const heartbeats = watches.map(({ heartbeatDetails }) => decode(heartbeatDetails?.payloads?.[0]));
+  return { ...parseKnown(memo, heartbeats), isRunning: status?.name === 'RUNNING' };
 }
 
 type Payload = Parameters<typeof defaultPayloadConverter.fromPayload>[0];
 
-function decodeState(payload: Payload | undefined): WatchState | null {
+/** Another version's heartbeat may be no JSON. */
+function decode(payload: Payload | undefined): unknown {
   try {
-    return payload ? parseWatchState(defaultPayloadConverter.fromPayload(payload)) : null;
+    return payload ? defaultPayloadConverter.fromPayload(payload) : null;
   } catch {
     return null;
   }

@@ -86,7 +86,7 @@ export class Watching {
   }
 
   private async tell(difference: Difference): Promise<void> {
-    const event = eventOf(difference, difference.since);
+    const event = eventOf(difference);
     if (event) {
       log.info(`watch: ${difference.line}`);
       const { node, eventId, kind, oldPrimary } = event;

@@ -22,18 +22,15 @@ export class Failure extends Error {
   readonly details: unknown;
   /** Repeating cannot change the answer. */
   readonly isFinal: boolean;
-  /** Waiting is the activity's whole purpose: no line in a log. */
-  readonly isQuiet: boolean;
 
   constructor(
     readonly type: FailureType,
     message: string,
-    more: { cause?: unknown; details?: unknown; isFinal?: boolean; isQuiet?: boolean } = {},
+    more: { cause?: unknown; details?: unknown; isFinal?: boolean } = {},
   ) {
     super(message, more.cause instanceof Error ? { cause: more.cause } : undefined);
     this.details = more.details ?? null;
     this.isFinal = more.isFinal ?? false;
-    this.isQuiet = more.isQuiet ?? false;
   }
 }
 
@@ -47,11 +44,6 @@ export function failure(type: keyof typeof failureTypes, message: string, cause?
 export function withDetails(error: unknown, details: unknown, isFinal: boolean): Failure {
   const known = error instanceof Failure ? error : failure('unreachable', messageOf(error));
   return new Failure(known.type, known.message, { details, isFinal: known.isFinal || isFinal });
-}
-
-/** "Not yet": retried quietly, because waiting is the activity's whole purpose. */
-export function notYet(message: string): Failure {
-  return new Failure(failureTypes.unreachable, message, { isQuiet: true });
 }
 
 export function messageOf(error: unknown): string {

@@ -7,6 +7,7 @@ import { concludeSamples } from '../../domain/plans/record';
 import { observeSample, tellDue } from '../../domain/plans/watch';
 import { PgpoolView } from '../io/pcp/pgpool-view';
 import { type HeardNode, readNodeWords } from '../io/sql/node-words';
+import { refusalPauseMs } from '../io/refusals';
 import type { Tools } from '../io/tools';
 
 export interface WatchInput extends Recorded {
@@ -29,8 +30,6 @@ const answerMs = 800;
 const silentMs = 10_000;
 /** So long without a change, the samples are sent all the same: decisions read them, and a dead worker is noticed. */
 const beatMs = 10_000;
-/** After a refused password; then each time the longer one. fail2ban locks out whoever fails five times in ten minutes. */
-const [refusalPauseMs, longestPauseMs] = [30_000, 300_000];
 
 /** Reads only; silence is a fact, never an error. A second one beside it, until it notices its cancellation, does no harm. @throws Cancelled */
 export async function watch(tools: Tools, input: WatchInput): Promise<WatchReport> {
@@ -133,7 +132,7 @@ class Eyes {
     const node = configuration.nodes.find((entry) => entry.id === id)!;
     const heard = await readNodeWords(this.tools.sql, configuration, node, answerMs);
     const times = heard.isRefused ? (last?.times ?? 0) + 1 : 0;
-    const until = this.tools.attempt.now() + (times > 1 ? longestPauseMs : refusalPauseMs);
+    const until = this.tools.attempt.now() + refusalPauseMs(times);
     if (heard.isRefused) this.refused.set(id, { heard, until, times });
     else this.refused.delete(id);
     return heard;

@@ -11,14 +11,12 @@ import {
   acceptUpdateName,
   clusterStart,
   clusterWorkflowId,
-  recordedMemoName,
   watchActivityName,
-  watchedMemoName,
   workflowTypes,
 } from '../../domain/facts/names';
 import { describeMaintenance, inForce } from '../../domain/facts/maintenance';
-import { type ClusterRecord, nothingRecorded, parseRecorded, type Recorded } from '../../domain/facts/record';
-import { newerState, parseWatchState, type WatchState } from '../../domain/facts/watch';
+import { type Known, parseKnown } from '../../domain/facts/known';
+import type { ClusterRecord, Recorded } from '../../domain/facts/record';
 import { loadClusterFiles } from '../cluster-files';
 import { CommandFailure, type CommandResult } from '../outcome';
 import { readLastWords } from '../progress';
@@ -35,7 +33,7 @@ export interface RecordArguments {
 export async function showRecord(options: RecordArguments): Promise<CommandResult> {
   const { configuration } = loadClusterFiles([options.config])[0]!;
   const { record, maintenance } = await withTemporal(configuration, (client) => readRecorded(client, configuration));
-  const nothing = `nothing is recorded of cluster ${configuration.cluster} yet: its first incident writes the record`;
+  const nothing = `nothing is recorded of cluster ${configuration.cluster} yet: its watch, or its first incident, writes the record`;
   const held = inForce(maintenance, new Date().toISOString());
   const lines = [...(record ? describeRecord(record) : [nothing]), ...held.map(describeHeld)];
   return { exitCode: 0, lines, json: { record, maintenance: held } };
@@ -60,20 +58,13 @@ export async function acceptPrimary(nodeText: string, options: RecordArguments):
 }
 
 /** The record, and the watch's last state; both are readable while no worker runs. */
-export async function readKnown(
-  client: Client,
-  { cluster }: ClusterConfiguration,
-): Promise<{ readonly recorded: Recorded; readonly watch: WatchState | null }> {
+export async function readKnown(client: Client, { cluster }: ClusterConfiguration): Promise<Known> {
   try {
     const handle = client.workflow.getHandle(clusterWorkflowId(cluster));
     const description = await withinCallTime(client, () => handle.describe());
-    const states = readLastWords(description, watchActivityName).map(parseWatchState);
-    return {
-      recorded: parseRecorded(description.memo?.[recordedMemoName]),
-      watch: states.reduce(newerState, parseWatchState(description.memo?.[watchedMemoName])),
-    };
+    return parseKnown(description.memo, readLastWords(description, watchActivityName));
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return { recorded: nothingRecorded, watch: null };
+    if (error instanceof WorkflowNotFoundError) return parseKnown(undefined, []);
     throw error;
   }
 }

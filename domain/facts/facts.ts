@@ -158,6 +158,17 @@ export function descendsFrom({ position, history }: NodeFacts, timeline: number)
   return (position?.timeline ?? 0) > timeline && history.some((end) => end.timeline === timeline);
 }
 
+/** The pgpool shows this backend as its primary, and uses it. */
+export function isShownAsPrimary({ role, status }: { readonly role: string; readonly status: string }): boolean {
+  return role === 'primary' && status !== 'down';
+}
+
+/** The node does not answer a query, and is not proven dead either. */
+export function isOnlySilent(facts: Facts, node: number): boolean {
+  const own = factsOf(facts, node);
+  return own?.sql !== 'answered' && own?.host?.processes !== 'none';
+}
+
 /** Nodes that answered a query and are out of recovery: they accept writes now. */
 export function writableNodes({ nodes }: Pick<Facts, 'nodes'>): NodeFacts[] {
   return nodes.filter((entry) => entry.sql === 'answered' && entry.isInRecovery === false);

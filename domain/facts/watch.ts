@@ -21,6 +21,9 @@ export interface NodeWords {
   readonly receiver: { readonly host: string; readonly port: number; readonly timeline: number } | null;
 }
 
+/** Missed looks that count as silence: a single one may be a busy moment. */
+export const silentMisses = 2;
+
 export interface NodeSample {
   readonly node: number;
   /** Looks in a row that the node did not answer; 0 = it answers. */

@@ -2,8 +2,17 @@
 
 import { withRealNames } from '../facts/application-name';
 import type { ClusterConfiguration, NodeConfiguration } from '../facts/cluster';
+import { isShownAsPrimary } from '../facts/facts';
 import type { ClusterRecord, Recorded } from '../facts/record';
-import type { DifferenceKind, NodeSample, NodeWords, PgpoolSample, ShownNode, WatchSamples } from '../facts/watch';
+import {
+  type DifferenceKind,
+  type NodeSample,
+  type NodeWords,
+  type PgpoolSample,
+  type ShownNode,
+  silentMisses,
+  type WatchSamples,
+} from '../facts/watch';
 import { isVoidBySamples } from './record';
 import { formatSynchronousStandbyNames, parseSynchronousStandbyNames } from './synchronous';
 
@@ -127,7 +136,7 @@ function shownBy({ nodes }: PgpoolSample, node: number): ShownNode | undefined {
 
 function showsPrimary(sample: PgpoolSample, node: number): boolean {
   const shown = shownBy(sample, node);
-  return shown?.role === 'primary' && shown.status !== 'down';
+  return shown !== undefined && isShownAsPrimary(shown);
 }
 
 function findNotShown({ samples }: World, { node }: Answering): Condition[] {
@@ -259,7 +268,7 @@ function findChanges({ samples: { nodes, takenAt: seenAt } }: World): Condition[
         ? [condition('answers', node, { seenAt, lastingMs: atOnce, line: `node ${node} is back: ${seen}` })]
         : [];
     const isYoung = answeredAt !== null && Date.parse(seenAt) - Date.parse(answeredAt) < lostMs;
-    if (misses < 2 || !isYoung) return [];
+    if (misses < silentMisses || !isYoung) return [];
     return [condition('lost', node, { seenAt, lastingMs: atOnce, line: `node ${node} does not answer: ${seen}` })];
   });
 }

@@ -1,7 +1,7 @@
 // The watch's samples of a lost primary: the end of its WAL, its synchronous set, the standbys that streamed from it,
 // and its last answer.
 
-import { type Facts, factsOf } from '../facts/facts';
+import { type Facts, isOnlySilent, isShownAsPrimary } from '../facts/facts';
 import type { WalPosition } from '../facts/wal';
 import type { NodeSample } from '../facts/watch';
 
@@ -37,21 +37,14 @@ export function sampledSynchronousSet(facts: Facts, primary: number | null): str
 /** Another node than the lost primary, silent now, that accepted writes when the watch last heard it, and that a pgpool served then. */
 export function findServedRival(facts: Facts, lost: number): number | null {
   const { nodes = [], pgpools = [] } = facts.watch ?? {};
-  const isSilent = (node: number): boolean => {
-    const own = factsOf(facts, node);
-    return own?.sql !== 'answered' && own?.host?.processes !== 'none';
-  };
   // A silent node is not asked about for some seconds: then a pgpool that shows no other primary may serve it.
   const isServed = (node: number): boolean =>
     pgpools.some((pgpool) => {
-      const [own, primary] = [
-        pgpool.nodes.find((entry) => entry.node === node),
-        pgpool.nodes.find(({ role, status }) => role === 'primary' && status !== 'down'),
-      ];
+      const [own, primary] = [pgpool.nodes.find((entry) => entry.node === node), pgpool.nodes.find(isShownAsPrimary)];
       return own ? own === primary : pgpool.nodes.length > 0 && !primary;
     });
   const rival = nodes.find(
-    ({ node, said }) => node !== lost && said?.isInRecovery === false && isSilent(node) && isServed(node),
+    ({ node, said }) => node !== lost && said?.isInRecovery === false && isOnlySilent(facts, node) && isServed(node),
   );
   return rival?.node ?? null;
 }

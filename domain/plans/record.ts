@@ -2,9 +2,9 @@
 // facts contradict it.
 
 import type { ClusterConfiguration } from '../facts/cluster';
-import { type Facts, factsOf, type NodeFacts, writableNodes } from '../facts/facts';
+import { type Facts, factsOf, isShownAsPrimary, type NodeFacts, writableNodes } from '../facts/facts';
 import type { NodeWords, WatchSamples } from '../facts/watch';
-import { type ClusterRecord, type Conclusion, recordedNodes } from '../facts/record';
+import { type ClusterRecord, type Conclusion, type RecordedNode, recordedNodes } from '../facts/record';
 import type { OpenedTimeline } from '../facts/wal';
 
 /**
@@ -59,12 +59,17 @@ export function concludeFacts(
   return { systemIdentifier, primary, timeline: position.timeline, away, ...where, ...more };
 }
 
-/** Why a record no longer applies to this cluster; null when it does. */
-export function explainVoid({ nodes }: ClusterConfiguration, facts: Facts, record: ClusterRecord): string | null {
-  const moved = record.nodes.find(({ id, host, port }) => {
+/** A recorded node that is not where the cluster file has it. */
+function findMoved(nodes: ClusterConfiguration['nodes'], record: ClusterRecord): RecordedNode | undefined {
+  return record.nodes.find(({ id, host, port }) => {
     const node = nodes.find((entry) => entry.id === id);
     return node?.host !== host || node.port !== port;
   });
+}
+
+/** Why a record no longer applies to this cluster; null when it does. */
+export function explainVoid({ nodes }: ClusterConfiguration, facts: Facts, record: ClusterRecord): string | null {
+  const moved = findMoved(nodes, record);
   if (moved) return `node ${moved.id} was at ${moved.host}:${moved.port}, and the cluster file says something else`;
   const known = facts.nodes.filter((entry) => identifierOf(entry) !== null);
   const other = known.find((entry) => identifierOf(entry) !== record.systemIdentifier);
@@ -105,9 +110,7 @@ export function findRivalOfRecord(
   const mark = own?.host?.fenceMark;
   if (own?.sql === 'answered' || mark === 'after-return' || mark === 'before-promotion') return null;
   const isServed = ({ node }: NodeFacts): boolean =>
-    facts.pgpools.some((pgpool) =>
-      pgpool.nodes.some((entry) => entry.node === node && entry.role === 'primary' && entry.status !== 'down'),
-    );
+    facts.pgpools.some((pgpool) => pgpool.nodes.some((entry) => entry.node === node && isShownAsPrimary(entry)));
   const isOurs = ({ node, position }: NodeFacts): boolean =>
     opened.some((one) => one.node === node && one.timeline === position?.timeline);
   const isUnknown = ({ position }: NodeFacts): boolean => (position?.timeline ?? 0) >= record.timeline;
@@ -147,13 +150,10 @@ export function concludeSamples(
 export function isVoidBySamples(
   { nodes }: ClusterConfiguration,
   answering: readonly { readonly said: NodeWords }[],
-  { nodes: recorded, systemIdentifier, timeline }: ClusterRecord,
+  record: ClusterRecord,
 ): boolean {
-  const isMoved = recorded.some(({ id, host, port }) => {
-    const node = nodes.find((entry) => entry.id === id);
-    return node?.host !== host || node.port !== port;
-  });
+  const { systemIdentifier, timeline } = record;
   const isOther = answering.some(({ said }) => said.systemIdentifier !== systemIdentifier);
   const isOlder = answering.every(({ said }) => (said.position?.timeline ?? timeline) < timeline);
-  return isMoved || isOther || (isOlder && answering.length === nodes.length);
+  return findMoved(nodes, record) !== undefined || isOther || (isOlder && answering.length === nodes.length);
 }

@@ -8,7 +8,15 @@ import { planInsteadOfPromotion } from './lost-primary';
 import { judgePrimary } from './primary-state';
 import { findRecord } from './record';
 import { findFork, type OpenedTimeline } from '../facts/wal';
-import { answeringStandbys, descendsFrom, type Facts, factsOf, type NodeFacts, receivesFrom } from '../facts/facts';
+import {
+  answeringStandbys,
+  descendsFrom,
+  type Facts,
+  isOnlySilent,
+  isShownAsPrimary,
+  type NodeFacts,
+  receivesFrom,
+} from '../facts/facts';
 
 /**
  * Stops the older of two writable nodes only if the newer timeline descends from its own, and either a promotion of
@@ -77,9 +85,7 @@ function isUnused(
 /** The pgpools that use this node as their primary. */
 function serversOf(facts: Facts, node: number): string[] {
   return facts.pgpools
-    .filter(({ nodes }) =>
-      nodes.some((entry) => entry.node === node && entry.role === 'primary' && entry.status !== 'down'),
-    )
+    .filter(({ nodes }) => nodes.some((entry) => entry.node === node && isShownAsPrimary(entry)))
     .map(({ pgpool }) => pgpool);
 }
 
@@ -180,14 +186,10 @@ function planAfterStop(
  * not proven dead, has both or either: the worker's own path to that one may be what broke.
  */
 function refuseUnused(configuration: ClusterConfiguration, facts: Facts, living: NodeFacts): FailoverPlan | null {
-  const isSilent = (node: number): boolean => {
-    const own = factsOf(facts, node);
-    return own?.sql !== 'answered' && own?.host?.processes !== 'none';
-  };
   const used = configuration.nodes.find(
     ({ id }) =>
       id !== living.node &&
-      isSilent(id) &&
+      isOnlySilent(facts, id) &&
       (serversOf(facts, id).length > 0 || followersOf(configuration, facts, id).length > 0),
   );
   // pgpool is not asked about a primary that the record names.

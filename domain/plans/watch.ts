@@ -5,23 +5,22 @@ import type { ClusterConfiguration } from '../facts/cluster';
 import type { ClusterEvent } from '../facts/event';
 import { inForce } from '../facts/maintenance';
 import type { ClusterRecord, Recorded } from '../facts/record';
-import type {
-  Difference,
-  Look,
-  NodeSample,
-  NodeWords,
-  PgpoolSample,
-  Standing,
-  Told,
-  WatchSamples,
-  WatchState,
+import {
+  type Difference,
+  type Look,
+  type NodeSample,
+  type NodeWords,
+  type PgpoolSample,
+  silentMisses,
+  type Standing,
+  type Told,
+  type WatchSamples,
+  type WatchState,
 } from '../facts/watch';
 import { type Condition, findConditions, findWell } from './differences';
 
 const minuteMs = 60_000;
 const longestPauseMs = 15 * minuteMs;
-/** Missed looks that count as silence: a single one may be a busy moment. */
-const silentMisses = 2;
 
 /** Differences that an open incident must hear at once; its own looks find the rest, as a rule. */
 const urgent: readonly Difference['kind'][] = ['second-writable', 'answers', 'lost'];
@@ -82,10 +81,10 @@ export function tellDue(
 ): { readonly state: WatchState; readonly told: readonly Difference[] } {
   const chosen = due.filter(({ kind, key, since }) => {
     if (!isIncidentOpen) return kind !== 'lost';
-    if (!urgent.includes(kind)) return millisecondsBetween(since, state.samples.takenAt) >= unmendedMs;
+    if (millisecondsBetween(since, state.samples.takenAt) >= unmendedMs) return true;
     // The open incident already knows this difference, and looks again itself.
     const isKnown = state.told.some((entry) => entry.key === key && entry.since === since);
-    return !isKnown || millisecondsBetween(since, state.samples.takenAt) >= unmendedMs;
+    return urgent.includes(kind) && !isKnown;
   });
   const { takenAt } = state.samples;
   const told = chosen.reduce((list, difference) => noteTold(list, difference, takenAt), state.told);
@@ -102,13 +101,13 @@ export function tellDue(
 }
 
 /** The event for the incident; null = a warning, or nothing that an incident decides. */
-export function eventOf({ kind, node, eventId, line }: Difference, at: string): ClusterEvent | null {
+export function eventOf({ kind, node, eventId, line, since: at }: Difference): ClusterEvent | null {
   const event = { eventId, node, mainNode: null, oldPrimary: null, at, seen: line };
   switch (kind) {
     case 'given-up':
       return { ...event, kind: 'failover', oldPrimary: node };
     case 'detached':
-      // A follow attaches the node even where policy.rejoin is manual, because the node was never away.
+      // The node was never away: pgpool alone does not use it.
       return { ...event, kind: 'follow' };
     case 'second-writable':
     case 'other-primary':

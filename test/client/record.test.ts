@@ -24,7 +24,9 @@ test('says that nothing is known yet', async () => {
   const cluster = bench.newCluster();
   const { exitCode, out, error } = await run('record', 'show', '--config', cluster.file);
   expect([exitCode, error]).toEqual([0, '']);
-  expect(out).toBe(`nothing is recorded of cluster ${cluster.name} yet: its first incident writes the record\n`);
+  expect(out).toBe(
+    `nothing is recorded of cluster ${cluster.name} yet: its watch, or its first incident, writes the record\n`,
+  );
 });
 
 test('shows what is known while no worker runs', async () => {

@@ -62,7 +62,7 @@ function beat(watch: Watch, now: number): void {
 const tellingMs = 60;
 
 function tell(sim: Simulation, difference: Difference): void {
-  const event = eventOf(difference, difference.since);
+  const event = eventOf(difference);
   const { kind, line } = difference;
   if (kind !== 'no-record') tellStory(sim, `* the watch ${event ? 'tells' : 'warns'} (${kind}): ${line}`);
   checkTold(sim, difference);

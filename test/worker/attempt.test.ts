@@ -2,7 +2,7 @@
 
 import { ActivityCancellationDetails } from '@temporalio/common';
 import { type Attempt, throwIfCancelled } from '../../activities/io/attempt';
-import { failure, notYet, withDetails } from '../../activities/io/failures';
+import { failure, withDetails } from '../../activities/io/failures';
 import { runAttempt, runUnbeaten } from '../../worker/attempt';
 import { createEnvironment, failureOf } from '../activities/support';
 
@@ -58,7 +58,6 @@ it('does not beat for one that beats by itself', async () => {
 it.each([
   [failure('worldChanged', 'x'), { type: 'WorldChanged', nonRetryable: true }],
   [failure('unreachable', 'x'), { type: 'Unreachable', nonRetryable: false }],
-  [notYet('x'), { type: 'Unreachable', nonRetryable: false, category: 'BENIGN' }],
   [withDetails(failure('unproven', 'x'), { isTold: true }, true), { nonRetryable: true, details: [{ isTold: true }] }],
   [failure('unproven', 'x', new Error('socket')), { cause: expect.objectContaining({ message: 'socket' }) as Error }],
 ])('turns a failure into Temporal’s (%#)', async (thrown, expected) => {

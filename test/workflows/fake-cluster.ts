@@ -156,11 +156,6 @@ export function retryable(message: string): Error {
   return ApplicationFailure.create({ type: 'Unproven', message });
 }
 
-/** Retried at once: the policy of a wait is a second at first, and a test need not wait for it. */
-export function notYet(message: string): Error {
-  return ApplicationFailure.create({ type: 'Unreachable', message, nextRetryDelay: '100ms' });
-}
-
 /** A promotion that failed: before pg_promote was sent, or after it and with what holds the candidate up. */
 export function notPromoted(message: string, details: PromoteFailure): Error {
   return ApplicationFailure.create({ type: 'Unproven', message, nonRetryable: !details.isTold, details: [details] });

@@ -2,14 +2,13 @@
 
 import type { PgpoolSample, ShownNode } from '../../../domain/facts/watch';
 import { messageOf } from '../failures';
+import { refusalPauseMs } from '../refusals';
 import { type Pcp, PcpFailure, type PcpSession, type PcpTarget } from './pcp';
 
 /** Each look is a connection: three lines in pgpool's log. */
 const everyMs = 10_000;
 /** pgpool's connect_timeout is 10 s by default. */
 const answerMs = 12_000;
-/** After a refused password; then each time the longer one, as nothing changes by itself. */
-const [refusalPauseMs, longestPauseMs] = [30_000, 300_000];
 
 const answers: readonly string[] = ['refused', 'authentication', 'rejected', 'protocol'];
 
@@ -76,6 +75,6 @@ export class PgpoolView {
   private slowDown(isRefused: boolean): void {
     const { pace } = this;
     pace.refusals = isRefused ? pace.refusals + 1 : 0;
-    if (isRefused) pace.nextAt = Date.now() + (pace.refusals > 1 ? longestPauseMs : refusalPauseMs);
+    if (isRefused) pace.nextAt = Date.now() + refusalPauseMs(pace.refusals);
   }
 }

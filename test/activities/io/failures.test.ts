@@ -1,5 +1,5 @@
 // The closed set of failure types: which of them are retried, and which is no alarm.
-import { failure, failureTypes, messageOf, notYet } from '../../../activities/io/failures';
+import { failure, failureTypes, messageOf } from '../../../activities/io/failures';
 
 it.each([
   ['configuration', 'Configuration', true],
@@ -19,11 +19,6 @@ it('keeps the cause, if it is an error', () => {
   const cause = new Error('socket');
   expect(failure('unproven', 'x', cause).cause).toBe(cause);
   expect(failure('unproven', 'x', 'text').cause).toBeUndefined();
-});
-
-it('makes "not yet" retryable and quiet', () => {
-  expect(notYet('soon')).toMatchObject({ type: 'Unreachable', isFinal: false, isQuiet: true });
-  expect(failure('unreachable', 'x').isQuiet).toBe(false);
 });
 
 it('finds words in whatever was thrown', () => {

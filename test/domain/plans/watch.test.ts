@@ -367,10 +367,7 @@ describe('an empty record is filled', () => {
 test('every event is one that an incident takes, about the node that it is about', () => {
   for (const { world, kind, node, terms } of lines) {
     const { told } = watchFor(changeAt + 100, (second) => (second < changeAt ? wellWith(terms) : world), terms);
-    const event = eventOf(
-      told.find((entry) => entry.kind === kind)!,
-      new Date(startedAt).toISOString(),
-    );
+    const event = eventOf(told.find((entry) => entry.kind === kind)!);
     if (kind === 'primary-silent') expect(event).toBeNull();
     else expect(parseEvent(event)).toEqual({ event: expect.objectContaining({ node }) as unknown });
   }

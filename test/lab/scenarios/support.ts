@@ -13,6 +13,7 @@ import { listParked } from '../../../client/progress';
 import { getNode, type PolicyConfiguration } from '../../../domain/facts/cluster';
 import type { Choice, ParkedStep } from '../../../domain/facts/decision';
 import { followWorkflowId, incidentWorkflowId } from '../../../domain/facts/names';
+import { silentMisses } from '../../../domain/facts/watch';
 import { recall } from '../../../worker/record';
 import { asidePath, freshSuffix, rebuildMarkName } from '../../../domain/facts/data-directory';
 import { type Lab, up } from '../../../lab/lab';
@@ -285,7 +286,7 @@ export function pgpoolLog({ lab }: Scenario): string {
 /** The watch has not heard the node for two looks, and tells of its return. */
 export async function isMissed({ lab, temporal }: Scenario, node: number): Promise<boolean> {
   const { watch } = await recall(temporal, lab.configuration);
-  return (watch?.samples.nodes.find((entry) => entry.node === node)?.misses ?? 0) > 1;
+  return (watch?.samples.nodes.find((entry) => entry.node === node)?.misses ?? 0) >= silentMisses;
 }
 
 /** Brings back a node that is missed, or is about to be; then the report of the incident that made it follow, whoever told of it first. */

@@ -1,7 +1,6 @@
 // People who ask and say: the plan as it would be, the cluster as it is, and who the primary is. Only the last changes anything.
 
-import { describeCluster } from '../../../domain/plans/overview';
-import { describeSamples } from '../../../domain/plans/sampled-overview';
+import { describeCluster, describeSamples } from '../../../domain/plans/overview';
 import { accept } from '../../../domain/plans/record';
 import { tellPlan } from '../../../workflows/runbooks/telling';
 import { observeWorld } from '../observe';
