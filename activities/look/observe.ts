@@ -96,7 +96,7 @@ function findSuspect(
   direct: Facts,
   suspect: number | null,
 ): NodeConfiguration | undefined {
-  const suspicion = { suspect: null, oldPrimary: suspect, failedNode: suspect, fencedNode: null };
+  const suspicion = { suspect: null, oldPrimary: suspect, failedNode: suspect, fencedNode: null, opened: [] };
   return findNode(configuration, suspectPrimary(configuration, direct, suspicion));
 }
 

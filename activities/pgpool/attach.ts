@@ -2,7 +2,7 @@
 
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
 import { failure, messageOf } from '../io/failures';
-import { findPgpool, isUp } from '../io/pcp/pgpool';
+import { describeUnheard, findPgpool, isUnheard, isUp } from '../io/pcp/pgpool';
 import type { Tools } from '../io/tools';
 
 export interface AttachInput {
@@ -26,7 +26,7 @@ const afterFailoverMs = 1500;
 /** An attach takes about a second; pgpool's queue holds ten requests (pool.h, MAX_REQUEST_QUEUE_SIZE). */
 const askAgainMs = 4000;
 
-/** Idempotent. @throws Unproven when pgpool does not show the node up in time. */
+/** Idempotent. @throws Unproven when pgpool does not show the node up in time, or itself gets no answer from it. */
 export async function attach({ pcp, attempt }: Tools, input: AttachInput): Promise<AttachResult> {
   const pgpool = findPgpool(input.configuration, input.pgpool);
   const deadline = Date.now() + settleMs;
@@ -43,7 +43,8 @@ export async function attach({ pcp, attempt }: Tools, input: AttachInput): Promi
       seen = `node ${input.node} is ${own.status}, its primary is ${primary.role === 'primary' ? '' : 'not yet '}node ${input.primary}`;
       if (primary.role === 'primary' || input.node === input.primary) {
         if (isUp(own)) return { changed, line: `pgpool ${pgpool.name} uses node ${input.node}` };
-        if (Date.now() >= askNotBefore) {
+        if (isUnheard(own)) seen += `; ${describeUnheard(pgpool.name, input.node)}`;
+        else if (Date.now() >= askNotBefore) {
           // Only a request: pgpool restarts its PCP process after it, so a broken next call is normal.
           await pcp.requestAttach(pgpool, input.node, { timeoutMs: pcpMs });
           changed = true;

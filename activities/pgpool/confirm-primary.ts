@@ -3,7 +3,7 @@
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
 import { failure, messageOf } from '../io/failures';
 import type { PcpNodeInfo, PcpTarget } from '../io/pcp/pcp';
-import { findPgpool, isUp } from '../io/pcp/pgpool';
+import { describeUnheard, findPgpool, isUnheard, isUp } from '../io/pcp/pgpool';
 import type { Tools } from '../io/tools';
 
 export interface ConfirmPrimaryInput {
@@ -38,6 +38,7 @@ export async function confirmPrimary(
   const startedAt = Date.now();
   let changed = false;
   let isAsked = false;
+  let isIgnored = false;
   let attaches = 0;
   // pgpool is busy with its own failover now, and every question costs it a process.
   await attempt.sleep(firstLookMs);
@@ -50,7 +51,9 @@ export async function confirmPrimary(
         return { changed, line: `pgpool ${pgpool.name} shows node ${input.primary} as its primary` };
       }
       seen = describe(info);
-      if (info.status === 'down') {
+      isIgnored = info.status === 'down' && isUnheard(info);
+      if (isIgnored) seen += `; ${describeUnheard(pgpool.name, input.primary)}`;
+      else if (info.status === 'down') {
         await pcp.requestAttach(pgpool, input.primary, { timeoutMs: pcpMs });
         changed = true;
         attaches += 1;
@@ -68,9 +71,11 @@ export async function confirmPrimary(
     }
     await attempt.sleep(lookMs);
   }
+  // pcp_promote_node does nothing for a node that is down.
+  const advice = isIgnored ? '' : `; try pcp_promote_node ${input.primary}`;
   throw failure(
     'unproven',
-    `pgpool ${pgpool.name} does not show node ${input.primary} as its primary: ${seen}; try pcp_promote_node ${input.primary}`,
+    `pgpool ${pgpool.name} does not show node ${input.primary} as its primary: ${seen}${advice}`,
   );
 }
 

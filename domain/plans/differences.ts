@@ -4,45 +4,16 @@ import { withRealNames } from '../facts/application-name';
 import type { ClusterConfiguration, NodeConfiguration } from '../facts/cluster';
 import { isShownAsPrimary } from '../facts/facts';
 import type { ClusterRecord, Recorded } from '../facts/record';
-import {
-  type DifferenceKind,
-  type NodeSample,
-  type NodeWords,
-  type PgpoolSample,
-  type ShownNode,
-  silentMisses,
-  type WatchSamples,
-} from '../facts/watch';
+import { type PgpoolSample, silentMisses, type WatchSamples } from '../facts/watch';
+import { type Answering, atOnce, type Condition, condition, longMs, shownBy, twoLooks } from './condition';
 import { isVoidBySamples } from './record';
+import { findUnserved } from './unserved';
 import { formatSynchronousStandbyNames, parseSynchronousStandbyNames } from './synchronous';
 
-export interface Condition {
-  readonly kind: DifferenceKind;
-  readonly node: number | null;
-  /** Kind and subject. */
-  readonly key: string;
-  /** ISO time of the look that shows it. */
-  readonly seenAt: string;
-  /**
-   * Time from the first look that shows the difference to the one that proves it; 0 = the first look is enough, 1 = two
-   * looks in a row.
-   */
-  readonly lastingMs: number;
-  readonly line: string;
-  /** A person must act, so the difference is told again only if it was gone in between. */
-  readonly isOnce: boolean;
-}
-
-const [atOnce, twoLooks] = [0, 1];
 const synchronousMs = 2000;
-const longMs = 10_000;
 const notStreamingMs = 30_000;
 /** Age after which a lost node is no news for an incident that opens now. */
 const lostMs = 30_000;
-
-interface Answering extends NodeSample {
-  readonly said: NodeWords;
-}
 
 interface World {
   readonly configuration: ClusterConfiguration;
@@ -103,15 +74,6 @@ function seeWorld(configuration: ClusterConfiguration, samples: WatchSamples, re
   return { configuration, samples, record, answering, writable, primary, served };
 }
 
-function condition(
-  kind: DifferenceKind,
-  node: number | null,
-  more: Pick<Condition, 'seenAt' | 'lastingMs' | 'line'> & { subject?: string; isOnce?: boolean },
-): Condition {
-  const { subject = String(node), isOnce = false, seenAt, lastingMs, line } = more;
-  return { kind, node, key: `${kind}.${subject}`, seenAt, lastingMs, line, isOnce };
-}
-
 /** Nodes that accept writes beside the primary, or in its place. */
 function findStrangers({ writable, record, primary, samples: { takenAt: seenAt } }: World): Condition[] {
   const timelineOf = ({ said }: Answering): number => said.position?.timeline ?? 0;
@@ -128,10 +90,6 @@ function findStrangers({ writable, record, primary, samples: { takenAt: seenAt }
   if (record === null || first.node === record.primary) return [];
   const line = `node ${first.node} accepts writes, and the record names node ${record.primary}, which does not`;
   return [condition('other-primary', first.node, { seenAt, lastingMs: longMs, line })];
-}
-
-function shownBy({ nodes }: PgpoolSample, node: number): ShownNode | undefined {
-  return nodes.find((entry) => entry.node === node);
 }
 
 function showsPrimary(sample: PgpoolSample, node: number): boolean {
@@ -225,22 +183,6 @@ function isSameSet(left: string, right: string): boolean {
   return one?.required === 0 || sorted(one?.names) === sorted(other?.names);
 }
 
-/** No node accepts writes: an event where pgpool has given up the primary, else a warning. */
-function findUnserved({ samples, record }: World): Condition[] {
-  const primary = record?.primary ?? findLastPrimary(samples);
-  if (primary === null) return [];
-  const { takenAt: seenAt } = samples;
-  const givenUp = samples.pgpools.filter((sample) => shownBy(sample, primary)?.status === 'down');
-  const own = samples.nodes.find(({ node }) => node === primary);
-  const seen = `no node accepts writes; node ${primary}, the primary by ${record ? 'the record' : 'its last word'}: ${own?.seen ?? 'not asked'}`;
-  if (givenUp.length > 0) {
-    const line = `${seen}; given up by pgpool ${givenUp.map(({ pgpool }) => pgpool).join(', ')}`;
-    return [condition('given-up', primary, { seenAt, lastingMs: twoLooks, line })];
-  }
-  const line = `${seen}; no pgpool says that it has failed, so nothing is done`;
-  return [condition('primary-silent', primary, { seenAt, lastingMs: longMs, line })];
-}
-
 /** A node that a person has left as it was works again. */
 function findTakenUp(world: World, served: Answering, left: readonly number[]): Condition[] {
   const well = left.length > 0 ? [served.node, ...listWell(world)] : [];
@@ -250,15 +192,6 @@ function findTakenUp(world: World, served: Answering, left: readonly number[]): 
       const line = `node ${node}, which a person had chosen to leave as it was, works again`;
       return condition('taken-up', node, { seenAt: world.samples.takenAt, lastingMs: atOnce, line });
     });
-}
-
-/** Without a record: the node that accepted writes when it last answered, on the newest timeline. */
-function findLastPrimary({ nodes }: WatchSamples): number | null {
-  const timelineOf = ({ said }: NodeSample): number => said?.position?.timeline ?? 0;
-  const [last] = nodes
-    .filter(({ said }) => said?.isInRecovery === false)
-    .sort((left, right) => timelineOf(right) - timelineOf(left));
-  return last?.node ?? null;
 }
 
 function findChanges({ samples: { nodes, takenAt: seenAt } }: World): Condition[] {

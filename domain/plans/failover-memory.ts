@@ -1,6 +1,7 @@
 // An incident's memory: facts of its earlier decisions that later ones need. Plain data: it outlives a run that
 // continues as new.
 
+import type { ClusterEvent } from '../facts/event';
 import type { OpenedTimeline, WalPosition } from '../facts/wal';
 
 /** A node that was told to promote, with the WAL that it held. */
@@ -15,6 +16,8 @@ export interface FailoverMemory {
    * next timeline.
    */
   readonly told: readonly Told[];
+  /** Nodes that a pgpool has reported as failed, or as the primary before another one, and that have not been the primary since. */
+  readonly givenUp: readonly number[];
   /** Positions of candidates that no longer answer: they still count against the next candidate. */
   readonly walOfFailedCandidates: readonly WalPosition[];
   /** Nodes that this incident has stopped while they were alive, and must start again as standbys. */
@@ -27,6 +30,7 @@ export interface FailoverMemory {
 
 export const emptyMemory: FailoverMemory = {
   told: [],
+  givenUp: [],
   walOfFailedCandidates: [],
   fencedOnReturn: [],
   opened: [],
@@ -42,6 +46,20 @@ export function noteStopped(memory: FailoverMemory, node: number): FailoverMemor
   return { ...memory, fencedOnReturn: [...new Set([...memory.fencedOnReturn, node])] };
 }
 
+/** Notes of whom these events say that a pgpool has given it up. */
+export function noteGivenUp(memory: FailoverMemory, events: readonly ClusterEvent[]): FailoverMemory {
+  const named = events.map(({ kind, node, oldPrimary }) =>
+    kind === 'failover' ? node : kind === 'follow' ? oldPrimary : null,
+  );
+  const givenUp = new Set([...memory.givenUp, ...named.filter((node) => node !== null)]);
+  return { ...memory, givenUp: [...givenUp] };
+}
+
+/** The node works as the primary: whoever gives it up says so anew. */
+export function forgetGivenUp(memory: FailoverMemory, node: number): FailoverMemory {
+  return { ...memory, givenUp: memory.givenUp.filter((entry) => entry !== node) };
+}
+
 /** The node has become the primary, or is proven to be stopped. */
 export function forgetTold(memory: FailoverMemory, node: number): FailoverMemory {
   return { ...memory, told: memory.told.filter((entry) => entry.node !== node) };
@@ -49,5 +67,5 @@ export function forgetTold(memory: FailoverMemory, node: number): FailoverMemory
 
 /** Notes that a promotion of ours opened this timeline on the node. */
 export function noteOpened(memory: FailoverMemory, opened: OpenedTimeline): FailoverMemory {
-  return { ...forgetTold(memory, opened.node), opened: [...memory.opened, opened] };
+  return { ...forgetGivenUp(forgetTold(memory, opened.node), opened.node), opened: [...memory.opened, opened] };
 }

@@ -10,6 +10,8 @@ export interface FailoverRequest {
   readonly failedNode: number | null;
   /** pgpool's %P. */
   readonly oldPrimary: number | null;
+  /** A pgpool has called failover for its primary, whichever number that has, or has named no primary, or no node. */
+  readonly isPrimaryReported: boolean;
   /** The node that an earlier step of this decision took for the primary; the event's own numbers stay unchanged. */
   readonly suspect: number | null;
   /** The node that a person wants back: no other node may be stopped for it. */
@@ -19,6 +21,8 @@ export interface FailoverRequest {
   readonly notTold: readonly NotTold[];
   /** Told to promote and not known to be stopped since: preferred to any other candidate. */
   readonly told: readonly number[];
+  /** Nodes that a pgpool has given up: see FailoverMemory. */
+  readonly givenUp: readonly number[];
   /** The recovering primary has already been given crashRecoveryMs. */
   readonly hasWaited: boolean;
   /** This decision has already looked again because witnesses contradicted each other. */

@@ -1,8 +1,19 @@
-// The smaller ledgers of an incident: pgpools that are being told of the primary, the synchronous set, and other work
-// in the background.
+// The smaller ledgers of an incident: refused events, pgpools that are being told of the primary, the synchronous set,
+// and other work in the background.
 
 import type { ReasonCode } from '../facts/reasons';
-import { cancelFollow, change, changeNode, openWork, type Turn } from './incident-turn';
+import type { Verdict } from '../facts/outcome';
+import type { ReceivedEvent } from './incident-state';
+import {
+  cancelFollow,
+  change,
+  changeNode,
+  isSameNews,
+  nextLookMs,
+  nextNumber,
+  openWork,
+  type Turn,
+} from './incident-turn';
 
 /**
  * Forgets the follows and confirmations for the last primary; a node that could not follow that one may be able to
@@ -65,4 +76,19 @@ function judgeWork(turn: Turn, what: string, isDone: boolean | null, reason: Rea
   if (isDone === null) return;
   const others = Object.entries(turn.state.problems).filter(([key]) => key !== what);
   change(turn, { problems: Object.fromEntries(isDone ? others : [...others, [what, reason]]) });
+}
+
+/** Keeps refused events, the newest last: a returned node knows less of the primary than pgpool does. */
+export function keepUndecided(turn: Turn, events: readonly ReceivedEvent[], { outcome, reason, line }: Verdict): void {
+  const added = events.filter((event) => !turn.state.undecided.some((known) => isSameNews(known, event)));
+  if (added.length > 0) change(turn, { looksLeft: turn.timing.looks });
+  const isRefused = outcome === 'refused' && reason !== 'node-not-configured';
+  change(turn, { undecided: isRefused ? [...turn.state.undecided, ...added] : [], refusal: line });
+}
+
+export function askAboutUndecided(turn: Turn): void {
+  const at = turn.now + nextLookMs(turn)!;
+  const id = nextNumber(turn);
+  change(turn, { look: { id, at }, looksLeft: turn.state.looksLeft - 1 });
+  turn.moves.push({ do: 'ask', id, problem: turn.state.refusal });
 }

@@ -10,13 +10,12 @@ import {
   change,
   changeNode,
   findNodeState,
-  isSameNews,
   nextLookMs,
   nextNumber,
   openWork,
   type Turn,
 } from './incident-turn';
-import { confirmPgpools, done, forgetServed, setSynchronous } from './incident-work';
+import { askAboutUndecided, confirmPgpools, done, forgetServed, keepUndecided, setSynchronous } from './incident-work';
 import { judgeRun, refuseRejoin, weightier } from './verdict';
 
 /** The state after one message, and the moves that it asks for. */
@@ -153,33 +152,47 @@ function goOn(turn: Turn): void {
   }
 }
 
-/** All waiting failover events at once, because one look answers them all; else the oldest other event. */
+/** One look answers all waiting events but rejoins, of which each has its own answer. Failovers come first. */
 function beginNext(turn: Turn): void {
-  const { waiting, primary, configuration } = turn.state;
+  const { waiting } = turn.state;
   const failovers = waiting.filter(({ kind }) => kind === 'failover');
-  const events = failovers.length > 0 ? failovers : waiting.slice(0, 1);
-  const [event] = events as [ReceivedEvent, ...ReceivedEvent[]];
+  const others = waiting.filter(
+    (event) => event.kind === 'returned' || (event.kind === 'follow' && !isHint(turn, event)),
+  );
+  const [first] = failovers.length > 0 ? failovers : waiting;
+  const isAlone = first!.kind === 'rejoin' || isHint(turn, first!);
+  const events = isAlone ? [first!] : [...failovers, ...others];
   change(turn, {
     waiting: waiting.filter((one) => !events.includes(one)),
     look: null,
     isFinished: false,
     lingerUntil: null,
   });
-  turn.moves.push({ do: 'note', title: 'Event', seen: events.map(describeEvent).join('; ') });
-  // pgpool calls follow for every node that it marked down itself; this incident's follows do the same.
-  if (event.kind === 'follow' && primary !== null && event.node !== null && event.node !== primary) {
-    tellNode(turn, event.node, { on: 'hint' });
-    // With another main node pgpool takes that for the primary, and has marked the standbys of this one down.
-    if (event.mainNode !== primary && configuration) confirmPgpools(turn);
-    const line = `node ${event.node} is made to follow node ${primary}`;
-    answer(turn, events, { outcome: 'completed', reason: 'primary-working', line });
+  turn.moves.push({ do: 'note', title: 'Event', seen: [...new Set(events.map(describeEvent))].join('; ') });
+  if (isHint(turn, first!)) {
+    followNow(turn, first!);
     return;
   }
-  if (event.kind === 'returned' && event.node !== null) tellNode(turn, event.node, { on: 'returned' });
+  for (const { kind, node } of events)
+    if (kind === 'returned' && node !== null) tellNode(turn, node, { on: 'returned' });
   const id = nextNumber(turn);
   const { memory } = turn.state;
   change(turn, { decision: { id, events, preemptAt: null, isToldToGiveWay: false } });
   turn.moves.push({ do: 'decide', id, events, memory });
+}
+
+/** pgpool calls follow for every node that it marked down itself; this incident's follows do the same. */
+function isHint({ state: { primary } }: Turn, { kind, node }: ReceivedEvent): boolean {
+  return kind === 'follow' && primary !== null && node !== null && node !== primary;
+}
+
+function followNow(turn: Turn, event: ReceivedEvent): void {
+  const { primary, configuration } = turn.state;
+  tellNode(turn, event.node!, { on: 'hint' });
+  // With another main node pgpool takes that for the primary, and has marked the standbys of this one down.
+  if (event.mainNode !== primary && configuration) confirmPgpools(turn);
+  const line = `node ${event.node} is made to follow node ${primary}`;
+  answer(turn, [event], { outcome: 'completed', reason: 'primary-working', line });
 }
 
 function decided(
@@ -203,7 +216,7 @@ function decided(
   if (!isAsked && !isPromoted) keepUndecided(turn, events, verdict);
 }
 
-/** No decision was made. A newer failover event comes first; rejoins and returned nodes are decided again after it. */
+/** No decision was made. A newer failover event comes first; all other events are decided again after it. */
 function undecided(
   turn: Turn,
   events: readonly ReceivedEvent[],
@@ -214,23 +227,11 @@ function undecided(
   if (verdict.reason !== 'preempted') {
     answer(turn, events, verdict);
     if (events[0]!.kind !== 'rejoin') keepUndecided(turn, events, verdict);
-  } else if (events[0]!.kind === 'failover') answer(turn, events, verdict);
-  else change(turn, { waiting: [...turn.state.waiting, ...events] });
-}
-
-/** Keeps refused events, the newest last: a returned node knows less of the primary than pgpool does. */
-function keepUndecided(turn: Turn, events: readonly ReceivedEvent[], { outcome, reason, line }: Verdict): void {
-  const added = events.filter((event) => !turn.state.undecided.some((known) => isSameNews(known, event)));
-  if (added.length > 0) change(turn, { looksLeft: turn.timing.looks });
-  const isRefused = outcome === 'refused' && reason !== 'node-not-configured';
-  change(turn, { undecided: isRefused ? [...turn.state.undecided, ...added] : [], refusal: line });
-}
-
-function askAboutUndecided(turn: Turn): void {
-  const at = turn.now + nextLookMs(turn)!;
-  const id = nextNumber(turn);
-  change(turn, { look: { id, at }, looksLeft: turn.state.looksLeft - 1 });
-  turn.moves.push({ do: 'ask', id, problem: turn.state.refusal });
+    return;
+  }
+  const isAnswered = ({ kind }: ReceivedEvent): boolean => kind === 'failover';
+  answer(turn, events.filter(isAnswered), verdict);
+  change(turn, { waiting: [...turn.state.waiting, ...events.filter((event) => !isAnswered(event))] });
 }
 
 function converge(turn: Turn, events: readonly ReceivedEvent[], settlement: Settlement): void {

@@ -1,7 +1,7 @@
 // The watch's samples of a lost primary: the end of its WAL, its synchronous set, the standbys that streamed from it,
 // and its last answer.
 
-import { type Facts, isOnlySilent, isShownAsPrimary } from '../facts/facts';
+import { type Facts, isOnlySilent, isShownAsPrimary, type NodeFacts } from '../facts/facts';
 import type { WalPosition } from '../facts/wal';
 import type { NodeSample } from '../facts/watch';
 
@@ -47,6 +47,16 @@ export function findServedRival(facts: Facts, lost: number): number | null {
     ({ node, said }) => node !== lost && said?.isInRecovery === false && isOnlySilent(facts, node) && isServed(node),
   );
   return rival?.node ?? null;
+}
+
+/**
+ * Beside a node that accepts writes: another one, silent now, that accepted writes on no older timeline and was served by a pgpool when the watch last
+ * heard it. A former primary is on an older one.
+ */
+export function findNewerRival(facts: Facts, { node, position }: NodeFacts): { node: number; timeline: number } | null {
+  const rival = findServedRival(facts, node);
+  const timeline = primarySample(facts, rival)?.said.position?.timeline ?? 0;
+  return rival === null || timeline < (position?.timeline ?? Infinity) ? null : { node: rival, timeline };
 }
 
 /** Did this standby stream when the primary last answered? Null = the watch had not heard both of them. */

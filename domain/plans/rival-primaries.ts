@@ -20,8 +20,8 @@ import {
 
 /**
  * Stops the older of two writable nodes only if the newer timeline descends from its own, and either a promotion of
- * ours opened the newer one, or pgpool serves the newer node and the older one has no standby and no client session.
- * These conditions exclude a standby that was promoted by mistake.
+ * ours opened the newer one, or pgpool serves the newer node, the older one has no standby and no client session, and
+ * the record does not name it. These conditions exclude a standby that was promoted by mistake.
  */
 export function planWithTwoPrimaries(
   configuration: ClusterConfiguration,
@@ -78,6 +78,8 @@ function isUnused(
   newest: NodeFacts,
   { node, clients, followers }: NodeFacts,
 ): boolean {
+  // Standbys and clients of a recorded primary may be about to come back: a person says which of the two is right.
+  if (findRecord(configuration, facts)?.primary === node) return false;
   const isServed = serversOf(facts, newest.node).length > 0 && serversOf(facts, node).length === 0;
   return isServed && clients === 0 && followers === 0 && followersOf(configuration, facts, node).length === 0;
 }

@@ -2,6 +2,7 @@
 // pure.
 
 import { type ClusterConfiguration, findNode } from '../facts/cluster';
+import type { OpenedTimeline } from '../facts/wal';
 import { findRecord } from './record';
 import {
   answeringStandbys,
@@ -18,6 +19,8 @@ export interface Suspicion {
   readonly oldPrimary: number | null;
   /** The node that an earlier step of this decision took for the primary. */
   readonly suspect: number | null;
+  /** Timelines that promotions of ours have opened, the last one at the end. */
+  readonly opened: readonly OpenedTimeline[];
   /** pgpool's %d. */
   readonly failedNode: number | null;
   /** The node that this incident fenced as the primary, which leaves no doubt. */
@@ -30,7 +33,7 @@ export interface Suspicion {
  */
 export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts, request: Suspicion): number | null {
   if (request.fencedNode !== null) return request.fencedNode;
-  const recorded = findRecord(configuration, facts)?.primary;
+  const promoted = findLastPromoted(configuration, facts, request.opened);
   const isStandby = (node: number): boolean => answeringStandbys(facts).some((entry) => entry.node === node);
   const upstreams = answeringStandbys(facts).flatMap((entry) => upstreamOf(configuration, entry));
   const byPgpool = facts.pgpools.flatMap((pgpool) =>
@@ -52,7 +55,7 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
     ...runsAsPrimary.map((entry) => entry.node),
     request.suspect,
     // pgpool's numbers may be older than the last promotion.
-    ...(recorded === undefined ? [] : [recorded]),
+    ...(promoted === null ? [] : [promoted]),
     request.oldPrimary,
     ...byPgpool,
     ...upstreams,
@@ -67,6 +70,18 @@ export function suspectPrimary(configuration: ClusterConfiguration, facts: Facts
     return (host?.fenceMark ?? 'none') !== 'none' || (node === request.oldPrimary && !isStandbyByFiles(host));
   };
   return hints.find((node) => hostOf(node)?.hasStandbySignal !== true) ?? hints.find(mayHaveBeen) ?? null;
+}
+
+/** The primary of the newest timeline that the record or a promotion of this incident names: the record may not be written yet. */
+function findLastPromoted(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  opened: readonly OpenedTimeline[],
+): number | null {
+  const record = findRecord(configuration, facts);
+  const last = opened.at(-1);
+  if (last && last.timeline > (record?.timeline ?? 0)) return last.node;
+  return record?.primary ?? null;
 }
 
 /**

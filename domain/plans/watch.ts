@@ -17,7 +17,8 @@ import {
   type WatchSamples,
   type WatchState,
 } from '../facts/watch';
-import { type Condition, findConditions, findWell } from './differences';
+import type { Condition } from './condition';
+import { findConditions, findWell } from './differences';
 
 const minuteMs = 60_000;
 const longestPauseMs = 15 * minuteMs;

@@ -161,6 +161,8 @@ function requests(count: number): fc.Arbitrary<FailoverRequest> {
         maxLength: 2,
       }),
     ),
+    isPrimaryReported: fc.boolean(),
+    givenUp: often(fc.constant<number[]>([]), fc.array(known, { maxLength: 2 })),
     told: often(fc.constant<number[]>([]), fc.array(known, { maxLength: 1 })),
     lasted: fc.option(someNode),
     opened: often(

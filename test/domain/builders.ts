@@ -179,6 +179,8 @@ export function makeRequest(differences: Partial<FailoverRequest> = {}): Failove
     excluded: [],
     notTold: [],
     told: [],
+    isPrimaryReported: false,
+    givenUp: [],
     lasted: null,
     opened: [],
     hasWaited: false,

@@ -12,13 +12,6 @@ export interface Known {
 
 export const known: readonly Known[] = [
   {
-    // Needs activities: a node that refuses the act of an older decision, not only one that is older than its deadline.
-    rule: null,
-    title:
-      'the script of a fence that was on its way for some seconds stops a node that was kept, or rebuilt, meanwhile',
-    fits: ({ line }) => line.includes('by an act that was late'),
-  },
-  {
     // Needs workflows/follow.ts: a cancelled follow that says whether it has stopped its node.
     rule: 'rule-8',
     title: 'a follow that takes over from a cancelled one starts a node that a person has stopped meanwhile',
@@ -44,14 +37,6 @@ export const known: readonly Known[] = [
     fits: ({ line }, { schedule }) =>
       line.endsWith('was alive when it was stopped, and is left so') &&
       schedule.some(({ what }) => ['vanish', 'cut', 'divide', 'flap', 'breakSsh'].includes(what)),
-  },
-  {
-    // Needs activities/pgpool/attach.ts: a look at pgpool's own live status before it is asked.
-    rule: 'level',
-    title: 'a standby that pgpool itself cannot reach is attached once a minute, and given up by it two seconds later',
-    fits: ({ line }, { schedule }) =>
-      line.includes('does not use it') &&
-      schedule.some(({ what }) => ['cut', 'divide', 'reject', 'close'].includes(what)),
   },
 ];
 

@@ -51,7 +51,7 @@ export function observeWorld(
 }
 
 function findSuspect(configuration: ClusterConfiguration, direct: Facts, suspect: number | null): number | null {
-  const suspicion = { suspect: null, oldPrimary: suspect, failedNode: suspect, fencedNode: null };
+  const suspicion = { suspect: null, oldPrimary: suspect, failedNode: suspect, fencedNode: null, opened: [] };
   return findNode(configuration, suspectPrimary(configuration, direct, suspicion))?.id ?? null;
 }
 

@@ -65,7 +65,7 @@ function tell(sim: Simulation, difference: Difference): void {
   const event = eventOf(difference);
   const { kind, line } = difference;
   if (kind !== 'no-record') tellStory(sim, `* the watch ${event ? 'tells' : 'warns'} (${kind}): ${line}`);
-  checkTold(sim, difference);
+  checkTold(sim, difference, event !== null);
   if (!event) return;
   after(sim.clock, tellingMs, () => {
     sim.signal({ ...event, at: new Date(sim.clock.now).toISOString() });

@@ -2,7 +2,7 @@
 // or excludes one candidate.
 
 import type { Observation } from '../../activities/look/observe';
-import { type FailoverMemory, forgetTold, noteStopped } from '../../domain/plans/failover-memory';
+import { type FailoverMemory, forgetGivenUp, forgetTold, noteStopped } from '../../domain/plans/failover-memory';
 import { planFailover } from '../../domain/plans/failover';
 import type { FailoverPlan, FailoverRequest } from '../../domain/plans/failover-request';
 import { laterMs } from '../../domain/plans/lost-primary';
@@ -14,6 +14,8 @@ export interface FailoverInput {
   readonly cluster: string;
   readonly failedNode: number | null;
   readonly oldPrimary: number | null;
+  /** As in FailoverRequest. */
+  readonly isPrimaryReported: boolean;
   /** The node that a person wants back. */
   readonly rejoin: number | null;
   /** Arrival of the oldest event of this decision by the ground's clock, because the sender's clock may be wrong. */
@@ -56,7 +58,9 @@ async function decide(decision: Decision, input: FailoverInput): Promise<Failove
     // Measured before the look, so that any older WAL message came before the event.
     const sinceEventMs = Math.max(0, ground.now() - input.receivedAt);
     request = { ...request, sinceEventMs, lasted: findLasted(decision) };
-    const observation = await lookAround(decision, request.suspect ?? request.oldPrimary ?? request.failedNode);
+    const opened = request.opened.at(-1)?.node ?? null;
+    const hint = request.suspect ?? opened ?? request.oldPrimary ?? request.failedNode;
+    const observation = await lookAround(decision, hint);
     const plan = planFailover(observation.configuration, observation.facts, request);
     ground.note('Plan', plan.line);
     const next = await follow(decision, observation, plan, request);
@@ -104,7 +108,7 @@ function keep(
   { primary, reason, line }: Extract<FailoverPlan, { action: 'keep' }>,
 ): FailoverResult {
   // A node that was told to promote has become the primary.
-  decision.memory = { ...forgetTold(decision.memory, primary), trouble: null };
+  decision.memory = { ...forgetGivenUp(forgetTold(decision.memory, primary), primary), trouble: null };
   const verdict = { outcome: 'completed', reason, line } as const;
   return { verdict, observation, primary, formerPrimary: null, isFenceConfirmed: false };
 }
@@ -129,15 +133,18 @@ function findLasted({ ground, memory: { trouble } }: Decision): number | null {
   return ms >= laterMs && ms < longestTroubleMs ? trouble!.node : null;
 }
 
-function newRequest({ memory }: Decision, { failedNode, oldPrimary, rejoin }: FailoverInput): FailoverRequest {
+function newRequest({ memory }: Decision, input: FailoverInput): FailoverRequest {
+  const { failedNode, oldPrimary, isPrimaryReported, rejoin } = input;
   return {
     failedNode,
     oldPrimary,
+    isPrimaryReported,
     suspect: null,
     rejoin,
     excluded: [],
     notTold: [],
     told: memory.told.map(({ node }) => node),
+    givenUp: memory.givenUp,
     hasWaited: false,
     hasLookedAgain: false,
     lasted: null,

@@ -44,7 +44,14 @@ export async function tellPlan(
     now,
   };
   const failedNode = primary !== null && down.includes(primary) ? primary : (down[0] ?? null);
-  const hints = { failedNode, oldPrimary: primary, rejoin: null, receivedAt: now, memory: emptyMemory };
+  const hints = {
+    failedNode,
+    oldPrimary: primary,
+    isPrimaryReported: primary === null || down.includes(primary),
+    rejoin: null,
+    receivedAt: now,
+    memory: { ...emptyMemory, givenUp: down },
+  };
   const end = await failover(openDryGround(world), { cluster: configuration.cluster, ...hints });
   const { takenAt } = facts;
   if ('error' in end) {

@@ -100,3 +100,19 @@ it('does not believe "up" before pgpool shows the new primary', async () => {
   // The last look may have met pgpool's restart of PCP.
   expect(looks).toContainEqual(expect.stringMatching(/^node 0 is (up|waiting), its primary is not yet node 1$/));
 });
+
+it('does not ask for a node that pgpool itself does not hear, because its next health check would give it up again', async () => {
+  await detach();
+  await pgpool.stopNodes();
+  const environment = createEnvironment();
+  const seen: string[] = [];
+  environment.on('heartbeat', (look) => seen.push(String(look)));
+  const logged = pgpool.log().length;
+  const failing = failureOf(attach({ node: 1, primary: 1 }, environment));
+  const isSaid = (): boolean =>
+    seen.filter((look) => look.includes('test itself gets no answer from node 1')).length >= 3;
+  await waitFor(() => Promise.resolve(isSaid()), { what: 'three looks that say why', timeoutMs: 15_000 });
+  environment.cancel();
+  await failing;
+  expect(pgpool.log().slice(logged)).not.toMatch(/fail ?back/i);
+});

@@ -148,15 +148,17 @@ export const lostPrimaryStories: readonly FailoverStory[] = [
     title: 'no number at all: the one node that does not answer was the primary',
     topology: '0* stopped, 1 2 equal; pgpool: -1/-1',
     facts: { nodes: { 0: stopped, ...withoutReceivers }, pgpools: [] },
-    request: { failedNode: null, oldPrimary: null },
+    request: { failedNode: null, oldPrimary: null, isPrimaryReported: true },
     expected: { action: 'promote', state: 'dead', node: 1, formerPrimary: 0 },
   },
   {
-    title: 'the event is about a standby that answers, and it is the primary that is dead',
+    title:
+      'the event is about a standby that answers, the primary is dead, and no pgpool says so: a person may have stopped it',
     topology: '0* stopped, 1 2 equal; pgpool: 2/0',
     facts: { nodes: { 0: stopped, ...withoutReceivers } },
     request: { failedNode: 2 },
-    expected: { action: 'promote', state: 'dead', node: 1, formerPrimary: 0 },
+    // A pgpool that uses node 0 reports it, too.
+    expected: { action: 'refuse', reason: 'primary-unreachable' },
   },
   {
     title: 'primary and lowest standby die together and pgpool calls one hook: the last standby is promoted',
@@ -323,7 +325,7 @@ export const suspectStories: readonly FailoverStory[] = [
       nodes: { 0: frozen, 1: receivesNothing, 2: { ...stopped, host: { processes: 'none', hasStandbySignal: true } } },
       pgpools: [],
     },
-    request: { failedNode: 2, oldPrimary: null, lasted: 0 },
+    request: { failedNode: 2, oldPrimary: null, isPrimaryReported: true, lasted: 0 },
     expected: { action: 'promote', state: 'hung', node: 1, formerPrimary: 0 },
   },
   {
@@ -334,7 +336,7 @@ export const suspectStories: readonly FailoverStory[] = [
       probes: [probe(1, 'silent')],
       pgpools: [{ ...pgpoolSees(null), nodes: [] }],
     },
-    request: { failedNode: 2, oldPrimary: null, lasted: 0 },
+    request: { failedNode: 2, oldPrimary: null, isPrimaryReported: true, lasted: 0 },
     expected: { action: 'promote', state: 'unreachable', node: 1, formerPrimary: 0 },
   },
   {
@@ -373,7 +375,7 @@ export const suspectStories: readonly FailoverStory[] = [
     title: 'pgpool’s roles name the primary when the event does not and two nodes are silent',
     topology: '0* stopped, 1 well, 2 stopped; pgpool: -1/-1, role primary on 0',
     facts: { nodes: { 0: stopped, 1: receivesNothing, 2: stopped } },
-    request: { failedNode: null, oldPrimary: null },
+    request: { failedNode: null, oldPrimary: null, isPrimaryReported: true },
     expected: { action: 'promote', state: 'dead', node: 1, formerPrimary: 0 },
   },
 ];

@@ -179,11 +179,11 @@ export class IncidentWorld {
     }
     if (move.do === 'decide') {
       if (this.running.some((one) => one.move.do === 'decide')) this.problems.push('one-decision: two at a time');
-      const isMixed = new Set(move.events.map(({ kind }) => kind)).size > 1;
-      const isFailover = move.events[0]!.kind === 'failover';
+      const kinds = move.events.map(({ kind }) => kind);
+      const isOrdered = kinds.lastIndexOf('failover') < kinds.filter((kind) => kind === 'failover').length;
       const isWaiting = this.state.waiting.some(({ kind }) => kind === 'failover');
-      if (isMixed || isWaiting || (!isFailover && move.events.length > 1))
-        this.problems.push('failovers-first: not all at once');
+      if (isWaiting || !isOrdered) this.problems.push('failovers-first: not all at once');
+      if (kinds.includes('rejoin') && kinds.length > 1) this.problems.push('rejoin-alone: it has an answer of its own');
     }
     const hasEnd = !['note', 'ask', 'leave', 'cancel-follow', 'preempt', 'cancel-work'].includes(move.do);
     if (hasEnd) this.running.push({ move, isCancelled: false });

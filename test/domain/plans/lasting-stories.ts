@@ -24,8 +24,15 @@ export const lastingStories: readonly FailoverStory[] = [
     title: 'the event is about a standby, and the primary hangs two seconds later, too',
     topology: '0* frozen, 1 well, 2 stopped; pgpool: 2/0',
     facts: { nodes: { 0: frozen, 1: receivesNothing, 2: stopped }, probes: [probe(1, 'silent')], pgpools: pgpoolLost },
-    request: { failedNode: 2, lasted: 0 },
+    request: { failedNode: 2, lasted: 0, givenUp: [0] },
     expected: { action: 'promote', state: 'hung', node: 1, formerPrimary: 0 },
+  },
+  {
+    title: 'the event is about a standby, the primary hangs two seconds later, too, and no pgpool has given it up',
+    topology: '0* frozen, 1 well, 2 stopped; pgpool: 2/0',
+    facts: { nodes: { 0: frozen, 1: receivesNothing, 2: stopped }, probes: [probe(1, 'silent')], pgpools: pgpoolLost },
+    request: { failedNode: 2, lasted: 0 },
+    expected: { action: 'refuse', reason: 'primary-unreachable' },
   },
   {
     title: 'somebody returned, and the primary’s host says nothing at the first look: its link may fail over',

@@ -2,7 +2,7 @@
 
 import { conclude } from '../../../domain/plans/record';
 import { checkAttach } from '../invariants/acts';
-import { attach, promoteView } from '../model/pgpool';
+import { attach, liveStatusOf, promoteView } from '../model/pgpool';
 import { canReach, type ModelPgpool, type World, workerHost } from '../model/world';
 import { after } from '../clock';
 import { worldNow } from '../simulation';
@@ -39,7 +39,7 @@ export const pgpoolVerbs: Pick<VerbBodies, PgpoolVerb> = {
         const isShown = pgpool.primary === primary || node === primary;
         if (isShown && pgpool.status[node] === 'up') return done(`pgpool ${name} uses node ${node}`, changed);
         if (!isShown) askNotBefore = Math.max(askNotBefore, clock.now + 1500);
-        else if (clock.now >= askNotBefore) {
+        else if (clock.now >= askNotBefore && liveStatusOf(world, pgpool, node) === 'up') {
           checkAttach(run, pgpool, node);
           acted(run, `asks ${name} to attach node ${node}`);
           request(run, (later) => {
@@ -65,14 +65,15 @@ export const pgpoolVerbs: Pick<VerbBodies, PgpoolVerb> = {
       if (isAnswering(world, pgpool)) {
         if (pgpool.primary === primary && pgpool.status[primary] === 'up')
           return done(`pgpool ${name} shows node ${primary} as its primary`, changed);
-        if (pgpool.status[primary] === 'down') {
+        const isDown = pgpool.status[primary] === 'down';
+        if (isDown && liveStatusOf(world, pgpool, primary) === 'up') {
           checkAttach(run, pgpool, primary);
           acted(run, `asks ${name} to attach the primary, node ${primary}`);
           request(run, (later) => {
             attach(later, pgpool, primary);
           });
           [changed, ms] = [true, 1000];
-        } else if (!isAsked && clock.now - startedAt > 7000) {
+        } else if (!isDown && !isAsked && clock.now - startedAt > 7000) {
           acted(run, `asks ${name} to take node ${primary} for the primary`);
           request(run, (later) => {
             promoteView(later, pgpool, primary);

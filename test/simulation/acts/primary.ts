@@ -11,12 +11,15 @@ import { checkFence, checkPromotion, noteLook } from '../invariants/acts';
 import { lookAtHost, lookAtNode } from '../look';
 import { degenerate } from '../model/pgpool';
 import { crash, endTrouble, shutDown, tellToPromote } from '../model/processes';
-import { acknowledge, isListed } from '../model/physics';
+import { acknowledge, isConfirming, isListed } from '../model/physics';
 import { leaveBehind } from '../model/wal';
 import { canReach, isAlive, isUp, type ModelNode, nodeOf, type World, workerHost } from '../model/world';
 import { observeWorld } from '../observe';
 import { tellStory, worldNow } from '../simulation';
 import { acted, done, fail, hasHost, pause, type Run, type VerbBodies, work } from './run';
+
+/** activities/primary/set-synchronous-standbys.ts waits so long for who is listed and says nothing. */
+const confirmMs = 1200;
 
 type PrimaryVerb = 'observe' | 'awaitRecovery' | 'fence' | 'promote' | 'setSynchronousStandbys';
 
@@ -41,16 +44,19 @@ export const primaryVerbs: Pick<VerbBodies, PrimaryVerb> = {
   fence,
   promote,
   setSynchronousStandbys: async (run, { configuration, primary }) => {
-    const world = await work(run, 100);
+    const node = nodeOf(run.sim.world, primary);
+    const { standbys, whenNone } = configuration.policy.synchronous;
+    const others = run.sim.world.nodes.filter((other) => other !== node);
+    const isSilent = (other: ModelNode): boolean =>
+      isListed(run.sim.world, other, primary) && !isConfirming(run.sim.world, other, node);
+    await work(run, 100);
+    if (whenNone === 'degrade' && others.some(isSilent)) await work(run, confirmMs);
+    const { world } = run.sim;
     const own = lookAtNode(world, primary);
     if (own.sql !== 'answered') throw fail('unreachable', `node ${primary}: ${own.sqlSeen}`);
-    const { standbys, whenNone } = configuration.policy.synchronous;
-    const named = world.nodes.filter(
-      (node) => node.id !== primary && (whenNone === 'wait' || isListed(world, node, primary)),
-    );
+    const named = others.filter((other) => whenNone === 'wait' || isConfirming(world, other, node));
     const ids = standbys === 0 ? [] : named.map(({ id }) => id);
     const value = formatSynchronousStandbyNames(configuration, ids);
-    const node = nodeOf(world, primary);
     const changed = node.syncNames !== value;
     node.syncNames = value;
     acknowledge(world, node);

@@ -85,6 +85,8 @@ export const peopleDeeds = {
     const node = world.nodes.find((one) => one !== primary && one.isWritable && isUp(world, one));
     if (!node) return null;
     shutDown(world, node, 'person');
+    // The person has decided against the node's branch, whoever has used it: its commits are decided about when the node is rebuilt.
+    node.branch.wasServed = false;
     Object.assign(node, { hasStandbySignal: true, upstream: primary.id, mark: 'none' });
     start(world, node, 300);
     return `a person turns node ${node.id} back into a standby by standby.signal`;

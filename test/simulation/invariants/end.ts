@@ -5,8 +5,17 @@
 import type { ReasonCode } from '../../../domain/facts/reasons';
 import { inForce } from '../../../domain/facts/maintenance';
 import { hasHost } from '../acts/run';
-import { answerOf, isHeardAsPrimary } from '../look';
-import { canReach, follows, type ModelNode, type ModelPgpool, serversOf, type World, workerHost } from '../model/world';
+import { answerOf } from '../look';
+import {
+  canReach,
+  follows,
+  isUp,
+  type ModelNode,
+  type ModelPgpool,
+  serversOf,
+  type World,
+  workerHost,
+} from '../model/world';
 import { type Simulation, violate, worldNow } from '../simulation';
 
 /** Reasons that are wrong while a node accepts writes and answers the worker. */
@@ -36,7 +45,7 @@ export function checkEnd(sim: Simulation): void {
 
 /** Only the worker's own way to the primary is broken. */
 function isServedElsewhere(world: World): boolean {
-  return world.nodes.some((node) => isHeardAsPrimary(world, node) && serversOf(world, node).length > 0);
+  return world.nodes.some((node) => node.isWritable && isUp(world, node) && serversOf(world, node).length > 0);
 }
 
 /** The watch has told of it, and tells it again; or a person has decided to leave it so. */
@@ -55,8 +64,8 @@ function isDeciding({ incident }: Simulation): boolean {
 
 function checkRefusal(sim: Simulation, primary: ModelNode): void {
   const { reason, at = 0 } = sim.verdicts.at(-1) ?? {};
-  // A promotion that has ended since is seen by the next look.
-  if (primary.historyAt > at) return;
+  // A promotion, a start or a firewall's rule that has ended since is seen by the next look.
+  if (Math.max(primary.historyAt, primary.upAt, primary.closedUntil) > at) return;
   // A node that a person has promoted, while the one that standbys follow is only silent.
   const isFollowedElsewhere = sim.world.nodes.some(
     ({ receiver }) => receiver?.isStreaming === true && receiver.from !== primary.id,

@@ -13,17 +13,17 @@ export function checkReach(run: Run, candidate: ModelNode): void {
   const { sim, actor } = run;
   const { world } = sim;
   if (!isAsSeen(run)) return;
-  const isSuspect = (node: ModelNode): boolean => node !== candidate && node.isWritable && isAlive(node);
+  // A node that a person has promoted and no client uses is a mistake, which is stopped, or rebuilt, some day.
+  const isUsed = (node: ModelNode): boolean => node.branch.openedBy !== 'person' || serversOf(world, node).length > 0;
+  const isSuspect = (node: ModelNode): boolean =>
+    node !== candidate && node.isWritable && isAlive(node) && isUsed(node);
   // An older one was left behind by an earlier failover.
   const [former] = world.nodes.filter(isSuspect).sort((left, right) => right.branch.timeline - left.branch.timeline);
   if (former && former.branch.timeline >= candidate.branch.timeline && !actor.fenced.has(former.id)) {
     const by = former.branch.openedBy === 'person' ? ', which a person has promoted,' : '';
     const name = `node ${candidate.id} is promoted, and node ${former.id}${by}`;
-    // A node that a person has promoted and no client uses is a mistake, which is stopped, or rebuilt, some day.
-    const isUsed = former.branch.openedBy !== 'person' || serversOf(world, former).length > 0;
-    if (isUsed && isHeardAsPrimary(world, former)) violate(sim, 'rule-5', `${name} answers somebody as the primary`);
-    if (isUsed && former.isHung && hasHost(world, former))
-      violate(sim, 'rule-5', `${name} has processes and is not stopped`);
+    if (isHeardAsPrimary(world, former)) violate(sim, 'rule-5', `${name} answers somebody as the primary`);
+    if (former.isHung && hasHost(world, former)) violate(sim, 'rule-5', `${name} has processes and is not stopped`);
     const first = sim.firstClosed.get(former.id);
     const isClosed = former.closedUntil > world.now && answerOf(world, former, workerHost) === 'refused';
     if (isClosed && (first === undefined || sim.clock.now - first < lastingMs))

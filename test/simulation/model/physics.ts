@@ -131,7 +131,8 @@ export function acknowledge(world: World, node: ModelNode): void {
   branch.ackedBySet = branch.acked;
 }
 
-function isConfirming(world: World, standby: ModelNode, primary: ModelNode): boolean {
+/** A message of the standby, with all that the primary has, has just come. */
+export function isConfirming(world: World, standby: ModelNode, primary: ModelNode): boolean {
   const { receiver } = standby;
   return (
     receiver?.isStreaming === true &&
