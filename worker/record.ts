@@ -19,7 +19,7 @@ import { type Conclusion, nothingRecorded } from '../domain/facts/record';
 /** Bound of a look's read: an answer takes some milliseconds, and a failover must not wait for more. */
 const readMs = 100;
 /** Bound of the watch's read: it may wait longer, and asks again a second later. */
-const openMs = 500;
+export const openMs = 500;
 
 type Description = Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>;
 

@@ -49,9 +49,12 @@ export function createTools(files: readonly ClusterFile[], client: Client, say: 
     },
     recall: (configuration) => recall(client, configuration),
     isIncidentOpen: (configuration) => isIncidentOpen(client, configuration),
-    conclude: (configuration, conclusion) => writeConclusion(client, configuration, conclusion),
-    signalIncident: async (configuration, event) => {
-      await client.workflow.signalWithStart(workflowTypes.incident, incidentStart(configuration, event));
+    conclude: (configuration, conclusion, timeoutMs) =>
+      client.connection.withDeadline(Date.now() + timeoutMs, () => writeConclusion(client, configuration, conclusion)),
+    signalIncident: async (configuration, event, timeoutMs) => {
+      await client.connection.withDeadline(Date.now() + timeoutMs, () =>
+        client.workflow.signalWithStart(workflowTypes.incident, incidentStart(configuration, event)),
+      );
     },
   };
 }

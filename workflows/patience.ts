@@ -28,7 +28,10 @@ const background: ActivityOptions = {
 };
 
 export const patience: Readonly<Record<Patience, ActivityOptions>> = {
-  /** A look has no effect, so it is retried for ever, and a person sees it in Temporal Web. It limits itself to 2 s. */
+  /**
+   * A look has no effect, so it is retried for ever, and a person sees it in Temporal Web. Whatever is silent, it ends
+   * by itself after about 3 s.
+   */
   reading: {
     // A newer event need not wait for an answer that is no longer needed (the SDK's default, too).
     cancellationType: ActivityCancellationType.TRY_CANCEL,

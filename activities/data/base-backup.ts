@@ -5,12 +5,12 @@ import { applicationNameOf } from '../../domain/facts/application-name';
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { baseBackupPrefix, formatConninfo, tlsOptions } from '../../domain/texts/conninfo';
 import { describeBytes, type RebuildPlan } from '../../domain/facts/data-directory';
-import { copySlotName, holdWal } from '../io/sql/copy-slot';
+import { copySlotName, holdWal, holdWalBoundMs } from '../io/sql/copy-slot';
 import { failure } from '../io/failures';
-import { baseBackupJobName, concludeCopy } from '../io/host/fresh-copy';
-import { endJob, type JobEnd, listJobs, runJob } from '../io/host/jobs';
-import { readNodeFacts } from '../io/sql/node-facts';
-import { clearSourceMarks } from '../io/host/source-marks';
+import { baseBackupJobName, concludeCopy, concludeCopyBoundMs } from '../io/host/fresh-copy';
+import { endJob, jobBoundMs, type JobEnd, listJobs, listJobsBoundMs, runJob } from '../io/host/jobs';
+import { nodeFactsBoundMs, readNodeFacts } from '../io/sql/node-facts';
+import { clearSourceMarks, clearSourceMarksBoundMs } from '../io/host/source-marks';
 import type { Tools } from '../io/tools';
 
 export interface BaseBackupInput {
@@ -37,6 +37,17 @@ export interface BaseBackupProgress {
 }
 
 const sqlMs = 2000;
+const mostCopies = 2;
+const prepareMs = nodeFactsBoundMs(sqlMs) + clearSourceMarksBoundMs + holdWalBoundMs;
+/**
+ * Bounds the time beside the work of the jobs: sums their list, a look at the copy, for each copy its preparation, silence, end and a look at it,
+ * and the primary's last words. Each job of an older rebuild that is ended adds endJobBoundMs.
+ */
+export const boundMs =
+  listJobsBoundMs +
+  concludeCopyBoundMs +
+  mostCopies * (prepareMs + jobBoundMs + concludeCopyBoundMs) +
+  nodeFactsBoundMs(sqlMs);
 
 /**
  * A copy whose job was lost is looked at: complete, or removed and made once more.

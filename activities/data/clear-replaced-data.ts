@@ -5,9 +5,17 @@ import { describeBytes, type RebuildPlan } from '../../domain/facts/data-directo
 import { receivesFrom } from '../../domain/facts/facts';
 import { failure } from '../io/failures';
 import { baseBackupJobName } from '../io/host/fresh-copy';
-import { listJobs, removeJobs } from '../io/host/jobs';
-import { readNodeFacts } from '../io/sql/node-facts';
-import { actOnDirectories, directoryArguments, linksFile, readMark, runDirectoryJob } from '../io/host/rebuild-acts';
+import { endJobBoundMs, jobBoundMs, listJobs, listJobsBoundMs, removeJobs } from '../io/host/jobs';
+import { nodeFactsBoundMs, readNodeFacts } from '../io/sql/node-facts';
+import {
+  actOnDirectories,
+  directoryActBoundMs,
+  directoryArguments,
+  linksFile,
+  readMark,
+  readMarkBoundMs,
+  runDirectoryJob,
+} from '../io/host/rebuild-acts';
 import type { Values } from '../io/host/answer';
 import type { Tools } from '../io/tools';
 
@@ -27,6 +35,9 @@ export interface ClearReplacedDataResult {
 
 const what = 'clear up what was replaced';
 const sqlMs = 2000;
+/** Bounds the time beside the work of the job: sums the three looks before it, its silence and end, and the removal of all jobs and of the mark. */
+export const boundMs =
+  readMarkBoundMs + nodeFactsBoundMs(sqlMs) + listJobsBoundMs + jobBoundMs + endJobBoundMs + directoryActBoundMs;
 
 /**
  * The mark goes last: while it is there, this is still to do. Only directories whose name ends in the id of a rebuild of ours, or

@@ -7,7 +7,8 @@ import type { Values } from '../io/host/answer';
 import type { ScriptName } from '../io/host/scripts';
 import { failure, messageOf } from '../io/failures';
 import { parseHostFacts } from '../io/host/host-facts';
-import { readNodeFacts } from '../io/sql/node-facts';
+import { nodeFactsBoundMs, readNodeFacts } from '../io/sql/node-facts';
+import { goodbyeMs } from '../io/sql/postgres';
 import { linksFile } from '../io/host/rebuild-acts';
 import { sqlTarget, type Tools } from '../io/tools';
 
@@ -24,9 +25,11 @@ export interface InspectDataResult {
 }
 
 const sqlMs = 2000;
-/** The sizes of a million files take a while, on either side. */
-const sizesMs = 60_000;
-const lookMs = 90_000;
+/** The sizes of a million files take a while, on either side. Both together are shorter than the activity's 2 minutes. */
+const sizesMs = 45_000;
+const lookMs = 70_000;
+/** Sums the primary's answer, its sizes with the end of their own connection, and the look at both hosts at once. */
+export const boundMs = nodeFactsBoundMs(sqlMs) + sizesMs + goodbyeMs + lookMs;
 
 /**
  * Reads only, and takes no lock.

@@ -2,7 +2,7 @@
 
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import type { RebuildPlan } from '../../domain/facts/data-directory';
-import { actOnDirectories, directoryArguments, linksFile } from '../io/host/rebuild-acts';
+import { actOnDirectories, directoryActBoundMs, directoryArguments, linksFile } from '../io/host/rebuild-acts';
 import type { Tools } from '../io/tools';
 
 export interface PlaceDataInput {
@@ -15,6 +15,9 @@ export interface PlaceDataResult {
   readonly changed: boolean;
   readonly line: string;
 }
+
+/** Counts the one act. */
+export const boundMs = directoryActBoundMs;
 
 /**
  * The data directory comes last, so that nothing can be started before all of it is there; with removeFirst it is only looked at.

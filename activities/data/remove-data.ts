@@ -4,8 +4,16 @@ import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import type { RebuildPlan } from '../../domain/facts/data-directory';
 import { savedDirectory } from '../io/host/act';
 import { failure, messageOf } from '../io/failures';
-import { listJobs } from '../io/host/jobs';
-import { confirmReplaceable, directoryArguments, linksFile, readMark, runDirectoryJob } from '../io/host/rebuild-acts';
+import { jobBoundMs, listJobs, listJobsBoundMs } from '../io/host/jobs';
+import {
+  confirmReplaceable,
+  confirmReplaceableBoundMs,
+  directoryArguments,
+  linksFile,
+  readMark,
+  readMarkBoundMs,
+  runDirectoryJob,
+} from '../io/host/rebuild-acts';
 import { sqlTarget, type Tools } from '../io/tools';
 
 export interface RemoveDataInput {
@@ -22,6 +30,8 @@ export interface RemoveDataResult {
 
 const what = 'remove its data';
 const sqlMs = 2000;
+/** Bounds the time beside the work of the job: sums the mark, the list of jobs, the guard, the primary's version, and the job's silence and end. */
+export const boundMs = readMarkBoundMs + listJobsBoundMs + confirmReplaceableBoundMs + sqlMs + jobBoundMs;
 
 /**
  * Data that was removed once for this rebuild is not removed again: whatever lies there later is the copy, or on its way to be.

@@ -4,7 +4,7 @@
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import type { RebuildPlan } from '../../domain/facts/data-directory';
 import { autoConfHeader, replicationSettings, withoutSettings, withSetting } from '../../domain/texts/settings-file';
-import { actOnFiles, encodeText, readFiles, type FileText } from '../io/host/configuration-files';
+import { actOnFiles, encodeText, fileActBoundMs, readFiles, type FileText } from '../io/host/configuration-files';
 import { failure } from '../io/failures';
 import type { Tools } from '../io/tools';
 
@@ -18,6 +18,9 @@ export interface RestoreConfigurationResult {
   readonly changed: boolean;
   readonly line: string;
 }
+
+/** Sums the reading of the files and their writing. */
+export const boundMs = fileActBoundMs + fileActBoundMs;
 
 /**
  * The set is only copied, so it may be repeated after dying anywhere. Without a saved set the primary's files stay, less the

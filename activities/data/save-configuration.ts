@@ -3,7 +3,7 @@
 
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { jobsDirectory, savedDirectory } from '../io/host/act';
-import { actOnFiles } from '../io/host/configuration-files';
+import { actOnFiles, fileActBoundMs } from '../io/host/configuration-files';
 import type { Tools } from '../io/tools';
 
 export interface SaveConfigurationInput {
@@ -21,6 +21,9 @@ export interface SaveConfigurationResult {
   /** The data directory carries the mark of this rebuild, so nothing was saved from it; null without one. */
   readonly mark: string | null;
 }
+
+/** Counts the one act. */
+export const boundMs = fileActBoundMs;
 
 /**
  * Works on a running node and on a stopped one. Nothing is saved from a directory that is gone, incomplete or a copy that was

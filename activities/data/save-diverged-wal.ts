@@ -6,8 +6,8 @@ import type { DivergedRange } from '../../domain/facts/data-directory';
 import type { FenceMark } from '../../domain/facts/facts';
 import { findFork, rangesAfter, type TimelineEnd } from '../../domain/facts/wal';
 import { failure } from '../io/failures';
-import { finishJob } from '../io/host/jobs';
-import { findRecord, formatRanges, lookAtWal, type WalLook, type WalReport } from '../io/host/own-wal';
+import { finishJob, jobBoundMs } from '../io/host/jobs';
+import { findRecord, formatRanges, lookAtWal, type WalLook, walLookMs, type WalReport } from '../io/host/own-wal';
 import type { Tools } from '../io/tools';
 
 export interface SaveDivergedWalInput {
@@ -28,6 +28,9 @@ export interface SaveDivergedWalResult {
   readonly wasPrimary: boolean;
   readonly fenceMark: FenceMark;
 }
+
+/** Bounds the time beside the work of the job: sums three looks before the job, its silence and end, and two looks after it. */
+export const boundMs = 3 * walLookMs + jobBoundMs + 2 * walLookMs;
 
 /**
  * Idempotent per rebuildId; a set is taken again if the node has written more since.

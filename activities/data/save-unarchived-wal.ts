@@ -4,7 +4,7 @@
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import { mustLook, savedDirectory } from '../io/host/act';
 import { failure } from '../io/failures';
-import { finishJob } from '../io/host/jobs';
+import { finishJob, jobBoundMs } from '../io/host/jobs';
 import type { Tools } from '../io/tools';
 
 export interface SaveUnarchivedWalInput {
@@ -20,6 +20,9 @@ export interface SaveUnarchivedWalResult {
 }
 
 const lookMs = 60_000;
+const mostJobs = 2;
+/** Bounds the time beside the work of the jobs: sums a look, and for each job its silence and end and one more look. */
+export const boundMs = lookMs + mostJobs * (jobBoundMs + lookMs);
 
 /**
  * Idempotent: a file that is saved already, by size and time, is not copied again. The files of all lives of a node share a directory.
@@ -35,7 +38,7 @@ export async function saveUnarchivedWal(tools: Tools, input: SaveUnarchivedWalIn
   const job = { configuration, node, name: 'save-unarchived-wal', script: 'saveUnarchived', args } as const;
   // One that an earlier attempt has left may have ended before these files came.
   let now = before;
-  for (let jobs = 1; jobs <= 2 && now.missing.length > 0; jobs += 1) {
+  for (let jobs = 1; jobs <= mostJobs && now.missing.length > 0; jobs += 1) {
     await finishJob(tools, job, 'save the WAL that its archive lacks to paths.savedConfiguration');
     now = await look(tools, configuration, node, args);
   }

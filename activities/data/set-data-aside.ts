@@ -2,7 +2,14 @@
 
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import type { RebuildPlan } from '../../domain/facts/data-directory';
-import { actOnDirectories, confirmReplaceable, directoryArguments, linksFile } from '../io/host/rebuild-acts';
+import {
+  actOnDirectories,
+  confirmReplaceable,
+  confirmReplaceableBoundMs,
+  directoryActBoundMs,
+  directoryArguments,
+  linksFile,
+} from '../io/host/rebuild-acts';
 import type { Tools } from '../io/tools';
 
 export interface SetDataAsideInput {
@@ -16,6 +23,9 @@ export interface SetDataAsideResult {
   readonly changed: boolean;
   readonly line: string;
 }
+
+/** Sums the guard and the act. */
+export const boundMs = confirmReplaceableBoundMs + directoryActBoundMs;
 
 /**
  * Nothing is removed. The data directory goes first, so that nothing can be started in between; with removeFirst nothing is done.

@@ -5,8 +5,8 @@ import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { rebuildMarkName, type RebuildPlan } from '../../domain/facts/data-directory';
 import { requireDone } from '../io/host/answer';
 import { failure } from '../io/failures';
-import { concludeCopy, verifyJobName } from '../io/host/fresh-copy';
-import { answerOf, runJob } from '../io/host/jobs';
+import { concludeCopy, concludeCopyBoundMs, verifyJobName } from '../io/host/fresh-copy';
+import { answerOf, jobBoundMs, runJob } from '../io/host/jobs';
 import type { Tools } from '../io/tools';
 
 export interface VerifyBackupInput {
@@ -19,6 +19,9 @@ export interface VerifyBackupResult {
   readonly changed: boolean;
   readonly line: string;
 }
+
+/** Bounds the time beside the work of the job: sums the look at the copy before it, its silence and end, the look after it, and the removal. */
+export const boundMs = concludeCopyBoundMs + jobBoundMs + 2 * concludeCopyBoundMs;
 
 /**
  * A copy that is not what the primary sent is removed with its jobs, so that the runbook, read from the top, copies anew.

@@ -9,10 +9,13 @@ export interface ConcludeInput {
   readonly conclusion: Conclusion;
 }
 
+/** Bounds the question to Temporal, the only wait. */
+export const boundMs = 9000;
+
 /** Idempotent: a conclusion that is older than the record changes nothing. @throws Unreachable when Temporal does not take it */
 export async function conclude(tools: Tools, { configuration, conclusion }: ConcludeInput): Promise<{ line: string }> {
   const { primary, timeline, openedBy } = conclusion;
-  await tools.conclude(configuration, conclusion);
+  await tools.conclude(configuration, conclusion, boundMs);
   const how = openedBy === 'us' ? ', opened by us' : '';
   return { line: `recorded: node ${primary} is the primary on timeline ${timeline}${how}` };
 }

@@ -11,11 +11,14 @@ export interface SignalIncidentInput {
   readonly more?: Pick<ClusterEvent, 'kind' | 'oldPrimary' | 'seen'>;
 }
 
+/** Bounds the question to Temporal, the only wait. */
+export const boundMs = 9000;
+
 /** The event's id comes from the workflow, so a second attempt is the same event. */
 export async function signalIncident(tools: Tools, input: SignalIncidentInput): Promise<void> {
   const configuration = tools.readConfiguration(input.cluster);
   const at = new Date(tools.attempt.orderedAt).toISOString();
-  await tools.signalIncident(configuration, {
+  const event: ClusterEvent = {
     eventId: input.eventId,
     kind: 'returned',
     node: input.node,
@@ -23,5 +26,6 @@ export async function signalIncident(tools: Tools, input: SignalIncidentInput): 
     oldPrimary: null,
     at,
     ...input.more,
-  });
+  };
+  await tools.signalIncident(configuration, event, boundMs);
 }

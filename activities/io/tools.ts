@@ -26,9 +26,13 @@ export interface WorkerTools {
   /** Null: Temporal does not answer. Never rejects. */
   readonly isIncidentOpen: (configuration: ClusterConfiguration) => Promise<boolean | null>;
   /** Makes the conclusion the cluster's record, and starts the workflow that keeps it where it does not run. */
-  readonly conclude: (configuration: ClusterConfiguration, conclusion: Conclusion) => Promise<void>;
+  readonly conclude: (configuration: ClusterConfiguration, conclusion: Conclusion, timeoutMs: number) => Promise<void>;
   /** Tells the cluster's incident, opening one if none is open. */
-  readonly signalIncident: (configuration: ClusterConfiguration, event: ClusterEvent) => Promise<void>;
+  readonly signalIncident: (
+    configuration: ClusterConfiguration,
+    event: ClusterEvent,
+    timeoutMs: number,
+  ) => Promise<void>;
 }
 
 /** The tools of a verb: the same, and the attempt that it runs in. */

@@ -1,13 +1,18 @@
 // Gives a primary that is starting, stopping or in crash recovery its time, and returns as soon as it answers.
 
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
-import { readNodeFacts } from '../io/sql/node-facts';
+import { nodeFactsBoundMs, readNodeFacts } from '../io/sql/node-facts';
 import type { Tools } from '../io/tools';
 
 export interface AwaitRecoveryInput {
   readonly configuration: ClusterConfiguration;
   readonly node: number;
 }
+
+const readMs = 500;
+const pauseMs = 20;
+/** Bounds the time beyond policy.crashRecoveryMs: sums the last pause and the last look. */
+export const boundMs = pauseMs + nodeFactsBoundMs(readMs);
 
 /**
  * Reads only. Returns what was seen last; at most policy.crashRecoveryMs later. A restart refuses connections between its stop and its start, so a refusal or a
@@ -23,8 +28,6 @@ export async function awaitRecovery(tools: Tools, input: AwaitRecoveryInput): Pr
     const isSettled = facts.sql === 'answered' || facts.sql === 'rejected';
     if (isSettled || ms >= configuration.policy.crashRecoveryMs) return { line };
     tools.attempt.tell(line);
-    await tools.attempt.sleep(20);
+    await tools.attempt.sleep(pauseMs);
   }
 }
-
-const readMs = 500;

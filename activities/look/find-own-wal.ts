@@ -3,7 +3,7 @@
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import type { OwnWal } from '../../domain/plans/follow';
 import { findFork, rangesAfter, type TimelineEnd } from '../../domain/facts/wal';
-import { findRecord, lookAtWal } from '../io/host/own-wal';
+import { findRecord, lookAtWal, walLookMs } from '../io/host/own-wal';
 import type { Tools } from '../io/tools';
 
 export interface FindOwnWalInput {
@@ -18,6 +18,9 @@ export interface FindOwnWalResult {
   readonly line: string;
   readonly ownWal: OwnWal;
 }
+
+/** Sums the look at pg_wal and the search for a record. */
+export const boundMs = walLookMs + walLookMs;
 
 /**
  * Reads only, with pg_waldump, and takes no lock. A record whose end is missing is none: nobody will ever replay it.

@@ -15,7 +15,7 @@ import {
 } from '../../domain/facts/facts';
 import { messageOf } from '../io/failures';
 import { probeFrom, readHostFacts } from '../io/host/host-facts';
-import { readNodeFacts } from '../io/sql/node-facts';
+import { nodeFactsBoundMs, readNodeFacts } from '../io/sql/node-facts';
 import { PcpFailure } from '../io/pcp/pcp';
 import type { Tools, WorkerTools } from '../io/tools';
 
@@ -34,12 +34,14 @@ export interface Observation {
   readonly facts: Facts;
 }
 
-/** All of it takes at most twice this, whatever is down. */
-const boundMs = 1000;
+/** Bounds each look. */
+const lookMs = 1000;
 /** A node that works answers sooner. */
 const promptMs = 50;
 /** When a suspect is silent for so long, the others' hosts and pgpool are asked for it, too, before its time is over. */
 const silentMs = 200;
+/** Sums SQL with the look at the host beside it, then the probes and the pgpools at once, then the host of a node whose replay is paused. */
+export const boundMs = Math.max(nodeFactsBoundMs(lookMs), promptMs + lookMs) + lookMs + lookMs;
 
 export async function observe(tools: Tools, input: ObserveInput): Promise<Observation> {
   const configuration = tools.readConfiguration(input.cluster);
@@ -47,7 +49,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
   const takenAt = new Date().toISOString();
   const hosts = new Map<number, ReturnType<typeof readHostFacts>>();
   const lookAt = (node: NodeConfiguration): ReturnType<typeof readHostFacts> => {
-    const look = hosts.get(node.id) ?? readHostFacts(tools, configuration, node, boundMs);
+    const look = hosts.get(node.id) ?? readHostFacts(tools, configuration, node, lookMs);
     hosts.set(node.id, look);
     return look;
   };
@@ -59,7 +61,7 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
   const asked = only ? configuration.nodes.filter(({ id }) => only.includes(id)) : configuration.nodes;
   const nodes = await Promise.all(
     asked.map(async (node): Promise<NodeFacts> => {
-      const reading = readNodeFacts(tools.sql, configuration, node, boundMs);
+      const reading = readNodeFacts(tools.sql, configuration, node, lookMs);
       // Start the host look early for any other slow node, too: one silence after the other would break the bound.
       const timer = setTimeout(() => void lookAt(node), promptMs);
       const later = setTimeout(() => {
@@ -143,7 +145,7 @@ async function probeFromOthers(
   about: NodeConfiguration,
 ): Promise<ProbeFacts[]> {
   const others = configuration.nodes.filter((node) => node.id !== about.id);
-  return await Promise.all(others.map((from) => probeFrom(tools, configuration, from, about, boundMs)));
+  return await Promise.all(others.map((from) => probeFrom(tools, configuration, from, about, lookMs)));
 }
 
 /** Failures that are an answer of a pgpool itself, or of its host. */
@@ -158,7 +160,7 @@ async function readPgpools({ pcp }: WorkerTools, configuration: ClusterConfigura
         // Asked one by one: with one dead host "all nodes" takes 10 s (measured), a single one 20 ms.
         configuration.nodes.map(async ({ id }) => {
           try {
-            const info = await pcp.readNodeInfo(pgpool, id, { timeoutMs: boundMs });
+            const info = await pcp.readNodeInfo(pgpool, id, { timeoutMs: lookMs });
             isReached = true;
             return [{ node: id, status: info.status, role: info.role, liveStatus: info.pgStatus }];
           } catch (error) {

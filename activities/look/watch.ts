@@ -6,7 +6,7 @@ import { type Difference, newerState, parseWatchState, type WatchState } from '.
 import { concludeSamples } from '../../domain/plans/record';
 import { observeSample, tellDue } from '../../domain/plans/watch';
 import { PgpoolView } from '../io/pcp/pgpool-view';
-import { type HeardNode, readNodeWords } from '../io/sql/node-words';
+import { type HeardNode, nodeWordsBoundMs, readNodeWords } from '../io/sql/node-words';
 import { refusalPauseMs } from '../io/refusals';
 import type { Tools } from '../io/tools';
 
@@ -30,6 +30,12 @@ const answerMs = 800;
 const silentMs = 10_000;
 /** So long without a change, the samples are sent all the same: decisions read them, and a dead worker is noticed. */
 const beatMs = 10_000;
+const lookMs = nodeWordsBoundMs(answerMs);
+/**
+ * Bounds the time between two heartbeats, because a watch has no end: sums their pace, a last round, and the look of the next one. An answer
+ * of isIncidentOpen() adds its own time.
+ */
+export const boundMs = beatMs + Math.max(everyMs, lookMs) + lookMs;
 
 /** Reads only; silence is a fact, never an error. A second one beside it, until it notices its cancellation, does no harm. @throws Cancelled */
 export async function watch(tools: Tools, input: WatchInput): Promise<WatchReport> {

@@ -25,6 +25,8 @@ const settleMs = 20_000;
 const afterFailoverMs = 1500;
 /** An attach takes about a second; pgpool's queue holds ten requests (pool.h, MAX_REQUEST_QUEUE_SIZE). */
 const askAgainMs = 4000;
+/** Sums the time to settle and a last round, which has two looks at once, the request, and the pause. */
+export const boundMs = settleMs + pcpMs + pcpMs + lookMs;
 
 /** Idempotent. @throws Unproven when pgpool does not show the node up in time, or itself gets no answer from it. */
 export async function attach({ pcp, attempt }: Tools, input: AttachInput): Promise<AttachResult> {

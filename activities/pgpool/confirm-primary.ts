@@ -24,6 +24,8 @@ const attachPauseMs = 1000;
 /** Without a search an attach takes effect within a second; after so many it waits in the queue. */
 const promptAttaches = 3;
 const queuedPauseMs = 5000;
+/** Sums the time to show it and a last round, which has a look, the request, the setting that explains the wait, and both pauses. */
+export const boundMs = confirmMs + 3 * pcpMs + Math.max(attachPauseMs, queuedPauseMs) + lookMs;
 
 /**
  * Idempotent. A primary that pgpool has given up is asked to be attached: while pgpool still searches for a primary among the others, it does nothing else,

@@ -3,12 +3,12 @@
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import type { FenceMark, HostFacts, NodeFacts } from '../../domain/facts/facts';
 import { serviceCommands } from '../../domain/texts/service';
-import { act } from '../io/host/act';
+import { act, actBoundMs } from '../io/host/act';
 import { runLocally } from '../io/command';
 import { Cancelled } from '../io/attempt';
 import { messageOf } from '../io/failures';
 import { parseHostFacts } from '../io/host/host-facts';
-import { readNodeFacts, silentNode } from '../io/sql/node-facts';
+import { nodeFactsBoundMs, readNodeFacts, silentNode } from '../io/sql/node-facts';
 import { PcpFailure } from '../io/pcp/pcp';
 import type { Tools } from '../io/tools';
 
@@ -35,19 +35,25 @@ export interface FenceResult {
 }
 
 const stopMs = 12_000;
-/** Together with the stop and the look afterwards within the activity's 25 s. */
 const commandMs = 8000;
+/** Bounds stop and command together: after a slow stop the command has less, because the look afterwards must fit into the 25 s, too. */
+const endMs = 23_000;
 const silentHostMs = 500;
 const readMs = 1000;
 /** The promotion waits for it. */
 const detachMs = 1000;
+/** Sums the stop with the question for the clock, the command, which ends by endMs, and the look at the others beside the detach. */
+export const boundMs =
+  Math.max(actBoundMs(stopMs), Math.min(actBoundMs(stopMs) + commandMs, endMs)) +
+  Math.max(nodeFactsBoundMs(readMs), detachMs);
 
 /** Idempotent: a second run finds nothing to stop and says so. Never throws for a host that is away: that is "unconfirmed". */
 export async function fence(tools: Tools, input: FenceInput): Promise<FenceResult> {
   const { configuration } = input;
   const node = getNode(configuration, input.node);
+  const endsAt = Date.now() + endMs;
   const stopped = await stopOnHost(tools, input, node);
-  const commanded = stopped.isConfirmed ? null : await runFenceCommand(configuration, node);
+  const commanded = stopped.isConfirmed ? null : await runFenceCommand(configuration, node, endsAt);
   const isConfirmed = stopped.isConfirmed || commanded?.isConfirmed === true;
   const others = configuration.nodes.filter((other) => other.id !== node.id);
   // Where nobody takes its place, nothing is changed.
@@ -135,6 +141,7 @@ async function detachEverywhere(
 async function runFenceCommand(
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
+  endsAt: number,
 ): Promise<{ isConfirmed: boolean; seen: string } | null> {
   const [program, ...args] = configuration.policy.fenceCommand;
   if (!program) return null;
@@ -143,7 +150,9 @@ async function runFenceCommand(
     PGPOOL_RUNBOOK_NODE: String(node.id),
     PGPOOL_RUNBOOK_HOST: node.host,
   };
-  const result = await runLocally(program, args, { environment, timeoutMs: commandMs });
+  // Without the lower bound a late one would have no bound at all.
+  const timeoutMs = Math.max(1, Math.min(commandMs, endsAt - Date.now()));
+  const result = await runLocally(program, args, { environment, timeoutMs });
   return {
     isConfirmed: result.exitCode === 0,
     seen: `fenceCommand ${result.exitCode === 0 ? 'succeeded' : `failed: ${result.seen}`}`,

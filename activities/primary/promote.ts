@@ -3,11 +3,11 @@
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { comparePosition, type TimelineEnd, type WalPosition } from '../../domain/facts/wal';
 import type { NodeFacts } from '../../domain/facts/facts';
-import { confirmPromotion } from '../io/sql/confirm-promotion';
+import { confirmPromotion, standstillMs } from '../io/sql/confirm-promotion';
 import { Cancelled } from '../io/attempt';
 import { failure, withDetails } from '../io/failures';
-import { readNodeFacts } from '../io/sql/node-facts';
-import { type NodeLock, withNodeLock } from '../io/host/node-lock';
+import { nodeFactsBoundMs, readNodeFacts } from '../io/sql/node-facts';
+import { type NodeLock, nodeLockBoundMs, withNodeLock } from '../io/host/node-lock';
 import { quoteLiteral } from '../io/sql/postgres';
 import type { HoldUpKind } from '../io/sql/promotion-progress';
 import { alterSystem } from '../io/sql/settings';
@@ -50,9 +50,17 @@ export interface PromoteResult {
 
 const readMs = 700;
 const actMs = 2000;
-/** An act that holds the lock longer is no follow that has just been cancelled: the plan is made anew. */
-const lockMs = 3000;
 const promotionMs = 20_000;
+/** An act that holds the lock longer is no follow that has just been cancelled: the plan is made anew. */
+const lockTimes = { waitMs: 3000, timeoutMs: promotionMs };
+/**
+ * Bounds the time while nothing advances: sums the lock, the look, and after the last `confirm` the first answer and the standstill. Each
+ * branch whose timeline is reserved adds two statements.
+ */
+export const boundMs = nodeLockBoundMs(lockTimes, {
+  readsMs: nodeFactsBoundMs(readMs),
+  lastMs: actMs + standstillMs,
+});
 
 /**
  * Under the candidate's lock if its host answers over ssh. Every failure has a PromoteFailure in its details; one that came before pg_promote was sent is not
@@ -69,10 +77,8 @@ export async function promote(tools: Tools, input: PromoteInput): Promise<Promot
   // An attempt before this one may have died after it had sent it.
   const order: Order = { isTold: tools.attempt.isRepeated, holdUp: null };
   try {
-    return await withNodeLock(
-      tools,
-      { configuration, node, waitMs: lockMs, timeoutMs: promotionMs, isRequired: false },
-      async (lock) => promoteLocked(tools, input, lock, await (lock.waitedMs < readMs ? looking : look()), order),
+    return await withNodeLock(tools, { configuration, node, ...lockTimes, isRequired: false }, async (lock) =>
+      promoteLocked(tools, input, lock, await (lock.waitedMs < readMs ? looking : look()), order),
     );
   } catch (error) {
     if (error instanceof Cancelled) throw error;

@@ -4,10 +4,10 @@ import { applicationNameOf, withRealNames } from '../../domain/facts/application
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import { formatSynchronousStandbyNames } from '../../domain/plans/synchronous';
 import { compareLsn } from '../../domain/facts/wal';
-import { readNodeFacts } from '../io/sql/node-facts';
-import { withNodeLock } from '../io/host/node-lock';
+import { nodeFactsBoundMs, readNodeFacts } from '../io/sql/node-facts';
+import { nodeLockBoundMs, withNodeLock } from '../io/host/node-lock';
 import type { SqlTarget } from '../io/sql/postgres';
-import { alterSystem, readSetting } from '../io/sql/settings';
+import { alterSystem, readSetting, reloadBoundMs } from '../io/sql/settings';
 import { sqlTarget, type Tools } from '../io/tools';
 
 export interface SetSynchronousStandbysInput {
@@ -18,12 +18,16 @@ export interface SetSynchronousStandbysInput {
 const timeoutMs = 2000;
 /** For a standby to say its name. */
 const nameMs = 1000;
-const lockMs = 10_000;
-const actMs = 20_000;
+const lockTimes = { waitMs: 10_000, timeoutMs: 20_000 };
 const name = 'synchronous_standby_names';
 /** A standby confirms within milliseconds, and the WAL writer's pause (wal_writer_delay, 200 ms) comes before that. */
 const confirmMs = 1200;
 const lookMs = 50;
+/** Bounds one choice: three queries for who confirms, or the wait for confirmMs, then the names, then the value in force. */
+const chooseMs = Math.max(3 * timeoutMs, confirmMs + lookMs + timeoutMs) + nodeFactsBoundMs(nameMs) + timeoutMs;
+/** Sums a choice and the lock, under which come a second choice, the reload, and the bytes that release what waits. */
+export const boundMs =
+  chooseMs + nodeLockBoundMs(lockTimes, { readsMs: chooseMs, lastMs: reloadBoundMs(timeoutMs) + timeoutMs });
 /** Writes a few bytes of WAL, which no commit waits for; its position. */
 const markQuery = `pg_logical_emit_message(false, 'pgpool-runbook', '')`;
 const sendersQuery = `select pid, lower(application_name) as name, coalesce(flush_lsn, '0/0')::text as flushed
@@ -58,7 +62,7 @@ export async function setSynchronousStandbys(
   const first = await read();
   if (first.isInForce) return resultOf(false, first.wanted);
   // Commits may be waiting for a standby that is lost: ssh must not be in the way.
-  const lock = { configuration, node, waitMs: lockMs, timeoutMs: actMs, isRequired: false };
+  const lock = { configuration, node, ...lockTimes, isRequired: false };
   return await withNodeLock(tools, lock, async ({ confirm }) => {
     const { wanted: value, isInForce } = await read();
     if (isInForce) return resultOf(false, value);

@@ -11,12 +11,21 @@ import {
   withoutSettings,
   withSetting,
 } from '../../domain/texts/settings-file';
-import { actOnFiles, encodeText, readFiles, type FileText, type NodeFiles } from '../io/host/configuration-files';
-import { ensureSlot } from '../io/sql/slots';
+import {
+  actOnFiles,
+  encodeText,
+  fileActBoundMs,
+  readFiles,
+  type FileText,
+  type NodeFiles,
+} from '../io/host/configuration-files';
+import { ensureSlot, ensureSlotBoundMs } from '../io/sql/slots';
 import type { Tools } from '../io/tools';
 
 /** From now on, by the primary's clock: later a slot is not made any more. */
 const slotMs = 5000;
+/** Sums the reading of the files, their writing, and the slot. */
+export const boundMs = fileActBoundMs + fileActBoundMs + ensureSlotBoundMs;
 
 export interface ConfigureStandbyInput {
   readonly configuration: ClusterConfiguration;

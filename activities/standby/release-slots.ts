@@ -1,7 +1,7 @@
 // Drops the slots that kept the WAL of a node's copies, wherever they are: the node streams, or the rebuild was given up.
 
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
-import { dropCopySlots } from '../io/sql/copy-slot';
+import { dropCopySlots, dropSlotsBoundMs } from '../io/sql/copy-slot';
 import type { Tools } from '../io/tools';
 
 export interface ReleaseSlotsInput {
@@ -14,6 +14,9 @@ export interface ReleaseSlotsResult {
   readonly changed: boolean;
   readonly line: string;
 }
+
+/** Counts one node, because all are asked at once. */
+export const boundMs = dropSlotsBoundMs;
 
 /** Never fails: a node that does not answer is asked again at the end of the next follow. */
 export async function releaseSlots(tools: Tools, input: ReleaseSlotsInput): Promise<ReleaseSlotsResult> {

@@ -2,12 +2,12 @@
 
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { describeRenaming, parseConninfo, repointConninfo, upstreamOf } from '../../domain/texts/conninfo';
-import { dropSourceSlots } from '../io/sql/copy-slot';
+import { dropSlotsBoundMs, dropSourceSlots } from '../io/sql/copy-slot';
 import { failure } from '../io/failures';
-import { withNodeLock } from '../io/host/node-lock';
-import { alterSystem } from '../io/sql/settings';
-import { dropUnusedSlot, ensureSlot, hasSlot, type SlotInput } from '../io/sql/slots';
-import { confirmStreaming } from '../io/sql/streaming';
+import { nodeLockBoundMs, withNodeLock } from '../io/host/node-lock';
+import { alterSystem, reloadBoundMs } from '../io/sql/settings';
+import { dropUnusedSlot, ensureSlot, ensureSlotBoundMs, hasSlot, type SlotInput, slotQueryMs } from '../io/sql/slots';
+import { confirmStreaming, streamingBoundMs } from '../io/sql/streaming';
 import { sqlTarget, type Tools } from '../io/tools';
 
 export interface RepointInput {
@@ -23,12 +23,24 @@ export interface RepointResult {
 }
 
 const sqlMs = 2000;
-const lockMs = 10_000;
-const actMs = 20_000;
+const lockTimes = { waitMs: 10_000, timeoutMs: 20_000 };
 /** From now on, by the primary's clock: later a slot is not made any more. */
 const slotMs = 5000;
 /** Since the standby's position last advanced. */
 const streamingMs = 15_000;
+const differenceMs = sqlMs + slotQueryMs;
+/**
+ * Bounds the time while the standby does not advance: sums the look, the lock with a second look and with the slot or the reload, the proof,
+ * and the end of the slots.
+ */
+export const boundMs =
+  differenceMs +
+  nodeLockBoundMs(lockTimes, {
+    readsMs: differenceMs,
+    lastMs: Math.max(ensureSlotBoundMs, reloadBoundMs(sqlMs)),
+  }) +
+  streamingBoundMs(streamingMs) +
+  Math.max(slotQueryMs, dropSlotsBoundMs);
 
 /**
  * @throws WorldChanged when the node left recovery; Unreachable when its lock cannot be had; WalMissing when it must be rebuilt;
@@ -39,7 +51,7 @@ export async function repoint(tools: Tools, input: RepointInput): Promise<Repoin
   const node = getNode(configuration, input.node);
   // The lock needs ssh: a standby that is set right already must not depend on it.
   const isRight = (await readDifference(tools, input)) === null;
-  const lock = { configuration, node, waitMs: lockMs, timeoutMs: actMs, isRequired: true };
+  const lock = { configuration, node, ...lockTimes, isRequired: true };
   const done = isRight ? null : await withNodeLock(tools, lock, ({ confirm }) => pointAway(tools, input, confirm));
   try {
     await confirmStreaming(tools, input, streamingMs);

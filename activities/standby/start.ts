@@ -3,11 +3,11 @@
 import { type ClusterConfiguration, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
 import { serviceCommands } from '../../domain/texts/service';
 import type { NodeFacts } from '../../domain/facts/facts';
-import { look, mustAct, savedDirectory } from '../io/host/act';
+import { actBoundMs, look, mustAct, savedDirectory } from '../io/host/act';
 import { failure, messageOf } from '../io/failures';
 import { readHostFacts } from '../io/host/host-facts';
-import { readNodeFacts } from '../io/sql/node-facts';
-import { explainProgress, hasMoved, readProgress, type RecoveryProgress } from '../io/host/standstill';
+import { nodeFactsBoundMs, readNodeFacts } from '../io/sql/node-facts';
+import { explainProgress, hasMoved, progressLookMs, readProgress, type RecoveryProgress } from '../io/host/standstill';
 import type { Tools } from '../io/tools';
 
 export interface StartInput {
@@ -26,8 +26,21 @@ const readMs = 2000;
 /** The start command is given 20 s; the rest is for the lock. */
 const startMs = 45_000;
 const lookMs = 2000;
+const longestPauseMs = 250;
 /** As long as its recovery leads somewhere it is waited for. */
 const standstillMs = 600_000;
+/** Bounds one look at its host and its processes. */
+const hostLookMs = readMs + progressLookMs;
+/**
+ * Bounds the time while nothing moves: sums a look, the start, the standstill, the time between two looks at its host, and the last of these
+ * with the log.
+ */
+export const boundMs =
+  nodeFactsBoundMs(readMs) +
+  actBoundMs(startMs) +
+  standstillMs +
+  (Math.max(lookMs, hostLookMs) + longestPauseMs + nodeFactsBoundMs(readMs)) +
+  (hostLookMs + readMs);
 
 /** Where to find its messages. */
 interface Begun {
@@ -90,7 +103,7 @@ async function confirmUp(
   let lookedAt = Date.now();
   let last: RecoveryProgress | null = null;
   let seen = 'starting';
-  for (let pauseMs = 20; ; pauseMs = Math.min(250, pauseMs * 1.5)) {
+  for (let pauseMs = 20; ; pauseMs = Math.min(longestPauseMs, pauseMs * 1.5)) {
     tools.attempt.tell(seen);
     const facts = await readNodeFacts(tools.sql, configuration, node, readMs);
     if (isUp(node, facts)) return;

@@ -2,9 +2,9 @@
 
 import { type ClusterConfiguration, getNode } from '../../domain/facts/cluster';
 import { serviceCommands } from '../../domain/texts/service';
-import { mustAct } from '../io/host/act';
+import { actBoundMs, mustAct } from '../io/host/act';
 import { failure } from '../io/failures';
-import { readNodeFacts } from '../io/sql/node-facts';
+import { nodeFactsBoundMs, readNodeFacts } from '../io/sql/node-facts';
 import type { Tools } from '../io/tools';
 
 export interface StopInput {
@@ -22,6 +22,8 @@ export interface StopResult {
 const readMs = 3000;
 /** The service's own stop 10 s, the immediate one 7 s, SIGKILL 4 s, and a wait for the lock. */
 const stopMs = 45_000;
+/** Sums the look at both nodes and the stop. */
+export const boundMs = nodeFactsBoundMs(readMs) + actBoundMs(stopMs);
 
 /**
  * A node that answers and is out of recovery is never stopped here, only by a fence: that saves what it took.

@@ -82,6 +82,17 @@ describe('readConfiguration', () => {
   });
 });
 
+it('asks Temporal for no longer than an activity waits', async () => {
+  const deadlines: number[] = [];
+  const withDeadline = (deadline: number): Promise<void> => Promise.resolve(void deadlines.push(deadline));
+  const { conclude, signalIncident } = createTools([], { connection: { withDeadline } } as unknown as Client, () => 0);
+  jest.spyOn(Date, 'now').mockReturnValue(1000);
+  await conclude({} as never, {} as never, 9000);
+  await signalIncident({} as never, {} as never, 8000);
+  jest.restoreAllMocks();
+  expect(deadlines).toEqual([10_000, 9000]);
+});
+
 describe('ensureSearchAttributes', () => {
   const names = Object.values(searchAttributeNames);
   const keyword = 2;

@@ -33,6 +33,12 @@ export interface ActOrder extends Order {
 }
 
 const clockMs = 5000;
+const clockBoundMs = (timeoutMs: number): number => Math.min(clockMs, timeoutMs);
+
+/** Bounds act(): the clock may be asked first, and an act that is issued once more has only what is left of timeoutMs. */
+export function actBoundMs(timeoutMs: number): number {
+  return clockBoundMs(timeoutMs) + timeoutMs;
+}
 
 /**
  * The node refuses an act that another one has overtaken: one that ended after this one was issued.
@@ -119,7 +125,7 @@ async function measureClock(tools: Tools, { configuration, node, timeoutMs }: Or
     node,
     script: 'readClock',
     args: [],
-    timeoutMs: Math.min(clockMs, timeoutMs),
+    timeoutMs: clockBoundMs(timeoutMs),
   } as const;
   const { values } = await look(tools, order);
   return readClockOffset(values, (startedAt + Date.now()) / 2);

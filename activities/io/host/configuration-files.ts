@@ -2,12 +2,14 @@
 // What is read may hold a password in primary_conninfo: it stays in memory, and never enters a result, a failure or a heartbeat.
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
-import { type ActOrder, mustAct, savedDirectory } from './act';
+import { type ActOrder, actBoundMs, mustAct, savedDirectory } from './act';
 import type { Values } from './answer';
 import type { Tools } from '../tools';
 
 /** Three acts of one activity are shorter than its 2 minutes. */
 const actMs = 30_000;
+/** Bounds actOnFiles(), and readFiles(). */
+export const fileActBoundMs = actBoundMs(actMs);
 
 export type FileAct = Pick<ActOrder, 'configuration' | 'node' | 'script' | 'args'> & {
   /** For the sentence of a failure: "save its configuration". */

@@ -2,7 +2,7 @@
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import type { RebuildPlan } from '../../../domain/facts/data-directory';
-import { jobsDirectory, mustAct } from './act';
+import { actBoundMs, jobsDirectory, mustAct } from './act';
 import type { Tools } from '../tools';
 
 /**
@@ -29,6 +29,8 @@ export interface CopyInput {
 
 /** Removing a large partial copy takes a while; what is left after this is removed by the next attempt. */
 const actMs = 120_000;
+/** Bounds concludeCopy(). */
+export const concludeCopyBoundMs = actBoundMs(actMs);
 
 export function baseBackupJobName({ rebuildId }: RebuildPlan): string {
   return `base-backup-${rebuildId.toLowerCase()}`;

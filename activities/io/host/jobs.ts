@@ -2,7 +2,7 @@
 // A job is started under the node's lock and followed without it. A connection that drops is "unknown", never "failed".
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
-import { type ActOrder, jobsDirectory, look, mustAct, mustLook } from './act';
+import { type ActOrder, actBoundMs, jobsDirectory, look, mustAct, mustLook } from './act';
 import { type Answer, parseJobAnswer, requireDone, Values } from './answer';
 import { Cancelled, throwIfCancelled } from '../attempt';
 import { failure, messageOf } from '../failures';
@@ -36,6 +36,13 @@ const silenceMs = 60_000;
 const startMs = 15_000;
 const endMs = 30_000;
 const keptBytes = 256 * 1024;
+
+/** Bounds listJobs(). */
+export const listJobsBoundMs = pollTimeoutMs;
+/** Bounds endJob() and removeJobs(). */
+export const endJobBoundMs = actBoundMs(endMs);
+/** Bounds a job beside its own work: its node is silent, is asked one last time, and the job is ended. */
+export const jobBoundMs = silenceMs + pollMs + pollTimeoutMs + endJobBoundMs;
 
 /**
  * Starts the job unless it was started already (then re-attaches), and follows its log until its end. A cancelled activity

@@ -31,6 +31,22 @@ const reachMs = 700;
 const marginMs = 5000;
 
 /**
+ * Bounds withNodeLock(). The answer about the lock may come as late as the holder's end, and then the body ends at its first `confirm`.
+ * @param readsMs the waits of the body before its first `confirm`
+ * @param lastMs the waits after a `confirm`, up to the next one or the end of the body
+ */
+export function nodeLockBoundMs(
+  { waitMs, timeoutMs }: Pick<NodeLockInput, 'waitMs' | 'timeoutMs'>,
+  { readsMs, lastMs }: { readonly readsMs: number; readonly lastMs: number },
+): number {
+  return Math.max(holderMs({ waitMs, timeoutMs }) + readsMs, timeoutMs + lastMs);
+}
+
+function holderMs({ waitMs, timeoutMs }: Pick<NodeLockInput, 'waitMs' | 'timeoutMs'>): number {
+  return waitMs + timeoutMs + marginMs;
+}
+
+/**
  * Runs `body` while the node's lock is held, then lets it go without waiting for that.
  * @throws Unreachable when another act holds the node, or the lock is required and cannot be had; Configuration when it cannot be made
  */
@@ -91,7 +107,7 @@ function startHolder(tools: Tools, input: NodeLockInput, signal: AbortSignal): H
     node,
     script: 'holdLock',
     args: [lockFile(configuration, node), String(waitMs), tools.attempt.actor, String(timeoutMs)],
-    timeoutMs: waitMs + timeoutMs + marginMs,
+    timeoutMs: holderMs(input),
     signal,
     onOutput: (text) => {
       output += text;

@@ -35,7 +35,8 @@ export interface WalReport {
   readonly fenceMark: FenceMark;
 }
 
-const lookMs = 60_000;
+/** Bounds lookAtWal(), and findRecord(). Both together are shorter than the 2 minutes of findOwnWal. */
+export const walLookMs = 55_000;
 /** pg_controldata's words for a node that is, or ended, in recovery as a standby. */
 const standbyStates = ['in archive recovery', 'shut down in recovery'];
 
@@ -92,7 +93,7 @@ async function read(
   script: ScriptName,
   args: readonly string[],
 ): Promise<Values> {
-  return await mustLook(tools, { configuration, node, script, args, timeoutMs: lookMs, what: 'look at its WAL' });
+  return await mustLook(tools, { configuration, node, script, args, timeoutMs: walLookMs, what: 'look at its WAL' });
 }
 
 /** As the scripts take them. */

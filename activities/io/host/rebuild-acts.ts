@@ -2,11 +2,11 @@
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import type { RebuildPlan } from '../../../domain/facts/data-directory';
-import { type ActOrder, jobsDirectory, mustAct, mustLook } from './act';
+import { type ActOrder, actBoundMs, jobsDirectory, mustAct, mustLook } from './act';
 import { requireDone, type Values } from './answer';
 import { failure } from '../failures';
 import { answerOf, endJob, runJob } from './jobs';
-import { readNodeFacts } from '../sql/node-facts';
+import { nodeFactsBoundMs, readNodeFacts } from '../sql/node-facts';
 import type { Tools } from '../tools';
 
 export type RebuildAct = Pick<ActOrder, 'configuration' | 'node' | 'script' | 'args' | 'lookedAt'> & {
@@ -17,6 +17,13 @@ export type RebuildAct = Pick<ActOrder, 'configuration' | 'node' | 'script' | 'a
 const sqlMs = 2000;
 const actMs = 60_000;
 const lookMs = 10_000;
+
+/** Bounds actOnDirectories(). */
+export const directoryActBoundMs = actBoundMs(actMs);
+/** Bounds readMark(). */
+export const readMarkBoundMs = lookMs;
+/** Bounds confirmReplaceable(), which asks all nodes at once. */
+export const confirmReplaceableBoundMs = nodeFactsBoundMs(sqlMs);
 
 /** LINK CURRENT FRESH ASIDE of each, as the scripts take them. */
 export function directoryArguments({ directories }: RebuildPlan): string[] {

@@ -3,7 +3,7 @@
 
 import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/facts/cluster';
 import { rebuildMarkName } from '../../../domain/facts/data-directory';
-import { act } from './act';
+import { act, actBoundMs } from './act';
 import { restoredMarkName } from './scripts';
 import { failure, messageOf } from '../failures';
 import { sqlTarget, type Tools } from '../tools';
@@ -11,6 +11,8 @@ import { sqlTarget, type Tools } from '../tools';
 const names = [rebuildMarkName, restoredMarkName].flatMap((name) => [name, `${name}.new`]);
 const sqlMs = 2000;
 const actMs = 10_000;
+/** Bounds clearSourceMarks(), which looks for the marks before the act and after it. */
+export const clearSourceMarksBoundMs = sqlMs + actBoundMs(actMs) + sqlMs;
 
 /**
  * `primary` is known to accept writes, so it is nobody's unfinished copy.

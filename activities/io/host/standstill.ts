@@ -16,7 +16,8 @@ export interface RecoveryProgress {
   readonly isCaughtUp: boolean;
 }
 
-const lookMs = 5000;
+/** Bounds readProgress(). */
+export const progressLookMs = 5000;
 
 /** Null when that cannot be told. */
 export async function readProgress(
@@ -24,7 +25,13 @@ export async function readProgress(
   configuration: ClusterConfiguration,
   node: NodeConfiguration,
 ): Promise<RecoveryProgress | null> {
-  const order = { configuration, node, script: 'readProgress', args: [node.dataDirectory], timeoutMs: lookMs } as const;
+  const order = {
+    configuration,
+    node,
+    script: 'readProgress',
+    args: [node.dataDirectory],
+    timeoutMs: progressLookMs,
+  } as const;
   const answer = await look(tools, order).catch(() => null);
   if (answer?.kind !== 'done') return null;
   const { values } = answer;

@@ -26,6 +26,9 @@ const explainAfterMs = 500;
 /** A query that is in the way may end by itself. */
 const cancelAfterMs = 2000;
 const terminateAfterMs = 4000;
+const pauseMs = 1;
+/** Bounds confirmPromotion() once nothing advances: sums the patience and a last round of three queries. */
+export const standstillMs = patienceMs + pauseMs + 3 * actMs;
 
 interface Progress {
   replayed: string | null;
@@ -81,7 +84,7 @@ export async function confirmPromotion(
     } catch (error) {
       progress.seen = messageOf(error);
     }
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
   throw failure(
     'unproven',

@@ -9,6 +9,10 @@ import { sqlTarget, type Tools } from '../tools';
 const prefix = 'pgpool_runbook_rebuild_';
 const sqlMs = 5000;
 const endMs = 10_000;
+/** Bounds dropCopySlots(), and dropSourceSlots(): sums the time for all rounds and a last round of three queries. */
+export const dropSlotsBoundMs = endMs + 3 * sqlMs;
+/** Bounds holdWal(), which first drops what an older copy has left. */
+export const holdWalBoundMs = dropSlotsBoundMs + sqlMs;
 
 export function copySlotName(node: number): string {
   return `${prefix}${node}`;

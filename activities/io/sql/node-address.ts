@@ -4,7 +4,7 @@ import { lookup } from 'node:dns/promises';
 import type { ClusterConfiguration } from '../../../domain/facts/cluster';
 
 /** A look does not wait longer for a name server; what it says later counts for the next look. */
-const waitMs = 100;
+export const spellMs = 100;
 const freshMs = 60_000;
 
 /** Empty when the name was never known: a name server that is away takes nothing back. */
@@ -49,7 +49,7 @@ async function soon(answer: Promise<readonly string[]>): Promise<readonly string
   const late = new Promise<readonly string[]>((settle) => {
     timer = setTimeout(() => {
       settle([]);
-    }, waitMs);
+    }, spellMs);
   });
   try {
     return await Promise.race([answer, late]);

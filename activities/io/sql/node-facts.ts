@@ -5,7 +5,7 @@ import { parseTimelineHistory } from '../../../domain/facts/wal';
 import { parseConninfo, readApplicationName } from '../../../domain/texts/conninfo';
 import type { Address, NodeFacts, SqlAnswer } from '../../../domain/facts/facts';
 import { parseFenceMark } from '../host/host-facts';
-import { spellHost } from './node-address';
+import { spellHost, spellMs } from './node-address';
 import { SqlFailure, type SqlConnections } from './postgres';
 import { sqlTarget } from '../tools';
 
@@ -109,6 +109,11 @@ export async function readNodeFacts(
 }
 
 const retryPauseMs = 20;
+
+/** Bounds readNodeFacts(): the names in an answer are resolved after it. */
+export function nodeFactsBoundMs(timeoutMs: number): number {
+  return timeoutMs + spellMs;
+}
 
 /** The name of each node for itself when it last answered this worker: a set that lists all nodes lists a dead one, too, and it cannot say any more under which name. */
 const namesOf = new WeakMap<SqlConnections, Map<string, string | null>>();

@@ -4,7 +4,7 @@ import type { ClusterConfiguration, NodeConfiguration } from '../../../domain/fa
 import type { NodeWords } from '../../../domain/facts/watch';
 import { messageOf } from '../failures';
 import { sqlTarget } from '../tools';
-import { spellHost } from './node-address';
+import { spellHost, spellMs } from './node-address';
 import { listedNameOf } from './node-facts';
 import { SqlFailure, type SqlConnections } from './postgres';
 
@@ -44,6 +44,11 @@ export interface HeardNode {
   readonly isSilent: boolean;
   /** A second try without a change is refused again. */
   readonly isRefused: boolean;
+}
+
+/** Bounds readNodeWords(): the name in an answer is resolved after it. */
+export function nodeWordsBoundMs(timeoutMs: number): number {
+  return timeoutMs + spellMs;
 }
 
 /** Never throws: a node that does not answer within timeoutMs has said nothing. */

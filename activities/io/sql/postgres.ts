@@ -40,7 +40,8 @@ interface Warm {
 
 const silentCodes = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
 const lostCodes = new Set(['ECONNRESET', 'EPIPE']);
-const goodbyeMs = 300;
+/** A query of the lane `long` may take so much more than its own time, because its connection is closed after it. */
+export const goodbyeMs = 300;
 
 export class SqlConnections {
   private readonly warmClients = new Map<string, Promise<Warm>>();

@@ -10,6 +10,13 @@ export interface Setting {
   readonly value: string;
 }
 
+const pauseMs = 5;
+
+/** Bounds alterSystem() after its last `confirm`: sums the reload, the wait for the value, and a last look. */
+export function reloadBoundMs(timeoutMs: number): number {
+  return timeoutMs + timeoutMs + pauseMs + timeoutMs;
+}
+
 /**
  * `confirm` is called right before each statement that acts, and throws when it must not. pg_reload_conf only asks the postmaster:
  * the value counts when a session sees it, which is awaited.
@@ -36,7 +43,7 @@ export async function alterSystem(
         `${place}: ${name} is not what was written, even after a reload; the server's log says why`,
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 

@@ -21,7 +21,10 @@ interface Slot {
   readonly application_name: string | null;
 }
 
-const sqlMs = 2000;
+/** Bounds each function of this file but ensureSlot(). */
+export const slotQueryMs = 2000;
+/** Bounds ensureSlot(): sums a look, the clock, the act, and a last look. */
+export const ensureSlotBoundMs = 4 * slotQueryMs;
 /** ERRCODE_DUPLICATE_OBJECT: somebody was faster. */
 const isThere = '42710';
 
@@ -42,14 +45,14 @@ export async function ensureSlot(tools: Tools, input: SlotInput, timeoutMs: numb
   const [clock] = await tools.sql.query<{ now: number }>(
     target,
     'select extract(epoch from clock_timestamp())::float8 as now',
-    { timeoutMs: sqlMs },
+    { timeoutMs: slotQueryMs },
   );
   try {
     await tools.sql.query(
       target,
       `select pg_create_physical_replication_slot($1::name, true) where not pg_is_in_recovery()
        and clock_timestamp() < to_timestamp($2) and not exists (select from pg_replication_slots where slot_name = $1::name)`,
-      { values: [input.slot, clock!.now + timeoutMs / 1000], timeoutMs: sqlMs },
+      { values: [input.slot, clock!.now + timeoutMs / 1000], timeoutMs: slotQueryMs },
     );
   } catch (error) {
     if (!(error instanceof SqlFailure) || error.kind !== 'rejected') throw error;
@@ -65,7 +68,7 @@ export async function dropUnusedSlot(tools: Tools, { configuration, primary, slo
     .query(
       sqlTarget(configuration, primary),
       'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1::name and not active',
-      { values: [slot], timeoutMs: sqlMs },
+      { values: [slot], timeoutMs: slotQueryMs },
     )
     .catch(() => undefined);
 }
@@ -90,7 +93,7 @@ async function findSlot(tools: Tools, { configuration, primary, slot }: SlotInpu
     sqlTarget(configuration, primary),
     `select slot_type, active_pid, application_name from pg_replication_slots
      left join pg_stat_replication on pid = active_pid where slot_name = $1::name`,
-    { values: [slot], timeoutMs: sqlMs },
+    { values: [slot], timeoutMs: slotQueryMs },
   );
   return found;
 }

@@ -5,9 +5,9 @@ import { type ClusterConfiguration, getNode } from '../../../domain/facts/cluste
 import { compareLsn, formatLsn, parseLsn } from '../../../domain/facts/wal';
 import { type NodeFacts, receivesFrom } from '../../../domain/facts/facts';
 import { failure, messageOf } from '../failures';
-import { readNodeFacts } from './node-facts';
+import { nodeFactsBoundMs, readNodeFacts } from './node-facts';
 import { readSetting } from './settings';
-import { explainSlot } from './slots';
+import { explainSlot, slotQueryMs } from './slots';
 import { sqlTarget, type Tools } from '../tools';
 
 export interface StreamingInput {
@@ -20,6 +20,12 @@ export interface StreamingInput {
 
 const sqlMs = 2000;
 const longestPauseMs = 250;
+
+/** Bounds confirmStreaming() while nothing advances: sums a first look, the patience, a last look, and three queries that explain it. */
+export function streamingBoundMs(patienceMs: number): number {
+  const lookMs = nodeFactsBoundMs(sqlMs);
+  return lookMs + patienceMs + longestPauseMs + lookMs + 2 * sqlMs + slotQueryMs;
+}
 
 /**
  * Both ends must say so: the standby's receiver names the primary and its timeline, the primary lists the standby as streaming.

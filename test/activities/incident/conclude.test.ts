@@ -1,5 +1,5 @@
 // conclude hands the conclusion to the cluster's record, and says what is recorded.
-import { conclude } from '../../../activities/incident/conclude';
+import { boundMs, conclude } from '../../../activities/incident/conclude';
 import type { WorkerTools } from '../../../activities/io/tools';
 import type { ClusterConfiguration } from '../../../domain/facts/cluster';
 import { makeRecord } from '../../domain/plans/record-stories';
@@ -15,7 +15,7 @@ it('writes the conclusion as it was made', async () => {
   const conclusion = makeRecord();
   const { line } = await inAttempt(tools, (given) => conclude(given, { configuration, conclusion }));
   expect(line).toBe('recorded: node 1 is the primary on timeline 2, opened by us');
-  expect(written).toEqual([[configuration, conclusion]]);
+  expect(written).toEqual([[configuration, conclusion, boundMs]]);
 });
 
 it('fails while Temporal does not take it, so that it is retried', async () => {

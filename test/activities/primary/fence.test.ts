@@ -185,6 +185,21 @@ it.each([
   expect(result.seen).toMatch(seen);
 });
 
+it('gives fenceCommand only the time that a slow stop has left', async () => {
+  await bed.lab.killHost(0);
+  const { ssh } = bed.tools;
+  const [run, now] = [ssh.run.bind(ssh), Date.now.bind(Date)];
+  jest.spyOn(ssh, 'run').mockImplementationOnce(async (...sent) => {
+    jest.spyOn(Date, 'now').mockImplementation(() => now() + 22_000);
+    return await run(...sent);
+  });
+  const startedAt = performance.now();
+  const result = await fence({ configuration: withFenceCommand(['/bin/sleep', '7']) });
+  jest.restoreAllMocks();
+  expect(result.seen).toMatch(/fenceCommand failed/);
+  expect(performance.now() - startedAt).toBeLessThan(4000);
+});
+
 it('does not run fenceCommand for a node that it stopped itself', async () => {
   const file = path.join(bed.layout.directory, 'not-needed');
   const result = await fence({ configuration: withFenceCommand(['/usr/bin/touch', file]) });
