@@ -38,6 +38,13 @@ export const known: readonly Known[] = [
       line.endsWith('was alive when it was stopped, and is left so') &&
       schedule.some(({ what }) => ['vanish', 'cut', 'divide', 'flap', 'breakSsh'].includes(what)),
   },
+  {
+    // Needs nothing from the product: nobody can tell such an event from that of a pgpool which has just given up a former primary.
+    rule: 'rule-10',
+    title: 'an event with wrong numbers comes while a person detaches its node, which is attached at once',
+    fits: ({ line }, { schedule }) =>
+      line.includes('was detached on purpose') && schedule.some(({ what }) => what === 'falseFailover'),
+  },
 ];
 
 export function isKnown(violation: Violation, plot: Plot): boolean {

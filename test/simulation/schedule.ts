@@ -103,7 +103,7 @@ export function drawTopology(random: Random): Topology {
 /** @param deeds drawn in two of three entries; none = all alike */
 export function drawSchedule(
   random: Random,
-  { deeds = [], count = 13 + random.below(11) }: { readonly deeds?: readonly DeedName[]; readonly count?: number } = {},
+  { deeds = [], count = 14 + random.below(11) }: { readonly deeds?: readonly DeedName[]; readonly count?: number } = {},
 ): Entry[] {
   let at = 500 + random.below(2000);
   return Array.from({ length: count }, () => {

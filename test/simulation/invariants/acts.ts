@@ -154,6 +154,9 @@ function checkInHand(run: Run, id: number, what: string): void {
   if (own) violate(sim, 'rule-10', `node ${id} is ${what} during a ${during}${lateness(run)}`);
 }
 
+/** The hook of a detach has not reached anybody yet. */
+const hookMs = 100;
+
 /** A standby that a person detached, and of which nothing else was heard since. */
 export function checkAttach(run: Run, pgpool: ModelPgpool, id: number): void {
   const { sim } = run;
@@ -161,7 +164,7 @@ export function checkAttach(run: Run, pgpool: ModelPgpool, id: number): void {
   const own = world.nodes[id]!;
   const detached = sim.detached.get(`${pgpool.name} ${id}`);
   if (detached?.version !== world.version || pgpool.detachedAt[id] === null) return;
-  if (detached.at >= run.actor.startedAt) return;
+  if (detached.at >= run.actor.startedAt || sim.clock.now - detached.at < hookMs) return;
   const { reattachMs } = world.configuration.policy;
   const how = run.actor.kind === 'work' ? ' by the last look at a doubted node' : '';
   const isEarly = sim.clock.now - detached.at < reattachMs;

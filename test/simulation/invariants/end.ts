@@ -80,12 +80,23 @@ function checkServed(sim: Simulation, primary: ModelNode): void {
   const known = inForce(world.maintenance, new Date(world.now).toISOString()).map(({ node }) => node);
   for (const pgpool of world.pgpools) checkShown(sim, pgpool, primary, known.includes(null));
   for (const node of world.nodes) {
-    // An address that no node has may be another name of the primary's host.
-    if (node === primary || known.includes(node.id) || node.upstream === 'abroad') continue;
+    if (node === primary || known.includes(node.id) || isFedFromAbroad(world, node)) continue;
     if (answerOf(world, node, workerHost) !== 'answered' || follows(world, node, primary) || isSpokenOf(sim, node.id))
       continue;
     violate(sim, 'liveness', `node ${node.id} answers, does not follow node ${primary.id}, and nobody says why`);
   }
+}
+
+/** An address that no node has may be another name of the primary's host. */
+function isFedFromAbroad({ nodes }: World, node: ModelNode): boolean {
+  const passed = [node];
+  for (let own = node; own.upstream !== null;) {
+    if (own.upstream === 'abroad') return true;
+    own = nodes[own.upstream]!;
+    if (passed.includes(own)) return false;
+    passed.push(own);
+  }
+  return false;
 }
 
 function checkShown(sim: Simulation, pgpool: ModelPgpool, primary: ModelNode, isPaused: boolean): void {

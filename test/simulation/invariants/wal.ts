@@ -16,7 +16,8 @@ function placeOf({ branch, whole }: ModelNode): Place {
 export function checkKept(run: Run, candidate: ModelNode): void {
   const { sim } = run;
   const { world } = sim;
-  if (!isAsSeen(run)) return;
+  // One that may have been told already may accept writes at any moment: it is believed first.
+  if (!isAsSeen(run) || candidate.mayBeTold) return;
   // A branch that a person has opened by mistake is decided about when its node is rebuilt.
   const lines = world.branches.filter(({ openedBy, wasServed }) => openedBy !== 'person' || wasServed);
   const lost = lostBy(placeOf(candidate), lines);
