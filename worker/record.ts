@@ -71,11 +71,11 @@ export async function isIncidentOpen(client: Client, { cluster }: ClusterConfigu
   );
 }
 
-/** Starts the workflow `cluster` where it does not run, with what its last run has left. Idempotent. @returns whether it had to */
+/** Starts the workflow `cluster` where it does not run, with the record and the watch's samples of its last run. Idempotent. @returns whether it had to */
 export async function ensureCluster(client: Client, configuration: ClusterConfiguration): Promise<boolean> {
-  const { recorded, isRunning } = await readCluster(client, configuration.cluster);
+  const { isRunning, ...known } = await readCluster(client, configuration.cluster);
   if (isRunning) return false;
-  const start = { ...clusterStart(configuration, recorded), workflowIdConflictPolicy: 'USE_EXISTING' as const };
+  const start = { ...clusterStart(configuration, known), workflowIdConflictPolicy: 'USE_EXISTING' as const };
   await client.workflow.start(workflowTypes.cluster, start);
   return true;
 }
@@ -85,9 +85,9 @@ export async function writeConclusion(
   configuration: ClusterConfiguration,
   conclusion: Conclusion,
 ): Promise<void> {
-  const { recorded } = await readCluster(client, configuration.cluster);
+  const known = await readCluster(client, configuration.cluster);
   const startWorkflowOperation = new WithStartWorkflowOperation(workflowTypes.cluster, {
-    ...clusterStart(configuration, recorded),
+    ...clusterStart(configuration, known),
     workflowIdConflictPolicy: 'USE_EXISTING',
   });
   await client.workflow.executeUpdateWithStart(concludeUpdateName, { startWorkflowOperation, args: [conclusion] });

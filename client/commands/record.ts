@@ -87,7 +87,7 @@ export async function tellCluster<Answer>(
   argument: unknown,
 ): Promise<Answer> {
   const startWorkflowOperation = new WithStartWorkflowOperation(workflowTypes.cluster, {
-    ...clusterStart(configuration, await readRecorded(client, configuration)),
+    ...clusterStart(configuration, await readKnown(client, configuration)),
     workflowIdConflictPolicy: 'USE_EXISTING',
   });
   try {

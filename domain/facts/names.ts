@@ -4,6 +4,7 @@
 import type { ClusterConfiguration } from './cluster';
 import type { ClusterEvent } from './event';
 import type { Recorded } from './record';
+import type { WatchState } from './watch';
 
 export const workflowTypes = {
   incident: 'incident',
@@ -96,13 +97,18 @@ export function incidentStart({ cluster, temporal }: ClusterConfiguration, event
   };
 }
 
-/** Arguments that start the workflow `cluster` where it does not run; `recorded` is the result of its last run. */
-export function clusterStart({ cluster, temporal }: ClusterConfiguration, recorded: Recorded) {
+interface Left {
+  readonly recorded: Recorded;
+  readonly watch: WatchState | null;
+}
+
+/** Arguments that start the workflow `cluster` where it does not run, with the record and the watch's last state that its last run has left. */
+export function clusterStart({ cluster, temporal }: ClusterConfiguration, { recorded, watch }: Left) {
   return {
     workflowId: clusterWorkflowId(cluster),
     taskQueue: temporal.taskQueue,
-    args: [cluster, recorded] as [string, Recorded],
-    memo: { [recordedMemoName]: recorded },
+    args: [cluster, recorded, watch] as [string, Recorded, WatchState | null],
+    memo: { [recordedMemoName]: recorded, [watchedMemoName]: watch },
     staticSummary: `record and watch of cluster ${cluster}`,
     workflowTaskTimeout: '2s' as const,
   };

@@ -65,6 +65,17 @@ it('runs on a queue of its own, and nothing grows while all is well', async () =
   expect(await lengthOf(cluster)).toBe(before);
 });
 
+it('goes on with what it saw after its workflow was terminated: what commits waited for on a dead primary is not forgotten', async () => {
+  const { cluster, configuration } = await newCluster();
+  cluster.report(report(difference('lost', 2)));
+  await eventually('the next watch', () => cluster.watches.length === 2);
+  await handleOf(cluster).terminate('by hand');
+  await ensureCluster(client(), configuration);
+  await eventually('the watch of the next run', () => cluster.watches.length === 3);
+  expect(cluster.watches[2]!.state).toEqual(state);
+  expect((await recall(client(), configuration)).watch).toEqual(state);
+});
+
 it('leaves every slot to failovers, also where there are more clusters than slots', async () => {
   const clusters = await Promise.all(Array.from({ length: slots + 3 }, newCluster));
   expect(clusters.every(({ cluster }) => cluster.watches.length === 1)).toBe(true);
