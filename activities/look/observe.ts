@@ -27,6 +27,8 @@ export interface ObserveInput {
   readonly only?: readonly number[];
   /** Every pgpool is asked, whatever the nodes say: for people. */
   readonly isWhole?: boolean;
+  /** No pgpool has reported the primary: where no node accepts writes, the pgpools are asked whether they have given it up. */
+  readonly isUnreported?: boolean;
 }
 
 export interface Observation {
@@ -84,7 +86,8 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     (isSilent && node === suspect && early.probes) || probeFromOthers(tools, configuration, node);
   const isSettled = writableNodes(direct).length > 0 || (about !== undefined && isProvenDead(direct, about.id));
   // A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time.
-  if (isSettled && !input.isWhole && !isClaimed(configuration, direct))
+  const isLost = writableNodes(direct).length === 0 && input.isUnreported === true;
+  if (isSettled && !input.isWhole && !isLost && !isClaimed(configuration, direct))
     return { configuration, facts: await explainPauses(direct, configuration, lookAt) };
   const [probes, pgpools] = await Promise.all([
     !isSettled && about && needsProbes(direct, about.id) ? probe(about) : [],
@@ -120,7 +123,7 @@ async function explainPauses(
   { nodes }: ClusterConfiguration,
   lookAt: (node: NodeConfiguration) => ReturnType<typeof readHostFacts>,
 ): Promise<Facts> {
-  if (writableNodes(facts).length > 0 || !facts.nodes.some(({ isReplayPaused }) => isReplayPaused)) return facts;
+  if (!facts.nodes.some(({ isReplayPaused }) => isReplayPaused)) return facts;
   const explained = facts.nodes.map(async (entry) => {
     const node = entry.isReplayPaused ? nodes.find(({ id }) => id === entry.node) : undefined;
     return node ? { ...entry, host: await lookAt(node) } : entry;

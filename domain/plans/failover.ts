@@ -2,25 +2,16 @@
 
 import { type ClusterConfiguration, findNode, getNode } from '../facts/cluster';
 import { chooseCandidate } from './candidate';
-import { findNewerRival, findServedRival } from './last-sample';
+import { findNewerRival } from './last-sample';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
 import { planWithTwoPrimaries, refuseStalePrimary } from './rival-primaries';
-import { planInsteadOfPromotion } from './lost-primary';
+import { planWithoutPrimary } from './lost-primary';
 import { pauseInstead } from './pause';
 import { findRecord, findRivalOfRecord } from './record';
 import type { ClusterRecord } from '../facts/record';
-import { describeCutOff } from './reach';
 import { findAbroad, suspectPrimary } from './suspect';
-import { judgePrimary, type PrimaryJudgement } from './primary-state';
-import {
-  answeringStandbys,
-  factsOf,
-  type Facts,
-  isOnlySilent,
-  isShownAsPrimary,
-  type NodeFacts,
-  writableNodes,
-} from '../facts/facts';
+import { judgePrimary } from './primary-state';
+import { answeringStandbys, factsOf, type Facts, type NodeFacts, writableNodes } from '../facts/facts';
 
 /** The plan for the primary. The same function plans before and after the fence. */
 export function planFailover(
@@ -130,67 +121,8 @@ function planWithStandbysOnly(
   return { action: 'promote', ...choice, formerPrimary: null, state: 'dead', needsFence: false, line };
 }
 
-function planWithoutPrimary(
-  configuration: ClusterConfiguration,
-  facts: Facts,
-  request: FailoverRequest,
-  suspect: number,
-  judgement: PrimaryJudgement,
-): FailoverPlan {
-  const isFenced = request.fencedNode === suspect;
-  const instead = isFenced ? null : planInsteadOfPromotion(configuration, facts, request, suspect, judgement);
-  if (instead) return instead;
-  if (!isFenced && !isGivenUp(facts, request, suspect)) return refuseUnasked(suspect, judgement);
-  const rival = refuseRivalOfLost(configuration, facts, request, suspect);
-  if (rival) return rival;
-  const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: suspect });
-  if ('refusal' in choice) return refuse(choice.refusal, choice.line);
-  const isSilent = judgement.state === 'unreachable' || judgement.state === 'closed';
-  const needsFence = !isFenced && isSilent && describeCutOff(configuration, facts, suspect) !== null;
-  const state = isFenced ? 'dead' : judgement.state;
-  return { action: 'promote', ...choice, formerPrimary: suspect, state, needsFence };
-}
-
-/** Another silent node may be the primary: the watch has heard it as one, or pgpool had it as its own, and no promotion has replaced it since. */
-function refuseRivalOfLost(
-  configuration: ClusterConfiguration,
-  facts: Facts,
-  { oldPrimary, opened }: FailoverRequest,
-  suspect: number,
-): FailoverPlan | null {
-  const served = findServedRival(facts, suspect);
-  const isReplaced =
-    opened.some(({ node }) => node === suspect) || findRecord(configuration, facts)?.former?.node === oldPrimary;
-  const isNamed = oldPrimary !== null && oldPrimary !== suspect && isOnlySilent(facts, oldPrimary) && !isReplaced;
-  const rival = served ?? (isNamed ? oldPrimary : null);
-  if (rival === null) return null;
-  const seen =
-    served === null
-      ? 'was the primary of pgpool'
-      : 'accepted writes and was served by pgpool at the last look of the watch';
-  const line = `node ${suspect} is lost, but node ${rival}, which does not answer, ${seen}: bring it back, or stop it on its host`;
-  return refuse('primary-unreachable', line);
-}
-
-/** A pgpool has reported the node or its primary, or shows the node as down; or none that answers takes it for the primary. */
-function isGivenUp({ pgpools }: Facts, request: FailoverRequest, suspect: number): boolean {
-  const { failedNode, isPrimaryReported, givenUp } = request;
-  const views = pgpools
-    .map(({ nodes }) => nodes.find(({ node }) => node === suspect))
-    .filter((own) => own !== undefined);
-  const isDown = views.some(({ status }) => status === 'down');
-  const isNobodys = views.length > 0 && !views.some(isShownAsPrimary);
-  return isPrimaryReported || failedNode === suspect || givenUp.includes(suspect) || isDown || isNobodys;
-}
-
 /** Only the worker's way to the other one may be broken. */
 function refuseBeside({ node, position }: NodeFacts, newer: { node: number; timeline: number }): FailoverPlan {
   const line = `node ${node} accepts writes on timeline ${String(position?.timeline)}, and node ${newer.node}, which does not answer, accepted writes on timeline ${newer.timeline} and was served by pgpool at the last look of the watch: stop the wrong one, on its host`;
   return refuse('two-primaries', line);
-}
-
-/** A person may have stopped the primary on purpose, with or after pgpool. */
-function refuseUnasked(suspect: number, { state }: PrimaryJudgement): FailoverPlan {
-  const line = `node ${suspect} does not work as the primary (${state}), and no pgpool has given it up: nothing is promoted; start it, or tell pgpool (pcp_detach_node ${suspect})`;
-  return refuse('primary-unreachable', line);
 }

@@ -1,6 +1,7 @@
 // The smaller ledgers of an incident: refused events, pgpools that are being told of the primary, the synchronous set,
 // and other work in the background.
 
+import { type ClusterConfiguration, findNode } from '../facts/cluster';
 import type { ReasonCode } from '../facts/reasons';
 import type { Verdict } from '../facts/outcome';
 import type { ReceivedEvent } from './incident-state';
@@ -79,11 +80,20 @@ function judgeWork(turn: Turn, what: string, isDone: boolean | null, reason: Rea
 }
 
 /** Keeps refused events, the newest last: a returned node knows less of the primary than pgpool does. */
-export function keepUndecided(turn: Turn, events: readonly ReceivedEvent[], { outcome, reason, line }: Verdict): void {
+export function keepUndecided(
+  turn: Turn,
+  events: readonly ReceivedEvent[],
+  { outcome, reason, line }: Verdict,
+  configuration: ClusterConfiguration | null,
+): void {
   const added = events.filter((event) => !turn.state.undecided.some((known) => isSameNews(known, event)));
   if (added.length > 0) change(turn, { looksLeft: turn.timing.looks });
-  const isRefused = outcome === 'refused' && reason !== 'node-not-configured';
-  change(turn, { undecided: isRefused ? [...turn.state.undecided, ...added] : [], refusal: line });
+  const all = [...turn.state.undecided, ...added];
+  // An event with a number that nobody has says nothing, whatever else was decided together with it.
+  const isKnown = ({ node, oldPrimary }: ReceivedEvent): boolean =>
+    [node, oldPrimary].every((id) => id === null || (configuration && findNode(configuration, id)));
+  const undecided = outcome !== 'refused' ? [] : reason === 'node-not-configured' ? all.filter(isKnown) : all;
+  change(turn, { undecided, refusal: line });
 }
 
 export function askAboutUndecided(turn: Turn): void {

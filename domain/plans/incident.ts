@@ -213,7 +213,7 @@ function decided(
   // Answer first, because pgpool restarts its children now.
   if (isPromoted) change(turn, { settling: { at: turn.now + turn.timing.quietMs, events, settlement } });
   else converge(turn, events, settlement);
-  if (!isAsked && !isPromoted) keepUndecided(turn, events, verdict);
+  if (!isAsked && !isPromoted) keepUndecided(turn, events, verdict, settlement.configuration);
 }
 
 /** No decision was made. A newer failover event comes first; all other events are decided again after it. */
@@ -226,7 +226,7 @@ function undecided(
   change(turn, { decision: null, memory, verdict: weightier(turn.state.verdict, verdict) });
   if (verdict.reason !== 'preempted') {
     answer(turn, events, verdict);
-    if (events[0]!.kind !== 'rejoin') keepUndecided(turn, events, verdict);
+    if (events[0]!.kind !== 'rejoin') keepUndecided(turn, events, verdict, turn.state.configuration);
     return;
   }
   const isAnswered = ({ kind }: ReceivedEvent): boolean => kind === 'failover';
@@ -257,7 +257,7 @@ function converge(turn: Turn, events: readonly ReceivedEvent[], settlement: Sett
     served: primary,
     attachNotBefore: isOther ? attachAt : Math.max(before.attachNotBefore, attachAt),
   });
-  if (verdict.reason === 'promoted') keepUndecided(turn, events, verdict);
+  if (verdict.reason === 'promoted') keepUndecided(turn, events, verdict, configuration);
   setSynchronous(turn);
   confirmPgpools(turn);
   const fenced = turn.state.memory.fencedOnReturn;

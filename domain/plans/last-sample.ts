@@ -1,7 +1,7 @@
 // The watch's samples of a lost primary: the end of its WAL, its synchronous set, the standbys that streamed from it,
 // and its last answer.
 
-import { type Facts, isOnlySilent, isShownAsPrimary, type NodeFacts } from '../facts/facts';
+import { answeringStandbys, type Facts, isOnlySilent, isShownAsPrimary, type NodeFacts } from '../facts/facts';
 import type { WalPosition } from '../facts/wal';
 import type { NodeSample } from '../facts/watch';
 
@@ -57,6 +57,14 @@ export function findNewerRival(facts: Facts, { node, position }: NodeFacts): { n
   const rival = findServedRival(facts, node);
   const timeline = primarySample(facts, rival)?.said.position?.timeline ?? 0;
   return rival === null || timeline < (position?.timeline ?? Infinity) ? null : { node: rival, timeline };
+}
+
+/** Another node than the lost primary, silent now, that accepted writes on a newer timeline than any standby that answers: pgpool may use it. */
+export function findNewestRival(facts: Facts, lost: number): number | null {
+  const newest = Math.max(0, ...answeringStandbys(facts).map(({ position }) => position?.timeline ?? 0));
+  const isNewer = (node: number): boolean => (primarySample(facts, node)?.said.position?.timeline ?? 0) > newest;
+  const rival = facts.nodes.find(({ node }) => node !== lost && isOnlySilent(facts, node) && isNewer(node));
+  return rival?.node ?? null;
 }
 
 /** Did this standby stream when the primary last answered? Null = the watch had not heard both of them. */

@@ -2,16 +2,80 @@
 
 import type { ClusterConfiguration } from '../facts/cluster';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
+import { chooseCandidate } from './candidate';
+import { findNewestRival, findServedRival } from './last-sample';
 import { describeCutOff } from './reach';
 import { findRecord } from './record';
 import type { PrimaryJudgement, PrimaryState, Witness } from './primary-state';
-import { factsOf, type Facts, type NodeFacts } from '../facts/facts';
+import { factsOf, type Facts, isOnlySilent, isShownAsPrimary, type NodeFacts } from '../facts/facts';
+
+/** The plan for a primary that does not accept writes. A fenced one is dead. */
+export function planWithoutPrimary(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+  suspect: number,
+  judgement: PrimaryJudgement,
+): FailoverPlan {
+  const isFenced = request.fencedNode === suspect;
+  const instead = isFenced ? null : planInsteadOfPromotion(configuration, facts, request, suspect, judgement);
+  if (instead) return instead;
+  if (!isFenced && !isGivenUp(facts, request, suspect)) return refuseUnasked(suspect, judgement);
+  const rival = refuseRivalOfLost(configuration, facts, request, suspect);
+  if (rival) return rival;
+  const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: suspect });
+  if ('refusal' in choice) return refuse(choice.refusal, choice.line);
+  const isSilent = judgement.state === 'unreachable' || judgement.state === 'closed';
+  const needsFence = !isFenced && isSilent && describeCutOff(configuration, facts, suspect) !== null;
+  const state = isFenced ? 'dead' : judgement.state;
+  return { action: 'promote', ...choice, formerPrimary: suspect, state, needsFence };
+}
+
+/** Another silent node may be the primary: the watch has heard it as one, or pgpool had it as its own, and no promotion has replaced it since. */
+function refuseRivalOfLost(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  { oldPrimary, opened }: FailoverRequest,
+  suspect: number,
+): FailoverPlan | null {
+  const served = findServedRival(facts, suspect);
+  const newest = findNewestRival(facts, suspect);
+  const isReplaced =
+    opened.some(({ node }) => node === suspect) || findRecord(configuration, facts)?.former?.node === oldPrimary;
+  const isNamed = oldPrimary !== null && oldPrimary !== suspect && isOnlySilent(facts, oldPrimary) && !isReplaced;
+  const rival = served ?? newest ?? (isNamed ? oldPrimary : null);
+  if (rival === null) return null;
+  const seen =
+    rival === served
+      ? 'accepted writes and was served by pgpool at the last look of the watch'
+      : rival === newest
+        ? 'accepted writes on a newer timeline at the last look of the watch'
+        : 'was the primary of pgpool';
+  const line = `node ${suspect} is lost, but node ${rival}, which does not answer, ${seen}: bring it back, or stop it on its host`;
+  return refuse('primary-unreachable', line);
+}
+
+/** A pgpool has reported the node or its primary, or shows the node as down; or none that answers takes it for the primary. */
+function isGivenUp({ pgpools }: Facts, { isPrimaryReported, givenUp }: FailoverRequest, suspect: number): boolean {
+  const views = pgpools
+    .map(({ nodes }) => nodes.find(({ node }) => node === suspect))
+    .filter((own) => own !== undefined);
+  const isDown = views.some(({ status }) => status === 'down');
+  const isNobodys = views.length > 0 && !views.some(isShownAsPrimary);
+  return isPrimaryReported || givenUp.includes(suspect) || isDown || isNobodys;
+}
+
+/** A person may have stopped the primary on purpose, with or after pgpool. */
+function refuseUnasked(suspect: number, { state }: PrimaryJudgement): FailoverPlan {
+  const line = `node ${suspect} does not work as the primary (${state}), and no pgpool has given it up: nothing is promoted; start it, or tell pgpool (pcp_detach_node ${suspect})`;
+  return refuse('primary-unreachable', line);
+}
 
 /**
  * The plan instead of a promotion, by the state of a primary that is not fenced; null when the primary must be
  * replaced.
  */
-export function planInsteadOfPromotion(
+function planInsteadOfPromotion(
   configuration: ClusterConfiguration,
   facts: Facts,
   request: FailoverRequest,

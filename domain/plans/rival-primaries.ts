@@ -2,9 +2,8 @@
 
 import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import { assumeFenced } from './assumed';
-import { chooseCandidate } from './candidate';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
-import { planInsteadOfPromotion } from './lost-primary';
+import { planWithoutPrimary } from './lost-primary';
 import { judgePrimary } from './primary-state';
 import { findRecord } from './record';
 import { findFork, type OpenedTimeline } from '../facts/wal';
@@ -156,31 +155,29 @@ function stopSucceeded(
 ): FailoverPlan | null {
   const successor = request.opened.find(({ timeline }) => timeline === heir.position?.timeline);
   if (!successor || living.clients !== 0 || request.fenceTried === living.node) return null;
-  const without = assumeFenced(facts, living.node);
-  const choice = chooseCandidate(configuration, without, { ...request, formerPrimary: successor.node });
-  if ('refusal' in choice) return null;
-  const instead = planAfterStop(configuration, without, request, successor.node);
+  const after = planAfterStop(configuration, assumeFenced(facts, living.node), request, successor.node);
   // A successor that answers as a standby is no primary to keep.
-  if (instead) return instead.action === 'refuse' || instead.action === 'keep' ? null : instead;
-  const line = `node ${living.node} accepts writes on timeline ${String(living.position?.timeline)}, which a promotion of ours has succeeded, and no client uses it: it is stopped; then ${choice.line}`;
+  if (after.action === 'refuse' || after.action === 'keep') return null;
+  if (after.action !== 'promote') return after;
+  const line = `node ${living.node} accepts writes on timeline ${String(living.position?.timeline)}, which a promotion of ours has succeeded, and no client uses it: it is stopped; then ${after.line}`;
   return { action: 'fence', node: living.node, line };
 }
 
 /**
- * The plan instead of a promotion, by the successor's own state, for the time after the stale node is stopped. Silence
- * of the successor counts as unreachable, because no other host reports it alive.
+ * The plan for the time after the stale node is stopped. Silence of its successor counts as unreachable, because no other
+ * host reports it alive.
  */
 function planAfterStop(
   configuration: ClusterConfiguration,
   facts: Facts,
   request: FailoverRequest,
   successor: number,
-): FailoverPlan | null {
+): FailoverPlan {
   const { host, port } = getNode(configuration, successor);
   const judged = judgePrimary(facts, successor, { host, port }, request.sinceEventMs);
   const isUnheard = judged.state === 'unknown' && judged.witnesses.every(({ answer }) => answer !== 'alive');
   const judgement = isUnheard ? { ...judged, state: 'unreachable' as const } : judged;
-  return planInsteadOfPromotion(configuration, facts, { ...request, failedNode: successor }, successor, judgement);
+  return planWithoutPrimary(configuration, facts, { ...request, failedNode: successor }, successor, judgement);
 }
 
 /**

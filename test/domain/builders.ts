@@ -171,8 +171,9 @@ export function makeFacts(differences: Differences = {}, count = 3): Facts {
 
 /** pgpool's report when the primary, node 0, fails. */
 export function makeRequest(differences: Partial<FailoverRequest> = {}): FailoverRequest {
+  const { failedNode = 0 } = differences;
   return deepFreeze({
-    failedNode: 0,
+    failedNode,
     oldPrimary: 0,
     suspect: null,
     rejoin: null,
@@ -180,7 +181,7 @@ export function makeRequest(differences: Partial<FailoverRequest> = {}): Failove
     notTold: [],
     told: [],
     isPrimaryReported: false,
-    givenUp: [],
+    givenUp: failedNode === null ? [] : [failedNode],
     lasted: null,
     opened: [],
     hasWaited: false,

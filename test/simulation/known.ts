@@ -12,6 +12,13 @@ export interface Known {
 
 export const known: readonly Known[] = [
   {
+    // Needs a decision to keep a node that leaves its mark on the node: then an older act that is still on its way is refused there.
+    rule: 'rule-4',
+    title:
+      'a fence whose worker has died, and which was on its way for some seconds, stops a node that has thawed and was kept meanwhile',
+    fits: ({ line }) => line.endsWith('by an act that was late'),
+  },
+  {
     // Needs workflows/follow.ts: a cancelled follow that says whether it has stopped its node.
     rule: 'rule-8',
     title: 'a follow that takes over from a cancelled one starts a node that a person has stopped meanwhile',
@@ -44,6 +51,20 @@ export const known: readonly Known[] = [
     title: 'an event with wrong numbers comes while a person detaches its node, which is attached at once',
     fits: ({ line }, { schedule }) =>
       line.includes('was detached on purpose') && schedule.some(({ what }) => what === 'falseFailover'),
+  },
+  {
+    // Needs events that name their pgpool: one pgpool has asked for the node, and a person has detached it in another one.
+    rule: 'rule-10',
+    title:
+      'the last look at a standby attaches it in every pgpool, also in the one where a person has detached it meanwhile',
+    fits: ({ line }) => line.endsWith('by the last look at a doubted node'),
+  },
+  {
+    // Needs a mark of ours in the WAL of a promotion: PostgreSQL's history files of both are alike.
+    rule: 'rule-4',
+    title:
+      'a person promotes a node at the very LSN at which another one was promoted: its timeline passes for the one that ours has succeeded',
+    fits: ({ line }) => line.endsWith('(its branch has a twin)'),
   },
 ];
 

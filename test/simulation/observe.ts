@@ -38,7 +38,8 @@ export function observeWorld(
   const about = findSuspect(configuration, direct, suspect);
   const isDead = about !== null && isProvenDead(direct, about);
   const isSettled = writableNodes(direct).length > 0 || isDead;
-  if (isSettled && input.isWhole !== true && !isClaimed(configuration, direct))
+  const isLost = writableNodes(direct).length === 0 && input.isUnreported === true;
+  if (isSettled && input.isWhole !== true && !isLost && !isClaimed(configuration, direct))
     return { observation: { configuration, facts: explainPauses(world, direct) }, ms };
   const sql = about === null ? undefined : factsOf(direct, about)?.sql;
   const needsProbes = !isSettled && about !== null && sql !== 'answered' && sql !== 'recovering';
@@ -72,7 +73,6 @@ function isClaimed(configuration: ClusterConfiguration, facts: Facts): boolean {
 }
 
 function explainPauses(world: World, facts: Facts): Facts {
-  if (writableNodes(facts).length > 0) return facts;
   const nodes = facts.nodes.map((entry) =>
     entry.isReplayPaused ? { ...entry, host: lookAtHost(world, entry.node) } : entry,
   );

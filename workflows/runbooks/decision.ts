@@ -33,8 +33,12 @@ export type Promotion = Extract<FailoverPlan, { action: 'promote' }>;
 /** A verdict, or facts for the next round. */
 export type Attempt = FailoverResult | Partial<FailoverRequest>;
 
-export async function lookAround({ ground, cluster }: Decision, suspect: number | null): Promise<Observation> {
-  return await ground.act.observe({ cluster, suspect });
+export async function lookAround(
+  { ground, cluster }: Decision,
+  suspect: number | null,
+  isUnreported = false,
+): Promise<Observation> {
+  return await ground.act.observe({ cluster, suspect, ...(isUnreported && { isUnreported }) });
 }
 
 export async function fenceNode(

@@ -60,7 +60,7 @@ async function decide(decision: Decision, input: FailoverInput): Promise<Failove
     request = { ...request, sinceEventMs, lasted: findLasted(decision) };
     const opened = request.opened.at(-1)?.node ?? null;
     const hint = request.suspect ?? opened ?? request.oldPrimary ?? request.failedNode;
-    const observation = await lookAround(decision, hint);
+    const observation = await lookAround(decision, hint, !request.isPrimaryReported);
     const plan = planFailover(observation.configuration, observation.facts, request);
     ground.note('Plan', plan.line);
     const next = await follow(decision, observation, plan, request);

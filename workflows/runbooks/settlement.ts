@@ -10,7 +10,7 @@ import type { FailoverInput } from './failover';
 
 /** One decision for all events: the failed node that a pgpool took for the primary matters most. */
 export function hintsOf(cluster: string, events: readonly ReceivedEvent[], memory: FailoverMemory): FailoverInput {
-  const main = events.find((event) => event.node === event.oldPrimary) ?? events[0]!;
+  const main = events.find((event) => event.node !== null && event.node === event.oldPrimary) ?? events[0]!;
   return {
     cluster,
     failedNode: main.kind === 'failover' ? main.node : null,

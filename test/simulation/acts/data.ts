@@ -6,7 +6,7 @@ import { dataFacts } from '../../workflows/fake-rebuild';
 import { checkReplaced, checkStandbyAct } from '../invariants/acts';
 import { lookAtHost, lookAtNode } from '../look';
 import { leaves, textOf } from '../model/wal';
-import { isAlive, isUp, type ModelNode, nodeOf, type World } from '../model/world';
+import { canReach, isAlive, isUp, type ModelNode, nodeOf, type World } from '../model/world';
 import { worldNow } from '../simulation';
 import { acted, done, fail, pause, reachHost, type Run, type VerbBodies } from './run';
 
@@ -53,6 +53,8 @@ export const dataVerbs: Pick<VerbBodies, DataVerb> = {
       const facts = lookAtNode(world, input.primary);
       if (facts.isInRecovery === true) throw fail('worldChanged', `node ${source.id} is in recovery`);
       if (facts.sql !== 'answered') throw fail('unreachable', `node ${source.id}: ${facts.sqlSeen}`);
+      if (!canReach(world, node.host, source.host) || !canReach(world, source.host, node.host))
+        throw fail('unreachable', `node ${node.id} does not reach node ${source.id}`);
       node.copy = { id: rebuildId, branch: source.branch, lsn: source.flushed, isVerified: false, isOfLiving };
       acted(run, `node ${node.id} has a copy of node ${source.id}`);
     }

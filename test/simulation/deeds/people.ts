@@ -64,6 +64,7 @@ export const peopleDeeds = {
   stop: deed('fault', 3, (sim, entry) => {
     const node = whoOf(sim, entry);
     if (!isUp(worldNow(sim), node)) return null;
+    decideAgainst(node);
     shutDown(sim.world, node, 'person');
     return `a person stops node ${node.id}`;
   }),
@@ -85,8 +86,7 @@ export const peopleDeeds = {
     const node = world.nodes.find((one) => one !== primary && one.isWritable && isUp(world, one));
     if (!node) return null;
     shutDown(world, node, 'person');
-    // The person has decided against the node's branch, whoever has used it: its commits are decided about when the node is rebuilt.
-    node.branch.wasServed = false;
+    decideAgainst(node);
     Object.assign(node, { hasStandbySignal: true, upstream: primary.id, mark: 'none' });
     start(world, node, 300);
     return `a person turns node ${node.id} back into a standby by standby.signal`;
@@ -179,3 +179,8 @@ export const peopleDeeds = {
     return `a person answers ${stepId}: ${choice}`;
   }),
 };
+
+/** The person has decided against the node's branch, whoever has used it: its commits are decided about when the node is rebuilt. */
+function decideAgainst({ isWritable, branch }: ModelNode): void {
+  if (isWritable && branch.openedBy === 'person') branch.wasServed = false;
+}

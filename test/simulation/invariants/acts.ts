@@ -10,7 +10,16 @@ import type { InputOf } from '../../../workflows/runbooks/ground';
 import { isAsSeen, type Run } from '../acts/run';
 import { answerOf, isHeardAsPrimary } from '../look';
 import { leaves } from '../model/wal';
-import { isAlive, isUp, isWriting, type ModelNode, type ModelPgpool, serversOf, workerHost } from '../model/world';
+import {
+  isAlive,
+  isUp,
+  isWriting,
+  type ModelNode,
+  type ModelPgpool,
+  serversOf,
+  type World,
+  workerHost,
+} from '../model/world';
 import { violate } from '../simulation';
 import { checkReach } from './reach';
 import { checkKept, checkShown, checkSynchronous } from './wal';
@@ -101,7 +110,20 @@ function checkServed(run: Run, node: ModelNode): void {
   if (!heir && !isUsed && descends) return;
   if (!heir && !isReached) return;
   const who = isUsed ? 'which is used' : 'which accepts writes';
-  violate(sim, 'rule-4', `node ${node.id}, ${who}, is stopped${heir ? ` for node ${heir.id}` : ''}${lateness(run)}`);
+  const twin = hasTwin(world, node) ? ' (its branch has a twin)' : '';
+  violate(
+    sim,
+    'rule-4',
+    `node ${node.id}, ${who}, is stopped${heir ? ` for node ${heir.id}` : ''}${lateness(run)}${twin}`,
+  );
+}
+
+/** Two promotions at the same place make the same history. */
+function hasTwin({ branches }: World, { branch: own }: ModelNode): boolean {
+  return branches.some(
+    (other) =>
+      other !== own && other.timeline === own.timeline && other.fork === own.fork && other.parent === own.parent,
+  );
 }
 
 export function checkPromotion(run: Run, { candidate }: InputOf<'promote'>, node: ModelNode): void {
@@ -146,7 +168,9 @@ export function checkStandbyAct(run: Run, node: ModelNode, what: string): void {
 
 /** A maintenance of the node, or for failovers a pause, that the actor could see when it looked last. */
 function checkInHand(run: Run, id: number, what: string): void {
-  const { sim, actor } = run;
+  const { sim, actor, isLate } = run;
+  // It was issued before, and is on its way.
+  if (isLate) return;
   const at = new Date(sim.clock.now).toISOString();
   const seen = inForce(sim.world.maintenance, at).filter(({ since }) => Date.parse(since) < actor.lookedAt);
   const own = seen.find(({ node }) => node === id || (node === null && actor.kind === 'decision'));
@@ -167,7 +191,8 @@ export function checkAttach(run: Run, pgpool: ModelPgpool, id: number): void {
   if (detached.at >= run.actor.startedAt || sim.clock.now - detached.at < hookMs) return;
   const { reattachMs } = world.configuration.policy;
   const how = run.actor.kind === 'work' ? ' by the last look at a doubted node' : '';
-  const isEarly = sim.clock.now - detached.at < reattachMs;
+  // The watch looks at pgpool every ten seconds: it may take an earlier detach for this one.
+  const isEarly = sim.clock.now - detached.at < reattachMs - 10_000;
   if (!own.isWritable && isEarly && !own.isAsked)
     violate(
       sim,

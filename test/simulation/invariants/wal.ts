@@ -18,8 +18,12 @@ export function checkKept(run: Run, candidate: ModelNode): void {
   const { world } = sim;
   // One that may have been told already may accept writes at any moment: it is believed first.
   if (!isAsSeen(run) || candidate.mayBeTold) return;
-  // A branch that a person has opened by mistake is decided about when its node is rebuilt.
-  const lines = world.branches.filter(({ openedBy, wasServed }) => openedBy !== 'person' || wasServed);
+  // A branch that a person has opened, and that no client used or the record does not name, is decided about when its node is rebuilt.
+  const { record } = world;
+  const lines = world.branches.filter(
+    ({ openedBy, wasServed, timeline }) =>
+      openedBy !== 'person' || (wasServed && (!record || record.timeline === timeline)),
+  );
   const lost = lostBy(placeOf(candidate), lines);
   if (!lost) return;
   const own = heldOf(placeOf(candidate), lost.branch);
