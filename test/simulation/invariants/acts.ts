@@ -44,7 +44,7 @@ export function checkFence(run: Run, input: FenceInput, node: ModelNode): void {
   const wasTold = node.toldAt !== null || node.mayBeTold;
   if (!wasTold) checkInHand(run, node.id, 'fenced');
   if (!isAlive(node)) return;
-  if (actor.kind === 'decision') actor.stopped.push({ node: node.id, version: actor.lookedAtVersion });
+  if (actor.kind === 'decision' && !run.isLate) actor.stopped.push({ node: node.id, version: actor.lookedAtVersion });
   const isStandby = node.process === 'running' && !node.isWritable;
   // A server that carries our own mark may have been the primary when that was written: nobody can tell.
   if (isStandby && !wasTold && node.mark === 'none' && (isAsSeen(run) || run.isLate))
