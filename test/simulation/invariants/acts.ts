@@ -169,7 +169,7 @@ export function checkStandbyAct(run: Run, node: ModelNode, what: string): void {
 /** A maintenance of the node, or for failovers a pause, that the actor could see when it looked last. */
 function checkInHand(run: Run, id: number, what: string): void {
   const { sim, actor, isLate } = run;
-  // It was issued before, and is on its way.
+  // A late act was issued before, and is on its way.
   if (isLate) return;
   const at = new Date(sim.clock.now).toISOString();
   const seen = inForce(sim.world.maintenance, at).filter(({ since }) => Date.parse(since) < actor.lookedAt);
