@@ -40,7 +40,7 @@ export interface Observation {
 const lookMs = 1000;
 /** A node that works answers sooner. */
 const promptMs = 50;
-/** When a suspect is silent for so long, the others' hosts and pgpool are asked for it, too, before its time is over. */
+/** When a node is silent for so long, the pgpools are asked, and for the suspect the others' hosts, too, before its time is over. */
 const silentMs = 200;
 /** Sums SQL with the look at the host beside it, then the probes and the pgpools at once, then the host of a node whose replay is paused. */
 export const boundMs = Math.max(nodeFactsBoundMs(lookMs), promptMs + lookMs) + lookMs + lookMs;
@@ -67,9 +67,8 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
       // Start the host look early for any other slow node, too: one silence after the other would break the bound.
       const timer = setTimeout(() => void lookAt(node), promptMs);
       const later = setTimeout(() => {
-        if (node !== suspect) return;
-        early.probes = probeFromOthers(tools, configuration, node);
-        early.pgpools = readPgpools(tools, configuration);
+        if (node === suspect) early.probes = probeFromOthers(tools, configuration, node);
+        early.pgpools ??= readPgpools(tools, configuration);
       }, silentMs);
       const facts = await reading;
       clearTimeout(timer);
@@ -86,12 +85,14 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
     (isSilent && node === suspect && early.probes) || probeFromOthers(tools, configuration, node);
   const isSettled = writableNodes(direct).length > 0 || (about !== undefined && isProvenDead(direct, about.id));
   // A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time.
-  const isLost = writableNodes(direct).length === 0 && input.isUnreported === true;
+  const hasSilent = nodes.some(({ node, sql }) => sql === 'silent' && node !== about?.id);
+  // A pgpool may hear a node that the worker does not, and as a primary.
+  const isLost = writableNodes(direct).length === 0 && (input.isUnreported === true || hasSilent);
   if (isSettled && !input.isWhole && !isLost && !isClaimed(configuration, direct))
     return { configuration, facts: await explainPauses(direct, configuration, lookAt) };
   const [probes, pgpools] = await Promise.all([
     !isSettled && about && needsProbes(direct, about.id) ? probe(about) : [],
-    (isSilent && early.pgpools) || readPgpools(tools, configuration),
+    ((isSilent || hasSilent) && early.pgpools) || readPgpools(tools, configuration),
   ]);
   return { configuration, facts: await explainPauses({ ...direct, probes, pgpools }, configuration, lookAt) };
 }
@@ -165,7 +166,9 @@ async function readPgpools({ pcp }: WorkerTools, configuration: ClusterConfigura
           try {
             const info = await pcp.readNodeInfo(pgpool, id, { timeoutMs: lookMs });
             isReached = true;
-            return [{ node: id, status: info.status, role: info.role, liveStatus: info.pgStatus }];
+            return [
+              { node: id, status: info.status, role: info.role, liveStatus: info.pgStatus, liveRole: info.pgRole },
+            ];
           } catch (error) {
             seen.push(messageOf(error));
             isReached ||= error instanceof PcpFailure && answers.includes(error.kind);

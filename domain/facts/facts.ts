@@ -117,6 +117,8 @@ export interface PgpoolNodeFacts {
   readonly role: string;
   /** pgpool's own live look at the node: up, down or unknown. */
   readonly liveStatus: string;
+  /** The role that the node itself tells pgpool now: primary, standby or unknown. */
+  readonly liveRole: string;
 }
 
 export interface PgpoolFacts {

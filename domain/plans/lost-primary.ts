@@ -38,21 +38,40 @@ function refuseRivalOfLost(
   { oldPrimary, opened }: FailoverRequest,
   suspect: number,
 ): FailoverPlan | null {
-  const served = findServedRival(facts, suspect);
-  const newest = findNewestRival(facts, suspect);
   const isReplaced =
     opened.some(({ node }) => node === suspect) || findRecord(configuration, facts)?.former?.node === oldPrimary;
   const isNamed = oldPrimary !== null && oldPrimary !== suspect && isOnlySilent(facts, oldPrimary) && !isReplaced;
-  const rival = served ?? newest ?? (isNamed ? oldPrimary : null);
-  if (rival === null) return null;
-  const seen =
-    rival === served
-      ? 'accepted writes and was served by pgpool at the last look of the watch'
-      : rival === newest
-        ? 'accepted writes on a newer timeline at the last look of the watch'
-        : 'was the primary of pgpool';
-  const line = `node ${suspect} is lost, but node ${rival}, which does not answer, ${seen}: bring it back, or stop it on its host`;
+  const claims: readonly { readonly node: number | null; readonly seen: string }[] = [
+    { node: findHeardRival(facts, suspect), seen: 'is heard as a primary by a pgpool that uses it' },
+    {
+      node: findServedRival(facts, suspect),
+      seen: 'accepted writes and was served by pgpool at the last look of the watch',
+    },
+    {
+      node: findNewestRival(facts, suspect),
+      seen: 'accepted writes on a newer timeline at the last look of the watch',
+    },
+    { node: isNamed ? oldPrimary : null, seen: 'was the primary of pgpool' },
+  ];
+  const claim = claims.find(({ node }) => node !== null);
+  if (!claim) return null;
+  const line = `node ${suspect} is lost, but node ${claim.node}, which does not answer, ${claim.seen}: bring it back, or stop it on its host`;
   return refuse('primary-unreachable', line);
+}
+
+/** Another silent node that a pgpool may use, and that tells the pgpool now that it accepts writes: the worker's way to it is broken. */
+function findHeardRival(facts: Facts, suspect: number): number | null {
+  const heard = facts.pgpools
+    .flatMap(({ nodes }) => nodes)
+    .find(
+      ({ node, status, liveStatus, liveRole }) =>
+        node !== suspect &&
+        status !== 'down' &&
+        liveStatus === 'up' &&
+        liveRole === 'primary' &&
+        isOnlySilent(facts, node),
+    );
+  return heard?.node ?? null;
 }
 
 /** A pgpool has reported the node or its primary, or shows the node as down; or none that answers takes it for the primary. */

@@ -138,6 +138,7 @@ const pgpools: fc.Arbitrary<PgpoolFacts[]> = fc.array(
         status: fc.constantFrom('unused', 'waiting', 'up', 'down'),
         role: fc.constantFrom('primary', 'standby'),
         liveStatus: fc.constantFrom('up', 'down', 'unknown'),
+        liveRole: fc.constantFrom('primary', 'standby', 'unknown'),
       }),
       { maxLength: 4 },
     ),

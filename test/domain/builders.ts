@@ -153,6 +153,7 @@ export function pgpoolSees(
     status: 'up' as const,
     role: node === primary ? 'primary' : 'standby',
     liveStatus: live[node] ?? 'up',
+    liveRole: 'unknown',
   }));
   return { pgpool: 'pgpool0', nodes, isReached: true, seen: '' };
 }

@@ -9,7 +9,7 @@ import type {
   ProbeFacts,
   SqlAnswer,
 } from '../../domain/facts/facts';
-import { liveStatusOf } from './model/pgpool';
+import { liveRoleOf, liveStatusOf } from './model/pgpool';
 import { isListed } from './model/physics';
 import { historyOf, positionOf, textOf } from './model/wal';
 import { canReach, isUp, type ModelNode, nodeOf, type World, workerHost } from './model/world';
@@ -152,6 +152,7 @@ export function lookAtPgpool(world: World, name: string): PgpoolFacts {
     status: pgpool.status[id]!,
     role: pgpool.primary === id ? 'primary' : 'standby',
     liveStatus: liveStatusOf(world, pgpool, id),
+    liveRole: liveRoleOf(world, pgpool, id),
   }));
   return { pgpool: name, nodes, isReached: true, seen: '' };
 }

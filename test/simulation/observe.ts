@@ -38,7 +38,8 @@ export function observeWorld(
   const about = findSuspect(configuration, direct, suspect);
   const isDead = about !== null && isProvenDead(direct, about);
   const isSettled = writableNodes(direct).length > 0 || isDead;
-  const isLost = writableNodes(direct).length === 0 && input.isUnreported === true;
+  const hasSilent = nodes.some(({ node, sql: answer }) => answer === 'silent' && node !== about);
+  const isLost = writableNodes(direct).length === 0 && (input.isUnreported === true || hasSilent);
   if (isSettled && input.isWhole !== true && !isLost && !isClaimed(configuration, direct))
     return { observation: { configuration, facts: explainPauses(world, direct) }, ms };
   const sql = about === null ? undefined : factsOf(direct, about)?.sql;

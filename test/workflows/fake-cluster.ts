@@ -163,7 +163,7 @@ export function notPromoted(message: string, details: PromoteFailure): Error {
 
 /** pgpool0 uses this node as its primary. */
 export function pgpoolServing(primary: number): PgpoolFacts {
-  const nodes = [{ node: primary, status: 'up' as const, role: 'primary', liveStatus: 'up' }];
+  const nodes = [{ node: primary, status: 'up' as const, role: 'primary', liveStatus: 'up', liveRole: 'primary' }];
   return { pgpool: 'pgpool0', nodes, isReached: true, seen: '' };
 }
 

@@ -169,7 +169,7 @@ describe('a primary that is silent to the worker while somebody else heard from 
   const pgpools = (): FakeCluster['pgpools'] => [
     {
       pgpool: 'pgpool0',
-      nodes: [{ node: 0, status: 'down', role: 'primary', liveStatus: 'up' }],
+      nodes: [{ node: 0, status: 'down', role: 'primary', liveStatus: 'up', liveRole: 'primary' }],
       isReached: true,
       seen: '',
     },

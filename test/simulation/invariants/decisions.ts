@@ -25,8 +25,8 @@ const learned: readonly ReasonCode[] = ['promotion-failed', 'promotion-unproven'
 
 export function checkDecision(sim: Simulation, actor: Actor, { verdict, primary }: FailoverResult): void {
   const { outcome, reason, line } = verdict;
-  const { world, clock } = sim;
-  sim.verdicts.push({ at: clock.now, reason, primary, version: world.version });
+  const { world } = sim;
+  sim.verdicts.push({ at: actor.lookedAt, reason, primary, version: world.version });
   if (outcome !== 'refused' || actor.failed.size > 0) return;
   for (const { node, version } of actor.stopped) {
     // The world has changed since: the reason is a new one.

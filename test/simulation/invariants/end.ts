@@ -33,9 +33,10 @@ export function checkEnd(sim: Simulation): void {
   const isRefused = (incident?.state.undecided.length ?? 0) > 0;
   const [primary] = writable;
   if (writable.length === 1 && primary) {
-    if (isRefused) checkRefusal(sim, primary);
     // A decision that waits for a candidate says so itself.
-    else if (!sim.level.isLeft && !incident?.state.decision) checkServed(sim, primary);
+    const isOpen = (incident?.state.decision ?? null) !== null;
+    if (isRefused && !isOpen) checkRefusal(sim, primary);
+    else if (!isOpen && !sim.level.isLeft) checkServed(sim, primary);
   } else if (!isRefused && sim.parked.size === 0 && !isDeciding(sim) && !isServedElsewhere(world) && !isWarned(sim)) {
     const nodes = writable.map(({ id }) => id).join(', ') || 'no node';
     violate(sim, 'liveness', `${nodes} accepts writes, and nobody says why`);
@@ -49,10 +50,11 @@ function isServedElsewhere(world: World): boolean {
 }
 
 /** The watch has told of it, and tells it again; or a person has decided to leave it so. */
-function isWarned({ watch: { state }, level }: Simulation): boolean {
+function isWarned({ watch: { state }, level, verdicts }: Simulation): boolean {
   const isTold = ({ key }: { key: string }): boolean =>
     /^(?:primary-silent|given-up|second-writable|other-primary)[.]/.test(key);
-  return level.isLeft || (state?.told.some(isTold) ?? false);
+  const isUnknown = verdicts.at(-1)?.reason === 'primary-unknown';
+  return level.isLeft || isUnknown || (state?.told.some(isTold) ?? false);
 }
 
 function isDeciding({ incident }: Simulation): boolean {

@@ -15,6 +15,11 @@ export function liveStatusOf(world: World, pgpool: ModelPgpool, id: number): 'up
   return sees(world, pgpool, id) ? 'up' : 'down';
 }
 
+export function liveRoleOf(world: World, pgpool: ModelPgpool, id: number): 'primary' | 'standby' | 'unknown' {
+  if (!sees(world, pgpool, id)) return 'unknown';
+  return nodeOf(world, id).isWritable ? 'primary' : 'standby';
+}
+
 /** Once a second. */
 export function tick(world: World, pgpool: ModelPgpool): void {
   if (!pgpool.isRunning) return;
