@@ -44,7 +44,7 @@ const gone = {
 /** Both standbys seem to have started a moment ago. */
 const restarted = { ...receivesNothing, receivedLsn: null };
 const bothRestarted = { ...gone, nodes: { 0: vanished, 1: restarted, 2: restarted } };
-const promotes = { action: 'promote', state: 'unreachable', formerPrimary: 0 } as const;
+const promotes = { action: 'promote', state: 'unreachable', node: 1, formerPrimary: 0 } as const;
 
 export const watchStories: readonly FailoverStory[] = [
   {
@@ -185,7 +185,14 @@ export const watchStories: readonly FailoverStory[] = [
   {
     title: 'an answer from before the event is no sign of life',
     topology: '0* vanished, 1 2 well; the event is 200 ms old, the last answer 300 ms',
-    facts: { ...gone, watch: samples({ 0: { ...primary, answeredMsAgo: 300 }, 1: streamed(1), 2: streamed(2) }) },
+    facts: {
+      ...gone,
+      watch: samples({
+        0: { ...primary, answeredMsAgo: 300 },
+        1: { ...streamed(1), streamedMsAgo: 300 },
+        2: streamed(2),
+      }),
+    },
     request: { sinceEventMs: 200 },
     expected: promotes,
   },
