@@ -170,6 +170,7 @@ const policy = section({
   ),
   minimumIntervalMs: v.optional(milliseconds(), 60_000),
   reattachMs: v.optional(wholeNumber(0, 86_400_000, ' of milliseconds'), 60_000),
+  actOn: v.optional(oneOf('pgpool', 'watch'), 'pgpool'),
 });
 
 function isAddress(value: string): boolean {

@@ -47,6 +47,8 @@ export interface PolicyConfiguration {
   readonly minimumIntervalMs: number;
   /** Pause before a detached standby that works is attached again; 0 = at once. */
   readonly reattachMs: number;
+  /** `watch`: the watch, too, reports a primary as lost that is silent for 10 s, while pgpool says nothing. */
+  readonly actOn: 'pgpool' | 'watch';
 }
 
 export interface ClusterConfiguration {

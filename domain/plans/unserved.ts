@@ -12,9 +12,9 @@ interface Unserved {
   readonly answering: readonly Answering[];
 }
 
-/** No node accepts writes: an event where pgpool has given up the primary, else a warning. */
+/** No node accepts writes: an event where pgpool has given up the primary, or the watch may act by itself, else a warning. */
 export function findUnserved(unserved: Unserved): Condition[] {
-  const { samples, record, answering } = unserved;
+  const { samples, record, answering, configuration } = unserved;
   const { takenAt: seenAt } = samples;
   const last = findLastPrimary(samples);
   const primary = record?.primary ?? last ?? findUpstream(unserved);
@@ -25,6 +25,10 @@ export function findUnserved(unserved: Unserved): Condition[] {
   if (givenUp.length > 0) {
     const line = `${seen}; given up by pgpool ${givenUp.map(({ pgpool }) => pgpool).join(', ')}`;
     return [condition('given-up', primary, { seenAt, lastingMs: twoLooks, line })];
+  }
+  if (configuration.policy.actOn === 'watch') {
+    const line = `${seen}; no pgpool says that it has failed, and policy.actOn is watch`;
+    return [condition('given-up', primary, { seenAt, lastingMs: longMs, line })];
   }
   const line = `${seen}; no pgpool says that it has failed, so nothing is done`;
   return [condition('primary-silent', primary, { seenAt, lastingMs: longMs, line })];

@@ -54,6 +54,7 @@ test('a minimal file gets every default', () => {
       synchronous: { standbys: 0, whenNone: 'degrade' },
       minimumIntervalMs: 60000,
       reattachMs: 60000,
+      actOn: 'pgpool',
     },
     temporal: { address: '127.0.0.1:7233', namespace: 'default', taskQueue: 'pgpool-runbook' },
   });

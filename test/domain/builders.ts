@@ -66,6 +66,7 @@ const policyDefaults: PolicyConfiguration = {
   synchronous: { standbys: 0, whenNone: 'degrade' },
   minimumIntervalMs: 60_000,
   reattachMs: 60_000,
+  actOn: 'pgpool',
 };
 
 /** Nodes 0 to count - 1 with the cluster file's defaults. */

@@ -252,6 +252,7 @@ function configurationOf(cluster: string, ids: readonly number[]): ClusterConfig
       synchronous: { standbys: 0, whenNone: 'degrade' },
       minimumIntervalMs: 60_000,
       reattachMs: 0,
+      actOn: 'pgpool',
     },
     temporal: { address: '127.0.0.1:7233', namespace: 'default', taskQueue: 'pgpool-runbook' },
   };

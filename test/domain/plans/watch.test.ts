@@ -136,6 +136,14 @@ const lines: readonly Line[] = [
   },
   { title: 'a silent primary, while pgpool says nothing', world: dead, kind: 'primary-silent', node: 0, seconds: 10 },
   {
+    title: 'the same, and policy.actOn is watch',
+    world: dead,
+    terms: { configuration: makeConfiguration({ policy: { actOn: 'watch' } }) },
+    kind: 'given-up',
+    node: 0,
+    seconds: 10,
+  },
+  {
     title: 'a primary that is not the record’s, which has become a standby',
     world: wellBut({ 0: standbySays(0, alone), 1: stray }, { pgpool0: shows(1) }),
     kind: 'other-primary',
