@@ -8,13 +8,10 @@ import { medianOf, search } from './search';
 const seed = Number(process.env['SIMULATION_SEED'] ?? 1);
 const seconds = Number(process.env['SIMULATION_SECONDS'] ?? 60);
 
-/** Seed 2417 loses a commit in a way that is not judged yet: until then no run of the tests goes so far. */
-const mostRuns = 2400;
-
 test('a minute of runs breaks no rule', async () => {
   const until = Date.now() + seconds * 1000;
   const isOver = (): boolean => Date.now() > until;
-  const searched = await search({ seed, runs: mostRuns, most: 20, isOver });
+  const searched = await search({ seed, runs: Infinity, most: 20, isOver });
   const { runs, knownRuns, states, found } = searched;
   const [events, faults] = [medianOf(searched.events), medianOf(searched.faults)];
   process.stdout.write(
