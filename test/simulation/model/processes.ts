@@ -57,6 +57,7 @@ export function start(world: World, node: ModelNode, recoveryMs: number): void {
   node.isWritable = !node.hasStandbySignal;
   node.controlState = node.hasStandbySignal ? 'in archive recovery' : 'in production';
   if (node.hasStandbySignal && node.isUnfit) node.isReplayPaused = true;
+  if (node.isSpoilt) crash(node, 'crash');
 }
 
 /** pg_promote was sent. It ends recovery once it has replayed what it holds, and nothing is in the way. */
