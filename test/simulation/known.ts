@@ -45,6 +45,19 @@ export const known: readonly Known[] = [
     fits: ({ line }, { schedule }) =>
       line.includes('was detached on purpose') && schedule.some(({ what }) => what === 'falseFailover'),
   },
+  {
+    // Needs domain/plans/follow.ts: a cascade that is traced to the primary, as domain/plans/differences.ts traces it.
+    rule: 'liveness',
+    title: 'standbys that stream from each other, and so receive nothing, are taken for a cascade and left so',
+    fits: ({ line }) => line.includes('in a circle of standbys'),
+  },
+  {
+    // Needs domain/plans/rival-primaries.ts: stopSucceeded, which asks before the stop whether a pgpool has given the successor up.
+    rule: 'rule-7',
+    title:
+      'a former primary is stopped for a promotion, which is refused then because no pgpool has given its successor up',
+    fits: ({ line }) => line.startsWith('refused (primary-unreachable), and node'),
+  },
 ];
 
 export function isKnown(violation: Violation, plot: Plot): boolean {

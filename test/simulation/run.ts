@@ -91,8 +91,8 @@ function endOf(sim: Simulation, calmAt: number, quiet: number): () => boolean {
 }
 
 /** Whatever differs still was told, and nothing has come of it. */
-function hasToldAll({ watch: { state } }: Simulation): boolean {
-  if (!state) return false;
+function hasToldAll({ watch: { state, absentUntil }, clock }: Simulation): boolean {
+  if (!state || clock.now <= absentUntil + 2000) return false;
   const isTold = (key: string, since: string): boolean =>
     key.startsWith('lost.') || state.told.some((entry) => entry.key === key && entry.since === since);
   return state.standing.every(({ key, since }) => isTold(key, since));

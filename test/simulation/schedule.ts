@@ -44,8 +44,8 @@ export interface Plot {
 export function drawPlot(seed: number): Plot {
   const random = newRandom(seed);
   const topology = drawTopology(random);
-  if (random.chance(15)) return drawCopy(random, topology);
-  if (random.chance(15)) return { topology, schedule: drawFixedAndMore(random) };
+  if (random.chance(12)) return drawCopy(random, topology);
+  if (random.chance(13)) return { topology, schedule: drawFixedAndMore(random) };
   return { topology, schedule: drawSchedule(random), isPatient: random.chance(10) };
 }
 
@@ -54,7 +54,7 @@ function drawFixedAndMore(random: Random): Entry[] {
   const first = drawFixedCourse(random, (at, what) => drawEntry(random, at, what));
   const nightMs = random.chance(10) ? 900_000 : 2000 + random.below(20_000);
   const begin = first.at(-1)!.at + nightMs;
-  return [...first, ...drawSchedule(random, { begin, count: 7 + random.below(5) })];
+  return [...first, ...drawSchedule(random, { begin, count: 13 + random.below(8) })];
 }
 
 /** A node that must be copied, on a site where something is in the way: seldom reached by chance. */
@@ -133,7 +133,7 @@ interface DrawOptions {
 /** @param deeds drawn in two of three entries; none = all alike */
 export function drawSchedule(
   random: Random,
-  { deeds = [], count = 14 + random.below(11), begin = 500 }: DrawOptions = {},
+  { deeds = [], count = 15 + random.below(12), begin = 500 }: DrawOptions = {},
 ): Entry[] {
   let at = begin + random.below(2000);
   return Array.from({ length: count }, () => {

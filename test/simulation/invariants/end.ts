@@ -83,7 +83,12 @@ function checkServed(sim: Simulation, primary: ModelNode): void {
     if (node === primary || known.includes(node.id) || isFedFromAbroad(world, node)) continue;
     if (answerOf(world, node, workerHost) !== 'answered' || follows(world, node, primary) || isSpokenOf(sim, node.id))
       continue;
-    violate(sim, 'liveness', `node ${node.id} answers, does not follow node ${primary.id}, and nobody says why`);
+    const circle = isInCircle(world, node) ? ', in a circle of standbys' : '';
+    violate(
+      sim,
+      'liveness',
+      `node ${node.id} answers, does not follow node ${primary.id}${circle}, and nobody says why`,
+    );
   }
 }
 
@@ -94,6 +99,17 @@ function isFedFromAbroad({ nodes }: World, node: ModelNode): boolean {
     if (own.upstream === 'abroad') return true;
     own = nodes[own.upstream]!;
     if (passed.includes(own)) return false;
+    passed.push(own);
+  }
+  return false;
+}
+
+/** It streams from a standby that, in the end, streams from it, or from another one of such a circle. */
+function isInCircle({ nodes }: World, node: ModelNode): boolean {
+  const passed = [node];
+  for (let own = node; typeof own.receiver?.from === 'number';) {
+    own = nodes[own.receiver.from]!;
+    if (passed.includes(own)) return true;
     passed.push(own);
   }
   return false;
