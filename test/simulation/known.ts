@@ -48,7 +48,8 @@ export const known: readonly Known[] = [
   {
     // Needs domain/plans/follow.ts: a cascade that is traced to the primary, as domain/plans/differences.ts traces it.
     rule: 'liveness',
-    title: 'standbys that stream from each other, and so receive nothing, are taken for a cascade and left so',
+    title:
+      'standbys that follow each other, and so receive nothing, are taken for a cascade, or for want of repoint, and left so',
     fits: ({ line }) => line.includes('in a circle of standbys'),
   },
   {
@@ -57,6 +58,20 @@ export const known: readonly Known[] = [
     title:
       'a former primary is stopped for a promotion, which is refused then because no pgpool has given its successor up',
     fits: ({ line }) => line.startsWith('refused (primary-unreachable), and node'),
+  },
+  {
+    // Needs domain/plans/unserved.ts: a warning where all nodes answer as standbys and neither a record nor a last word names the primary.
+    rule: 'liveness',
+    title:
+      'a person makes the primary a standby while the record is void or lost: nobody warns that no node accepts writes',
+    fits: ({ line }) => line.startsWith('every node is a standby'),
+  },
+  {
+    // Needs activities/io/host: the system identifier of a node that runs and does not answer.
+    rule: null,
+    title: 'a promoted node of another cluster, which hangs, is stopped as the former primary of this one',
+    fits: ({ line }, { schedule }) =>
+      line.includes('another system identifier') && schedule.some(({ what }) => what === 'adopt'),
   },
 ];
 

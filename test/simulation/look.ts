@@ -127,7 +127,7 @@ export function lookAtHost(world: World, id: number): HostFacts {
     synchronousStandbyNames: process === 'none' ? null : node.syncNames,
     neededSettings: isStandby ? { [settingName]: 200 } : null,
     controlFile:
-      hasData && process === 'none' && node.hidden === null
+      hasData && process === 'none' && (node.hidden === null || node.hidden === 'wal')
         ? { state: node.controlState, systemIdentifier: node.systemId, checkpoint: positionOf(node.checkpoint) }
         : null,
   };

@@ -38,7 +38,9 @@ export function checkEnd(sim: Simulation): void {
     else if (!sim.level.isLeft && !incident?.state.decision) checkServed(sim, primary);
   } else if (!isRefused && sim.parked.size === 0 && !isDeciding(sim) && !isServedElsewhere(world) && !isWarned(sim)) {
     const nodes = writable.map(({ id }) => id).join(', ') || 'no node';
-    violate(sim, 'liveness', `${nodes} accepts writes, and nobody says why`);
+    const isEveryoneHeard = world.nodes.every((node) => answerOf(world, node, workerHost) === 'answered');
+    const seen = writable.length === 0 && isEveryoneHeard ? 'every node is a standby' : `${nodes} accepts writes`;
+    violate(sim, 'liveness', `${seen}, and nobody says why`);
   }
   for (const node of world.nodes) checkBroughtBack(sim, node, primary ?? null);
 }
@@ -104,11 +106,11 @@ function isFedFromAbroad({ nodes }: World, node: ModelNode): boolean {
   return false;
 }
 
-/** It streams from a standby that, in the end, streams from it, or from another one of such a circle. */
+/** It follows a standby that, in the end, follows it, or another one of such a circle. */
 function isInCircle({ nodes }: World, node: ModelNode): boolean {
   const passed = [node];
-  for (let own = node; typeof own.receiver?.from === 'number';) {
-    own = nodes[own.receiver.from]!;
+  for (let own = node; typeof own.upstream === 'number' && !own.isWritable;) {
+    own = nodes[own.upstream]!;
     if (passed.includes(own)) return true;
     passed.push(own);
   }
@@ -137,6 +139,8 @@ function checkBroughtBack(sim: Simulation, node: ModelNode, primary: ModelNode |
   const { world } = sim;
   const { policy } = world.configuration;
   if (node.downBy !== 'us' || !primary || policy.rejoin === 'manual' || !hasHost(world, node)) return;
+  // Whose files cannot be read is left to a person, and the follow's report says so.
+  if (node.hidden !== null) return;
   const known = inForce(world.maintenance, new Date(world.now).toISOString());
   if (known.some((entry) => entry.node === node.id || entry.node === null)) return;
   if ((sim.incident?.state.undecided.length ?? 0) > 0) return;
