@@ -49,8 +49,8 @@ export const known: readonly Known[] = [
     // Needs domain/plans/follow.ts: a cascade that is traced to the primary, as domain/plans/differences.ts traces it.
     rule: 'liveness',
     title:
-      'standbys that follow each other, and so receive nothing, are taken for a cascade, or for want of repoint, and left so',
-    fits: ({ line }) => line.includes('in a circle of standbys'),
+      'standbys that follow each other, or one that receives nothing, are taken for a cascade, or for want of repoint, and left so',
+    fits: ({ line }) => line.includes('behind standbys that receive nothing'),
   },
   {
     // Needs domain/plans/rival-primaries.ts: stopSucceeded, which asks before the stop whether a pgpool has given the successor up.
@@ -71,7 +71,8 @@ export const known: readonly Known[] = [
     rule: null,
     title: 'a promoted node of another cluster, which hangs, is stopped as the former primary of this one',
     fits: ({ line }, { schedule }) =>
-      line.includes('another system identifier') && schedule.some(({ what }) => what === 'adopt'),
+      (line.includes('another system identifier') || line.startsWith('refused (no-candidate), and node')) &&
+      schedule.some(({ what }) => what === 'adopt'),
   },
 ];
 

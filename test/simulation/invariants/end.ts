@@ -38,8 +38,9 @@ export function checkEnd(sim: Simulation): void {
     else if (!sim.level.isLeft && !incident?.state.decision) checkServed(sim, primary);
   } else if (!isRefused && sim.parked.size === 0 && !isDeciding(sim) && !isServedElsewhere(world) && !isWarned(sim)) {
     const nodes = writable.map(({ id }) => id).join(', ') || 'no node';
-    const isEveryoneHeard = world.nodes.every((node) => answerOf(world, node, workerHost) === 'answered');
-    const seen = writable.length === 0 && isEveryoneHeard ? 'every node is a standby' : `${nodes} accepts writes`;
+    const seen = world.nodes.every(({ hasStandbySignal }) => hasStandbySignal)
+      ? 'every node is a standby'
+      : `${nodes} accepts writes`;
     violate(sim, 'liveness', `${seen}, and nobody says why`);
   }
   for (const node of world.nodes) checkBroughtBack(sim, node, primary ?? null);
@@ -85,12 +86,8 @@ function checkServed(sim: Simulation, primary: ModelNode): void {
     if (node === primary || known.includes(node.id) || isFedFromAbroad(world, node)) continue;
     if (answerOf(world, node, workerHost) !== 'answered' || follows(world, node, primary) || isSpokenOf(sim, node.id))
       continue;
-    const circle = isInCircle(world, node) ? ', in a circle of standbys' : '';
-    violate(
-      sim,
-      'liveness',
-      `node ${node.id} answers, does not follow node ${primary.id}${circle}, and nobody says why`,
-    );
+    const idle = isBehindIdle(world, node) ? ', behind standbys that receive nothing' : '';
+    violate(sim, 'liveness', `node ${node.id} answers, does not follow node ${primary.id}${idle}, and nobody says why`);
   }
 }
 
@@ -106,12 +103,13 @@ function isFedFromAbroad({ nodes }: World, node: ModelNode): boolean {
   return false;
 }
 
-/** It follows a standby that, in the end, follows it, or another one of such a circle. */
-function isInCircle({ nodes }: World, node: ModelNode): boolean {
+/** It follows a standby that receives nothing itself, or a circle of standbys. */
+function isBehindIdle({ nodes }: World, node: ModelNode): boolean {
   const passed = [node];
-  for (let own = node; typeof own.upstream === 'number' && !own.isWritable;) {
+  for (let own = node; typeof own.upstream === 'number';) {
     own = nodes[own.upstream]!;
-    if (passed.includes(own)) return true;
+    if (own.isWritable) return false;
+    if (passed.includes(own) || own.receiver === null) return true;
     passed.push(own);
   }
   return false;

@@ -24,6 +24,8 @@ function endProcesses(node: ModelNode, by: ModelNode['downBy']): void {
   node.clients = 0;
   node.isReplayPaused = false;
   node.hasStreamed = false;
+  // Nobody can see that a person's restart has made it forget what it was told.
+  if (node.toldAt !== null && node.toldBy === 'us' && by === 'person') node.mayBeTold = true;
   node.toldAt = null;
   node.downBy = by;
   node.isAsked = false;
