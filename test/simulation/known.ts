@@ -67,6 +67,22 @@ export const known: readonly Known[] = [
     fits: ({ line }) => line.startsWith('every node is a standby'),
   },
   {
+    // Needs domain/plans/candidate.ts: the system identifier by the watch's last samples of the lost primary, too, where its host is silent.
+    rule: 'lost-commit',
+    title:
+      'a node that a person has filled with another cluster’s data is promoted where no node of this cluster answers',
+    fits: ({ line }) => line.includes('which holds data of another cluster, is promoted'),
+  },
+  {
+    // Needs domain/plans/rival-primaries.ts: the older of two primaries is stopped, and only then the systems of the standbys are compared.
+    rule: null,
+    title: 'a former primary is stopped for its successor, beside which every standby is of another cluster',
+    fits: ({ line }, { schedule }) =>
+      (line.includes('belongs to another system than every standby') ||
+        line.startsWith('refused (other-system), and node')) &&
+      schedule.some(({ what }) => what === 'adopt'),
+  },
+  {
     // Needs activities/io/host: the system identifier of a node that runs and does not answer.
     rule: null,
     title: 'a promoted node of another cluster, which hangs, is stopped as the former primary of this one',
