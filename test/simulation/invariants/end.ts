@@ -103,7 +103,7 @@ function isFedFromAbroad({ nodes }: World, node: ModelNode): boolean {
   return false;
 }
 
-/** It follows a standby that receives nothing itself, or a circle of standbys. */
+/** A standby that receives nothing itself, or a circle of standbys, feeds the node. */
 function isBehindIdle({ nodes }: World, node: ModelNode): boolean {
   const passed = [node];
   for (let own = node; typeof own.upstream === 'number';) {
