@@ -60,6 +60,12 @@ export const known: readonly Known[] = [
     fits: ({ line }) => line.startsWith('refused (primary-unreachable), and node'),
   },
   {
+    // Needs activities/primary/fence.ts: a fence that is refused, too, where the node has come up since it was issued.
+    rule: 'rule-4',
+    title: 'a fence whose worker has died stops, within ten seconds, a primary that has come back meanwhile',
+    fits: ({ line }) => line.endsWith('which is used, is stopped by an act that was late'),
+  },
+  {
     // Needs domain/plans/unserved.ts: a warning where all nodes answer as standbys and neither a record nor a last word names the primary.
     rule: 'liveness',
     title:

@@ -14,6 +14,8 @@ export const mistakeDeeds = {
     const node = primaryOf(sim);
     if (!node.isWritable || !isUp(world, node)) return null;
     shutDown(world, node, 'person');
+    // Whoever ends a person's promotion has decided against its branch.
+    if (node.branch.openedBy === 'person') node.branch.wasServed = false;
     Object.assign(node, { hasStandbySignal: true, upstream: isWide ? 'abroad' : null, mark: 'none' });
     start(world, node, 300);
     return `a person starts the primary, node ${node.id}, with standby.signal${isWide ? ', to follow a host outside the cluster file' : ''}`;
