@@ -84,11 +84,8 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
   const probe = (node: NodeConfiguration): Promise<ProbeFacts[]> =>
     (isSilent && node === suspect && early.probes) || probeFromOthers(tools, configuration, node);
   const isSettled = writableNodes(direct).length > 0 || (about !== undefined && isProvenDead(direct, about.id));
-  // A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time.
   const hasSilent = nodes.some(({ node, sql }) => sql === 'silent' && node !== about?.id);
-  // A pgpool may hear a node that the worker does not, and as a primary.
-  const isLost = writableNodes(direct).length === 0 && (input.isUnreported === true || hasSilent);
-  if (isSettled && !input.isWhole && !isLost && !isClaimed(configuration, direct))
+  if (isSettled && !needsPgpools(input, configuration, direct, hasSilent))
     return { configuration, facts: await explainPauses(direct, configuration, lookAt) };
   const [probes, pgpools] = await Promise.all([
     !isSettled && about && needsProbes(direct, about.id) ? probe(about) : [],
@@ -104,6 +101,18 @@ function findSuspect(
 ): NodeConfiguration | undefined {
   const suspicion = { suspect: null, oldPrimary: suspect, failedNode: suspect, fencedNode: null, opened: [] };
   return findNode(configuration, suspectPrimary(configuration, direct, suspicion));
+}
+
+/** A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time. */
+function needsPgpools(
+  { isWhole, isUnreported }: ObserveInput,
+  configuration: ClusterConfiguration,
+  direct: Facts,
+  hasSilent: boolean,
+): boolean {
+  // A pgpool may hear a node that the worker does not, and as a primary.
+  const isLost = writableNodes(direct).length === 0 && (isUnreported === true || hasSilent);
+  return isWhole === true || isLost || isClaimed(configuration, direct);
 }
 
 /** More than one node may be the primary, or the record names another one: who is served tells them apart. */

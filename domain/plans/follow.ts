@@ -236,13 +236,25 @@ function describeStream(
   if (receivesFrom(own, getNode(configuration, request.primary))) return 'right';
   if (hasDiverged(own, source)) return 'no';
   const upstream = configuration.nodes.find((node) => receivesFrom(own, node));
-  return upstream && isReceiving(watch, upstream.id) ? 'cascade' : 'elsewhere';
+  const isFed = upstream && isFedByPrimary(configuration, watch, upstream.id, [own.node]);
+  return isFed ? 'cascade' : 'elsewhere';
 }
 
-/** The standby receives WAL, by the watch's last look; a standby that is not watched is believed. */
-function isReceiving(watch: Facts['watch'], node: number): boolean {
+/** By the watch's last look the standby receives WAL, in the end from the primary. A standby that is not watched is believed; a circle receives nothing. */
+function isFedByPrimary(
+  configuration: ClusterConfiguration,
+  watch: Facts['watch'],
+  node: number,
+  passed: readonly number[],
+): boolean {
   const sample = watch?.nodes.find((entry) => entry.node === node);
-  return !sample || (sample.misses === 0 && sample.said?.receiver != null);
+  if (passed.includes(node)) return false;
+  if (!sample) return true;
+  const { receiver = null, isInRecovery } = sample.said ?? {};
+  if (sample.misses === 0 && isInRecovery === false) return true;
+  if (sample.misses > 0 || receiver === null) return false;
+  const upstream = configuration.nodes.find(({ host, port }) => host === receiver.host && port === receiver.port);
+  return !upstream || isFedByPrimary(configuration, watch, upstream.id, [...passed, node]);
 }
 
 /** The node's replay position; if unknown, the end of its WAL. */

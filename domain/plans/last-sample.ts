@@ -29,6 +29,11 @@ export function sampledPosition(facts: Facts, primary: number | null): WalPositi
   return primarySample(facts, primary)?.said.position ?? null;
 }
 
+/** The primary's system, by its own last word. */
+export function sampledSystem(facts: Facts, primary: number | null): string | null {
+  return primarySample(facts, primary)?.said.systemIdentifier ?? null;
+}
+
 /** synchronous_standby_names in force at the primary's last answer; null = unknown. */
 export function sampledSynchronousSet(facts: Facts, primary: number | null): string | null {
   return primarySample(facts, primary)?.said.synchronousStandbyNames ?? null;

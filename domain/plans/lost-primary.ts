@@ -3,7 +3,7 @@
 import type { ClusterConfiguration } from '../facts/cluster';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
 import { chooseCandidate } from './candidate';
-import { findNewestRival, findServedRival } from './last-sample';
+import { findNewestRival, findServedRival, sampledSystem } from './last-sample';
 import { describeCutOff } from './reach';
 import { findRecord } from './record';
 import type { PrimaryJudgement, PrimaryState, Witness } from './primary-state';
@@ -25,6 +25,8 @@ export function planWithoutPrimary(
   if (rival) return rival;
   const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: suspect });
   if ('refusal' in choice) return refuse(choice.refusal, choice.line);
+  const foreign = refuseForeign(facts, suspect, choice.candidate);
+  if (foreign) return foreign;
   const isSilent = judgement.state === 'unreachable' || judgement.state === 'closed';
   const needsFence = !isFenced && isSilent && describeCutOff(configuration, facts, suspect) !== null;
   const state = isFenced ? 'dead' : judgement.state;
@@ -72,6 +74,15 @@ function findHeardRival(facts: Facts, suspect: number): number | null {
         isOnlySilent(facts, node),
     );
   return heard?.node ?? null;
+}
+
+/** The candidate belongs to another system than the lost primary did, by the watch's last look at it, else by the record. */
+function refuseForeign(facts: Facts, suspect: number, candidate: number): FailoverPlan | null {
+  const system = sampledSystem(facts, suspect) ?? facts.record?.systemIdentifier ?? null;
+  const own = factsOf(facts, candidate)?.systemIdentifier ?? null;
+  if (system === null || own === null || own === system) return null;
+  const line = `node ${candidate} belongs to system ${own}, and node ${suspect}, the lost primary, to ${system}: bring back a node of that system`;
+  return refuse('other-system', line);
 }
 
 /** A pgpool has reported the node or its primary, or shows the node as down; or none that answers takes it for the primary. */

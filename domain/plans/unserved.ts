@@ -2,7 +2,7 @@
 
 import type { ClusterConfiguration } from '../facts/cluster';
 import type { ClusterRecord } from '../facts/record';
-import { type NodeSample, silentMisses, type WatchSamples } from '../facts/watch';
+import type { NodeSample, WatchSamples } from '../facts/watch';
 import { type Answering, type Condition, condition, longMs, shownBy, twoLooks } from './condition';
 
 interface Unserved {
@@ -34,10 +34,9 @@ export function findUnserved(unserved: Unserved): Condition[] {
   return [condition('primary-silent', primary, { seenAt, lastingMs: longMs, line })];
 }
 
-/** A watch without memory, without a record: a node is silent, and no standby receives anything. A standby cluster streams from abroad. */
+/** A watch without memory, without a record, and no standby receives anything. A cluster of standbys streams from abroad. */
 function findWithoutPrimary({ nodes, takenAt: seenAt }: WatchSamples, answering: readonly Answering[]): Condition[] {
-  if (answering.some(({ said }) => said.receiver !== null) || nodes.every(({ misses }) => misses < silentMisses))
-    return [];
+  if (answering.some(({ said }) => said.receiver !== null)) return [];
   const seen = nodes.map(({ node, seen: words }) => `node ${node}: ${words}`).join('; ');
   const line = `no node accepts writes, no standby streams, and nothing says which node is the primary: ${seen}`;
   return [condition('primary-silent', null, { seenAt, lastingMs: longMs, line })];

@@ -2,13 +2,14 @@
 
 import type { Simulation } from './simulation';
 import { hookDeeds } from './deeds/events';
+import { mistakeDeeds } from './deeds/mistakes';
 import { peopleDeeds } from './deeds/people';
 import { questionDeeds } from './deeds/questions';
 import { serverDeeds } from './deeds/servers';
 import { troubleDeeds } from './deeds/troubles';
 import type { Entry } from './schedule';
 
-const deeds = { ...serverDeeds, ...peopleDeeds, ...hookDeeds, ...troubleDeeds, ...questionDeeds };
+const deeds = { ...serverDeeds, ...peopleDeeds, ...hookDeeds, ...troubleDeeds, ...questionDeeds, ...mistakeDeeds };
 export type DeedName = keyof typeof deeds;
 
 /** Each name as often as it is drawn. */

@@ -66,6 +66,23 @@ export const known: readonly Known[] = [
       'a person promotes a node at the very LSN at which another one was promoted: its timeline passes for the one that ours has succeeded',
     fits: ({ line }) => line.endsWith('(its branch has a twin)'),
   },
+  {
+    // Needs domain/plans/rival-primaries.ts: the older of two primaries is stopped, and only then the systems of the standbys are compared.
+    rule: null,
+    title: 'a former primary is stopped for its successor, beside which every standby is of another cluster',
+    fits: ({ line }, { schedule }) =>
+      (line.includes('belongs to another system than every standby') ||
+        line.startsWith('refused (other-system), and node')) &&
+      schedule.some(({ what }) => what === 'adopt'),
+  },
+  {
+    // Needs activities/io/host: the system identifier of a node that runs and does not answer.
+    rule: null,
+    title: 'a promoted node of another cluster, which hangs, is stopped as the former primary of this one',
+    fits: ({ line }, { schedule }) =>
+      (line.includes('another system identifier') || line.startsWith('refused (no-candidate), and node')) &&
+      schedule.some(({ what }) => what === 'adopt'),
+  },
 ];
 
 export function isKnown(violation: Violation, plot: Plot): boolean {

@@ -118,7 +118,7 @@ export function lookAtHost(world: World, id: number): HostFacts {
   return {
     ssh: 'answered',
     seen: 'host answers',
-    processes: process,
+    processes: node.hidden === 'processes' ? 'unknown' : process,
     clockOffsetMs: node.clockOffsetMs,
     hasDataDirectory: hasData,
     hasStandbySignal: hasData ? node.hasStandbySignal : null,
@@ -127,7 +127,7 @@ export function lookAtHost(world: World, id: number): HostFacts {
     synchronousStandbyNames: process === 'none' ? null : node.syncNames,
     neededSettings: isStandby ? { [settingName]: 200 } : null,
     controlFile:
-      hasData && process === 'none'
+      hasData && process === 'none' && (node.hidden === null || node.hidden === 'wal')
         ? { state: node.controlState, systemIdentifier: node.systemId, checkpoint: positionOf(node.checkpoint) }
         : null,
   };

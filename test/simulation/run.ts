@@ -7,6 +7,7 @@ import { after, at, runClock, startedAt } from './clock';
 import { doDeed } from './deeds';
 import { signal } from './incident';
 import { checkEnd } from './invariants/end';
+import { checkOverview } from './invariants/overview';
 import { tick } from './model/pgpool';
 import { canReach, newWorld, type ModelPgpool, systemIdentifier, type World, workerHost } from './model/world';
 import { startWatch } from './watch';
@@ -57,6 +58,7 @@ export async function play(plot: Plot, subject: Subject = product, isTold = fals
   const isOver = endOf(sim, calmAt, isPatient ? patientMs : quietMs);
   await runClock(sim.clock, isShort ? calmAt : calmAt + calmMs, isOver);
   if (sim.violations.length === 0 && !isShort) checkEnd(sim);
+  checkOverview(sim);
   const { violations, story, rows, actions, states, verdicts, counts } = sim;
   return { violations, story, rows, actions, states, reasons: verdicts.map(({ reason }) => reason), ...counts };
 }
@@ -89,14 +91,14 @@ function endOf(sim: Simulation, calmAt: number, quiet: number): () => boolean {
 }
 
 /** Whatever differs still was told, and nothing has come of it. */
-function hasToldAll({ watch: { state } }: Simulation): boolean {
-  if (!state) return false;
+function hasToldAll({ watch: { state, absentUntil }, clock }: Simulation): boolean {
+  if (!state || clock.now <= absentUntil + 2000) return false;
   const isTold = (key: string, since: string): boolean =>
     key.startsWith('lost.') || state.told.some((entry) => entry.key === key && entry.since === since);
   return state.standing.every(({ key, since }) => isTold(key, since));
 }
 
-function openWorld({ configuration, hasRecord, isSynchronous, isCascade, odd }: Topology): World {
+function openWorld({ configuration, hasRecord, isRecordOld, isSynchronous, isCascade, odd }: Topology): World {
   const world = newWorld(configuration, startedAt);
   if (odd) world.nodes[odd.node]!.quirk = quirks[odd.quirk]!.facts;
   if (isCascade) world.nodes[2]!.upstream = 1;
@@ -104,7 +106,9 @@ function openWorld({ configuration, hasRecord, isSynchronous, isCascade, odd }: 
   if (isSynchronous) for (const node of world.nodes) node.syncNames = `ANY 1 (${names.join(', ')})`;
   if (hasRecord) {
     const at = new Date(startedAt - 3_600_000).toISOString();
-    const where = { nodes: recordedNodes(configuration), at, since: at, by: 'bootstrap' };
+    const [first, ...others] = recordedNodes(configuration);
+    const nodes = isRecordOld ? [{ ...first!, host: '10.9.9.9' }, ...others] : [first!, ...others];
+    const where = { nodes, at, since: at, by: 'bootstrap' };
     world.record = {
       systemIdentifier,
       primary: 0,

@@ -3,6 +3,7 @@
 import type { ClusterConfiguration } from '../../domain/facts/cluster';
 import { makeConfiguration } from '../domain/builders';
 import { quirks } from './acts/quirks';
+import { drawFixedCourse } from './courses';
 import { type DeedName, weights } from './deeds';
 import { newRandom, type Random } from './random';
 
@@ -23,6 +24,8 @@ export interface Entry {
 export interface Topology {
   readonly configuration: ClusterConfiguration;
   readonly hasRecord: boolean;
+  /** The record is of a time when a node had another address. */
+  readonly isRecordOld?: boolean;
   readonly isSynchronous: boolean;
   readonly isCascade: boolean;
   /** Obstacle to a copy on this node: a number of the table of quirks. */
@@ -42,7 +45,16 @@ export function drawPlot(seed: number): Plot {
   const random = newRandom(seed);
   const topology = drawTopology(random);
   if (random.chance(12)) return drawCopy(random, topology);
+  if (random.chance(13)) return { topology, schedule: drawFixedAndMore(random) };
   return { topology, schedule: drawSchedule(random), isPatient: random.chance(10) };
+}
+
+/** A course of events, and what befalls the cluster after it: at times only the next morning. */
+function drawFixedAndMore(random: Random): Entry[] {
+  const first = drawFixedCourse(random, (at, what) => drawEntry(random, at, what));
+  const nightMs = random.chance(10) ? 900_000 : 2000 + random.below(20_000);
+  const begin = first.at(-1)!.at + nightMs;
+  return [...first, ...drawSchedule(random, { begin, count: 13 + random.below(8) })];
 }
 
 /** A node that must be copied, on a site where something is in the way: seldom reached by chance. */
@@ -62,7 +74,10 @@ function drawCopy(random: Random, topology: Topology): Plot {
     follow: ['repoint', 'rebuild'] as const,
     divergedWrites: 'discard' as const,
   };
-  const schedule = drawCourse(random, random.pick(copies));
+  const copied: readonly DeedName[] = ['stop', 'crash', 'hang', 'promoteByHand', 'rejoin', 'quirk', 'wipe'];
+  const schedule = drawCourse(random, random.pick(copies)).map((entry) =>
+    copied.includes(entry.what) && random.chance(75) ? { ...entry, who: odd.node, other: entry.other % 23 } : entry,
+  );
   return { topology: { ...topology, odd, configuration: { ...configuration, policy } }, schedule };
 }
 
@@ -75,7 +90,15 @@ export function drawTopology(random: Random): Topology {
     maximumLagBytes: random.pick([16_777_216, 16_777_216, 4096]),
     unreachableHost: random.pick(['proceed', 'proceed', 'proceed', 'proceed', 'park'] as const),
     crashRecoveryMs: random.pick([3000, 3000, 10_000]),
-    follow: random.pick([['repoint', 'rebuild'], ['repoint', 'rebuild'], ['repoint', 'rebuild'], ['repoint']] as const),
+    follow: random.pick([
+      ...([
+        ['repoint', 'rebuild'],
+        ['repoint', 'rebuild'],
+        ['repoint', 'rebuild'],
+        ['repoint', 'rebuild'],
+      ] as const),
+      ...([['repoint'], ['repoint'], ['rebuild'], []] as const),
+    ]),
     replacedData: random.pick(['keep', 'keep', 'removeFirst'] as const),
     divergedWrites: random.pick(['park', 'park', 'discard'] as const),
     rejoin: random.pick(['automatic', 'automatic', 'automatic', 'manual'] as const),
@@ -94,18 +117,25 @@ export function drawTopology(random: Random): Topology {
   return {
     configuration: { ...base, pgpool },
     hasRecord: random.chance(80),
+    isRecordOld: random.chance(5),
     isSynchronous,
     isCascade: count > 2 && random.chance(15),
     odd: random.chance(30) ? { node: random.below(count), quirk: random.below(quirks.length) } : null,
   };
 }
 
+interface DrawOptions {
+  readonly deeds?: readonly DeedName[];
+  readonly count?: number;
+  readonly begin?: number;
+}
+
 /** @param deeds drawn in two of three entries; none = all alike */
 export function drawSchedule(
   random: Random,
-  { deeds = [], count = 14 + random.below(11) }: { readonly deeds?: readonly DeedName[]; readonly count?: number } = {},
+  { deeds = [], count = 15 + random.below(12), begin = 500 }: DrawOptions = {},
 ): Entry[] {
-  let at = 500 + random.below(2000);
+  let at = begin + random.below(2000);
   return Array.from({ length: count }, () => {
     at += random.chance(60) ? random.below(3000) : 2000 + random.below(12_000);
     return drawEntry(random, at, random.pick(deeds.length > 0 && random.chance(67) ? deeds : weights));
@@ -128,7 +158,8 @@ export function drawEntry(random: Random, at: number, what: DeedName): Entry {
   return { at, what, who, other: random.below(24), ms, isWide: random.chance(40) };
 }
 
-export function describeTopology({ configuration, hasRecord, isSynchronous, isCascade, odd }: Topology): string {
+export function describeTopology(topology: Topology): string {
+  const { configuration, hasRecord, isRecordOld, isSynchronous, isCascade, odd } = topology;
   const { nodes, pgpool, policy } = configuration;
   const hosts = pgpool.map(({ name, host }) => {
     const on = nodes.find((node) => node.host === host);
@@ -145,6 +176,6 @@ export function describeTopology({ configuration, hasRecord, isSynchronous, isCa
     `divergedWrites ${divergedWrites}, replacedData ${replacedData}, reattachMs ${reattachMs}`,
     `maximumLagBytes ${policy.maximumLagBytes}, crashRecoveryMs ${policy.crashRecoveryMs}, minimumIntervalMs ${policy.minimumIntervalMs}`,
     ...(odd ? [`node ${odd.node}: ${quirks[odd.quirk]!.what}`] : []),
-    hasRecord ? 'with a record' : 'without a record',
+    hasRecord ? `with a record${isRecordOld ? ' of other addresses' : ''}` : 'without a record',
   ].join('; ');
 }

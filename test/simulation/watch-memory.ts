@@ -9,6 +9,8 @@ export interface Watch {
   beatAt: number;
   readonly views: Map<string, PgpoolSample>;
   isSoon: boolean;
+  /** pgpools whose first view is on its way. */
+  readonly askedFirst: Set<string>;
   readonly silentSince: Map<number, number>;
   /** No worker watches until then. */
   absentUntil: number;
@@ -16,5 +18,14 @@ export interface Watch {
 
 export function newWatch(): Watch {
   const [views, silentSince] = [new Map<string, PgpoolSample>(), new Map<number, number>()];
-  return { state: null, beaten: null, beatAt: 0, views, isSoon: false, silentSince, absentUntil: 0 };
+  return {
+    state: null,
+    beaten: null,
+    beatAt: 0,
+    views,
+    isSoon: false,
+    askedFirst: new Set(),
+    silentSince,
+    absentUntil: 0,
+  };
 }

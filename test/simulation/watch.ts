@@ -96,6 +96,12 @@ function lookAtPgpools(sim: Simulation, at: string): void {
     else if (!watch.silentSince.has(id)) watch.silentSince.set(id, clock.now);
   for (const pgpool of world.pgpools) {
     const last = watch.views.get(pgpool.name);
+    // A new watch's first view comes after its first look.
+    if (!last && !watch.askedFirst.has(pgpool.name)) {
+      watch.askedFirst.add(pgpool.name);
+      continue;
+    }
+    watch.askedFirst.delete(pgpool.name);
     if (!watch.isSoon && last && clock.now - Date.parse(last.at) < pgpoolEveryMs) continue;
     watch.views.set(pgpool.name, view(sim, pgpool, at));
   }

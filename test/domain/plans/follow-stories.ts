@@ -84,8 +84,15 @@ export const followStories: readonly FollowStory[] = [
     title: 'E33: a cascade is left so: its upstream, another standby, streams from the primary',
     topology: '2 streams timeline 2 from 0, which streams from 1',
     own: { ...streams, walReceiver: receiverFrom(0, 2) },
-    watch: watched(0, standbySays(0)),
+    watch: watched(0, standbySays(0, { receiver: { host: '10.0.0.11', port: 5432, timeline: 2 } })),
     expected: 'none',
+  },
+  {
+    title: 'a circle of standbys receives nothing: the standby follows the primary itself',
+    topology: '2 streams timeline 2 from 0, which streams from 2',
+    own: { ...streams, walReceiver: receiverFrom(0, 2) },
+    watch: watched(0, standbySays(0, { receiver: { host: '10.0.0.12', port: 5432, timeline: 2 } })),
+    expected: 'repoint',
   },
   {
     title: 'a cascade whose upstream receives nothing ends: the standby follows the primary itself',

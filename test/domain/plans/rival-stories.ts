@@ -145,4 +145,13 @@ export const rivalStories: readonly FailoverStory[] = [
     request: { opened: [{ node: 1, timeline: 2 }], isPrimaryReported: true },
     expected: { action: 'refuse', reason: 'primary-unreachable', state: 'unknown' },
   },
+  {
+    title: 'the only node that answers holds another cluster’s data',
+    topology: '0* stopped, 1 vanished, 2 of another system; record: 0',
+    facts: {
+      nodes: { 0: stopped, 1: vanished, 2: { ...receivesNothing, systemIdentifier: '7000000000000000099' } },
+      record: own,
+    },
+    expected: { action: 'refuse', reason: 'other-system' },
+  },
 ];

@@ -109,6 +109,7 @@ export const dataVerbs: Pick<VerbBodies, DataVerb> = {
 function place(node: ModelNode, { id, branch, lsn, isOfLiving }: NonNullable<ModelNode['copy']>, world: World): void {
   Object.assign(node, { hasData: true, branch, flushed: lsn, whole: lsn, replayed: lsn, placed: id, copy: null });
   node.isPlacedForLiving = isOfLiving;
+  Object.assign(node, { isSpoilt: false, hidden: null });
   Object.assign(node, { mark: 'none', hasStandbySignal: false, controlState: 'in production', historyAt: world.now });
   node.checkpoint = { branch, lsn: lsn - 4096 };
   node.systemId = world.nodes.find((other) => other.branch === branch && other !== node)?.systemId ?? node.systemId;

@@ -101,7 +101,7 @@ function stopAndMark(run: Run, input: InputOf<'fence'>, node: ModelNode): void {
   const world = worldNow(run.sim);
   checkFence(run, input, node);
   const seen = run.actor.facts?.nodes.find((entry) => entry.node === node.id)?.host;
-  node.wasSeenDead = seen?.processes === 'none' || seen?.ssh !== 'answered';
+  node.wasSeenDead = seen?.processes === 'none' || seen?.processes === 'unknown' || seen?.ssh !== 'answered';
   node.wasLate = run.isLate;
   if (isAlive(node)) {
     if (isUp(world, node)) shutDown(world, node, 'us');

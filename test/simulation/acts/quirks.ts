@@ -57,5 +57,9 @@ export const quirks: readonly Quirk[] = [
     missing: [space('/space/fast', { exists: false, isEmpty: true })],
   })),
   quirk('it has a tablespace that the primary has not', () => ({ linked: [space('/space/old')] })),
+  quirk('its data is of a newer timeline', ({ own, source }) => ({
+    own: own && { ...own, timeline: source.timeline + 1 },
+  })),
+  quirk('its way to the primary leads to a standby', ({ source }) => ({ source: { ...source, isInRecovery: true } })),
   quirk('its linked directory belongs to another user', () => ({ linked: [{ ...wal, isOwned: false }] })),
 ];

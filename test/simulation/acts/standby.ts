@@ -80,7 +80,7 @@ export const standbyVerbs: Pick<VerbBodies, StandbyVerb> = {
       (other) => other.isWritable && other.branch.timeline === primaryTimeline && other.id !== id,
     );
     const end = primary ? leaves(primary.branch, node.branch) : null;
-    const ownWal = end === null ? 'some' : node.whole > end ? 'some' : 'none';
+    const ownWal = node.hidden === 'wal' ? 'unknown' : end === null || node.whole > end ? 'some' : 'none';
     return { changed: false, line: `own WAL: ${ownWal}`, ownWal };
   },
 };

@@ -97,10 +97,12 @@ export const peopleDeeds = {
     node.isReplayPaused = !node.isReplayPaused || node.isUnfit;
     return `a person ${node.isReplayPaused ? 'pauses' : 'resumes'} the replay of node ${node.id}`;
   }),
-  lead: deed('fault', 1, (sim, entry) => {
+  lead: deed('fault', 2, (sim, entry) => {
     const node = whoOf(sim, entry);
     if (node.isWritable || node.process !== 'running') return null;
-    node.upstream = 'abroad';
+    const others = sim.world.nodes.filter((one) => one !== node);
+    node.upstream = entry.isWide ? others[entry.other % others.length]!.id : 'abroad';
+    if (entry.isWide) return `a person makes node ${node.id} follow node ${node.upstream}`;
     return `a person makes node ${node.id} follow a host outside the cluster file`;
   }),
   connect: deed('fault', 2, (sim, entry) => {
@@ -158,6 +160,10 @@ export const peopleDeeds = {
     return first ? giveBack(sim, first.node) : null;
   }),
   rejoin: deed('person', 6, (sim, entry) => {
+    if (entry.other === 23) {
+      sim.signal(eventOf(sim, 'rejoin', 7, `rejoin-7-${sim.clock.now}`));
+      return 'a person wants node 7 back, which is in no cluster file';
+    }
     const node = whoOf(sim, entry);
     node.isAsked = true;
     sim.signal(eventOf(sim, 'rejoin', node.id, `rejoin-${node.id}-${sim.clock.now}`));

@@ -1,8 +1,10 @@
 // People who ask and say: the plan as it would be, the cluster as it is, and who the primary is. Only the last changes anything.
 
+import type { ClusterConfiguration } from '../../../domain/facts/cluster';
 import { describeCluster, describeSamples } from '../../../domain/plans/overview';
 import { accept } from '../../../domain/plans/record';
 import { tellPlan } from '../../../workflows/runbooks/telling';
+import { checkOverview } from '../invariants/overview';
 import { observeWorld } from '../observe';
 import { type Simulation, worldNow } from '../simulation';
 import { deed, whoOf } from './deed';
@@ -11,6 +13,12 @@ function lookAtAll(sim: Simulation) {
   worldNow(sim);
   const { cluster } = sim.world.configuration;
   return observeWorld(sim, { cluster, suspect: null, isWhole: true }, []).observation;
+}
+
+/** The cluster file has just got a node and a pgpool, which the watch has not looked at. */
+function enlarge({ nodes, pgpool, ...more }: ClusterConfiguration): ClusterConfiguration {
+  const added = { ...nodes[0]!, id: nodes.length, host: '10.0.0.99' };
+  return { ...more, nodes: [...nodes, added], pgpool: [...pgpool, { ...pgpool[0]!, name: 'added' }] };
 }
 
 export const questionDeeds = {
@@ -22,10 +30,12 @@ export const questionDeeds = {
     });
     return `a person asks what would be done without node ${id}`;
   }),
-  askStatus: deed('quiet', 2, (sim) => {
+  askStatus: deed('quiet', 2, (sim, { isWide }) => {
+    checkOverview(sim);
     const { configuration, facts } = lookAtAll(sim);
     const { primaries } = describeCluster(configuration, facts);
-    if (sim.watch.beaten) describeSamples(configuration, sim.watch.beaten, sim.world.maintenance);
+    const asked = isWide ? enlarge(configuration) : configuration;
+    if (sim.watch.beaten) describeSamples(asked, sim.watch.beaten, sim.world.maintenance);
     return `a person asks for the cluster's state: node ${primaries.join(', ') || 'none'} accepts writes`;
   }),
   acceptPrimary: deed('person', 2, (sim, entry) => {

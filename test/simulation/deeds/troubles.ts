@@ -18,13 +18,15 @@ const acts: readonly VerbName[] = [
   ] as const),
   ...(['verifyBackup', 'confirmStreaming'] as const),
 ];
-const ways: readonly ActTrouble['how'][] = ['dies-before', 'dies-after', 'late', 'twice', 'refused'];
+const ways: Readonly<Record<number, ActTrouble['how']>> = {
+  ...{ 50: 'late', 500: 'dies-after', 2000: 'dies-before', 5000: 'refused', 20_000: 'late', 60_000: 'twice' },
+};
 const holdUps = ['replaying', 'archive', 'conflict', 'paused', null] as const;
 
 export const troubleDeeds = {
   trouble: deed('fault', 9, (sim, { other, ms, isWide }) => {
     const verb = acts[other % acts.length]!;
-    const how = verb === 'observe' ? 'blind' : ways[Math.floor(ms / 7) % ways.length]!;
+    const how = verb === 'observe' ? 'blind' : (ways[ms] ?? 'late');
     const times = isWide ? 2 : 1;
     const node = how === 'blind' ? other % sim.world.nodes.length : null;
     sim.troubles.push({ verb, node, how, ms, times });
@@ -58,6 +60,20 @@ export const troubleDeeds = {
     if (!sim.world.record) return null;
     sim.world.record = null;
     return 'the record is lost';
+  }),
+  restartWorker: deed('fault', 2, ({ watch, clock }, { ms, isWide }) => {
+    const goneMs = isWide ? 3 * ms : ms;
+    watch.views.clear();
+    Object.assign(watch, { absentUntil: clock.now + goneMs });
+    return `the watch's worker is down for ${goneMs} ms, and goes on with what it knew`;
+  }),
+  hide: deed('fault', 2, (sim, entry) => {
+    const node = whoOf(sim, entry);
+    const things = ['processes', 'controlFile', 'wal'] as const;
+    node.hidden = node.hidden === null ? things[entry.other % things.length]! : null;
+    return node.hidden === null
+      ? `by ssh all of node ${node.id} can be read again`
+      : `by ssh nobody can read of node ${node.id}: ${node.hidden}`;
   }),
   loseWatch: deed('fault', 2, ({ watch, clock }, { ms }) => {
     Object.assign(watch, { state: null, beaten: null, absentUntil: clock.now + ms });

@@ -39,7 +39,10 @@ export function checkEnd(sim: Simulation): void {
     else if (!isOpen && !sim.level.isLeft) checkServed(sim, primary);
   } else if (!isRefused && sim.parked.size === 0 && !isDeciding(sim) && !isServedElsewhere(world) && !isWarned(sim)) {
     const nodes = writable.map(({ id }) => id).join(', ') || 'no node';
-    violate(sim, 'liveness', `${nodes} accepts writes, and nobody says why`);
+    const seen = world.nodes.every(({ hasStandbySignal }) => hasStandbySignal)
+      ? 'every node is a standby'
+      : `${nodes} accepts writes`;
+    violate(sim, 'liveness', `${seen}, and nobody says why`);
   }
   for (const node of world.nodes) checkBroughtBack(sim, node, primary ?? null);
 }
@@ -85,7 +88,8 @@ function checkServed(sim: Simulation, primary: ModelNode): void {
     if (node === primary || known.includes(node.id) || isFedFromAbroad(world, node)) continue;
     if (answerOf(world, node, workerHost) !== 'answered' || follows(world, node, primary) || isSpokenOf(sim, node.id))
       continue;
-    violate(sim, 'liveness', `node ${node.id} answers, does not follow node ${primary.id}, and nobody says why`);
+    const idle = isBehindIdle(world, node) ? ', behind standbys that receive nothing' : '';
+    violate(sim, 'liveness', `node ${node.id} answers, does not follow node ${primary.id}${idle}, and nobody says why`);
   }
 }
 
@@ -96,6 +100,18 @@ function isFedFromAbroad({ nodes }: World, node: ModelNode): boolean {
     if (own.upstream === 'abroad') return true;
     own = nodes[own.upstream]!;
     if (passed.includes(own)) return false;
+    passed.push(own);
+  }
+  return false;
+}
+
+/** A standby that receives nothing itself, or a circle of standbys, feeds the node. */
+function isBehindIdle({ nodes }: World, node: ModelNode): boolean {
+  const passed = [node];
+  for (let own = node; typeof own.upstream === 'number';) {
+    own = nodes[own.upstream]!;
+    if (own.isWritable) return false;
+    if (passed.includes(own) || own.receiver === null) return true;
     passed.push(own);
   }
   return false;
@@ -123,6 +139,8 @@ function checkBroughtBack(sim: Simulation, node: ModelNode, primary: ModelNode |
   const { world } = sim;
   const { policy } = world.configuration;
   if (node.downBy !== 'us' || !primary || policy.rejoin === 'manual' || !hasHost(world, node)) return;
+  // Whose files cannot be read is left to a person, and the follow's report says so.
+  if (node.hidden !== null) return;
   const known = inForce(world.maintenance, new Date(world.now).toISOString());
   if (known.some((entry) => entry.node === node.id || entry.node === null)) return;
   if ((sim.incident?.state.undecided.length ?? 0) > 0) return;

@@ -6,7 +6,7 @@ import { inForce } from '../../../domain/facts/maintenance';
 import { isAsSeen, type Run } from '../acts/run';
 import { answerOf } from '../look';
 import { heldOf, lostBy, type Place } from '../model/wal';
-import { type ModelNode, type World, workerHost } from '../model/world';
+import { type ModelNode, systemIdentifier, type World, workerHost } from '../model/world';
 import { violate } from '../simulation';
 
 function placeOf({ branch, whole }: ModelNode): Place {
@@ -56,7 +56,8 @@ export function checkSynchronous({ sim }: Run, candidate: ModelNode): void {
     const wanted = Math.min(branch.ackedBySet, branch.givenUp);
     const held = heldOf(placeOf(candidate), branch);
     if (wanted > branch.fork && wanted > held) {
-      const line = `node ${candidate.id} is promoted without ${wanted - held} bytes that the synchronous set had confirmed`;
+      const foreign = candidate.systemId === systemIdentifier ? '' : ', which holds data of another cluster,';
+      const line = `node ${candidate.id}${foreign} is promoted without ${wanted - held} bytes that the synchronous set had confirmed`;
       violate(sim, 'lost-commit', line);
     }
   }

@@ -24,6 +24,8 @@ function endProcesses(node: ModelNode, by: ModelNode['downBy']): void {
   node.clients = 0;
   node.isReplayPaused = false;
   node.hasStreamed = false;
+  // Nobody can see that a person's restart has made it forget what it was told.
+  if (node.toldAt !== null && node.toldBy === 'us' && by === 'person') node.mayBeTold = true;
   node.toldAt = null;
   node.downBy = by;
   node.isAsked = false;
@@ -57,6 +59,7 @@ export function start(world: World, node: ModelNode, recoveryMs: number): void {
   node.isWritable = !node.hasStandbySignal;
   node.controlState = node.hasStandbySignal ? 'in archive recovery' : 'in production';
   if (node.hasStandbySignal && node.isUnfit) node.isReplayPaused = true;
+  if (node.isSpoilt) crash(node, 'crash');
 }
 
 /** pg_promote was sent. It ends recovery once it has replayed what it holds, and nothing is in the way. */

@@ -54,6 +54,10 @@ export interface ModelNode {
   quirk: ((facts: DataFacts) => Partial<DataFacts>) | null;
   /** A setting that is smaller than the primary's. */
   isUnfit: boolean;
+  /** A line of its configuration is wrong: a server that is started there ends at once. */
+  isSpoilt: boolean;
+  /** Not readable for the worker by ssh. */
+  hidden: 'processes' | 'controlFile' | 'wal' | null;
   historyAt: number;
   // The server's processes.
   process: 'running' | 'orphans' | 'none';
@@ -157,6 +161,8 @@ export function newNode(id: number, host: string, branch: Branch, upstream: numb
     },
     ...{
       isUnfit: false,
+      isSpoilt: false,
+      hidden: null,
       historyAt: -Infinity,
       process: 'running',
       isHung: false,
