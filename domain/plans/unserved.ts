@@ -14,11 +14,11 @@ interface Unserved {
 
 /** No node accepts writes: an event where pgpool has given up the primary, or the watch may act by itself, else a warning. */
 export function findUnserved(unserved: Unserved): Condition[] {
-  const { samples, record, answering, configuration } = unserved;
+  const { samples, record, configuration } = unserved;
   const { takenAt: seenAt } = samples;
   const last = findLastPrimary(samples);
   const primary = record?.primary ?? last ?? findUpstream(unserved);
-  if (primary === null) return findWithoutPrimary(samples, answering);
+  if (primary === null) return findWithoutPrimary(unserved);
   const givenUp = samples.pgpools.filter((sample) => shownBy(sample, primary)?.status === 'down');
   const own = samples.nodes.find(({ node }) => node === primary);
   const seen = `no node accepts writes; node ${primary}, the primary by ${record ? 'the record' : last === null ? 'its standbys' : 'its last word'}: ${own?.seen ?? 'not asked'}`;
@@ -34,11 +34,14 @@ export function findUnserved(unserved: Unserved): Condition[] {
   return [condition('primary-silent', primary, { seenAt, lastingMs: longMs, line })];
 }
 
-/** A watch without memory, without a record, and no standby receives anything. A cluster of standbys streams from abroad. */
-function findWithoutPrimary({ nodes, takenAt: seenAt }: WatchSamples, answering: readonly Answering[]): Condition[] {
-  if (answering.some(({ said }) => said.receiver !== null)) return [];
+/** A watch without memory, without a record, and no standby receives from a primary. A cluster of standbys streams from abroad. */
+function findWithoutPrimary({ configuration, samples, answering }: Unserved): Condition[] {
+  const { nodes, takenAt: seenAt } = samples;
+  const isOurs = ({ host, port }: { readonly host: string; readonly port: number }): boolean =>
+    configuration.nodes.some((node) => node.host === host && node.port === port);
+  if (answering.some(({ said: { receiver } }) => receiver !== null && !isOurs(receiver))) return [];
   const seen = nodes.map(({ node, seen: words }) => `node ${node}: ${words}`).join('; ');
-  const line = `no node accepts writes, no standby streams, and nothing says which node is the primary: ${seen}`;
+  const line = `no node accepts writes, and nothing says which node is the primary: ${seen}`;
   return [condition('primary-silent', null, { seenAt, lastingMs: longMs, line })];
 }
 

@@ -13,9 +13,9 @@ export interface Known {
 export const known: readonly Known[] = [
   {
     // Needs a decision to keep a node that leaves its mark on the node: then an older act that is still on its way is refused there.
-    rule: 'rule-4',
+    rule: null,
     title:
-      'a fence whose worker has died, and which was on its way for some seconds, stops a node that has thawed and was kept meanwhile',
+      'a fence, or a promotion, whose worker is lost and which was on its way for some seconds, comes after a decision that has kept the node',
     fits: ({ line }) => line.endsWith('by an act that was late'),
   },
   {

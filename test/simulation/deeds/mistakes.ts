@@ -14,7 +14,7 @@ export const mistakeDeeds = {
     const node = primaryOf(sim);
     if (!node.isWritable || !isUp(world, node)) return null;
     shutDown(world, node, 'person');
-    // Whoever ends a person's promotion has decided against its branch.
+    // A person who ends another person's promotion has decided against its branch.
     if (node.branch.openedBy === 'person') node.branch.wasServed = false;
     Object.assign(node, { hasStandbySignal: true, upstream: isWide ? 'abroad' : null, mark: 'none' });
     start(world, node, 300);

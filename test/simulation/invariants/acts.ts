@@ -129,6 +129,7 @@ function hasTwin({ branches }: World, { branch: own }: ModelNode): boolean {
 export function checkPromotion(run: Run, { candidate }: InputOf<'promote'>, node: ModelNode): void {
   const { sim } = run;
   const { world } = sim;
+  const before = sim.violations.length;
   checkInHand(run, candidate, 'promoted');
   for (const other of world.nodes) {
     if (other === node) continue;
@@ -141,6 +142,7 @@ export function checkPromotion(run: Run, { candidate }: InputOf<'promote'>, node
   checkKept(run, node);
   checkSynchronous(run, node);
   checkShown(run, node);
+  for (const own of sim.violations.splice(before)) sim.violations.push({ ...own, line: `${own.line}${lateness(run)}` });
 }
 
 export function checkStop(run: Run, node: ModelNode): void {
