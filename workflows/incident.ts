@@ -15,7 +15,7 @@ import {
 } from '@temporalio/workflow';
 import { parseEvent } from '../domain/facts/event';
 import { alarmAt, close, isAtRest, isOver, judge, next, reportsOf } from '../domain/plans/incident';
-import { type IncidentState, type Message, opening, type Told } from '../domain/plans/incident-state';
+import { type IncidentState, type Message, opening, resumed, type Told } from '../domain/plans/incident-state';
 import { openGround } from './ground';
 import {
   defaultTiming,
@@ -41,7 +41,7 @@ export async function incident(
   carried: IncidentState | null = null,
   parked: readonly ChildStep[] = [],
 ): Promise<IncidentReport> {
-  let state = carried ?? opening(cluster, timing);
+  let state = carried ? resumed(carried) : opening(cluster, timing);
   const queue: Message[] = [];
   const tell = (said: Said): void => {
     queue.push({ ...said, now: Date.now() });

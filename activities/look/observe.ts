@@ -105,13 +105,14 @@ function findSuspect(
 
 /** A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time. */
 function needsPgpools(
-  { isWhole, isUnreported }: ObserveInput,
+  { isWhole, isUnreported, suspect }: ObserveInput,
   configuration: ClusterConfiguration,
   direct: Facts,
   hasSilent: boolean,
 ): boolean {
   // A pgpool may hear a node that the worker does not, and as a primary.
-  const isLost = writableNodes(direct).length === 0 && (isUnreported === true || hasSilent);
+  const isOther = direct.record !== null && direct.record.primary !== suspect;
+  const isLost = writableNodes(direct).length === 0 && (isUnreported === true || hasSilent || isOther);
   return isWhole === true || isLost || isClaimed(configuration, direct);
 }
 

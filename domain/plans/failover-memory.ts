@@ -16,6 +16,8 @@ export interface FailoverMemory {
    * next timeline.
    */
   readonly told: readonly Told[];
+  /** A pgpool has called failover for its primary, whichever number that has, or has named no primary, or no node. */
+  readonly isPrimaryReported: boolean;
   /** Nodes that a pgpool has reported as failed, or as the primary before another one, and that have not been the primary since. */
   readonly givenUp: readonly number[];
   /** Positions of candidates that no longer answer: they still count against the next candidate. */
@@ -30,6 +32,7 @@ export interface FailoverMemory {
 
 export const emptyMemory: FailoverMemory = {
   told: [],
+  isPrimaryReported: false,
   givenUp: [],
   walOfFailedCandidates: [],
   fencedOnReturn: [],
@@ -52,12 +55,22 @@ export function noteGivenUp(memory: FailoverMemory, events: readonly ClusterEven
     kind === 'failover' ? node : kind === 'follow' ? oldPrimary : null,
   );
   const givenUp = new Set([...memory.givenUp, ...named.filter((node) => node !== null)]);
-  return { ...memory, givenUp: [...givenUp] };
+  const isPrimaryReported = memory.isPrimaryReported || events.some(isAboutPrimary);
+  return { ...memory, givenUp: [...givenUp], isPrimaryReported };
+}
+
+function isAboutPrimary({ kind, node, oldPrimary }: ClusterEvent): boolean {
+  return kind === 'failover' && (node === null || oldPrimary === null || node === oldPrimary);
+}
+
+/** A person has answered that nothing is to be done. */
+export function forgetReports(memory: FailoverMemory): FailoverMemory {
+  return { ...memory, givenUp: [], isPrimaryReported: false };
 }
 
 /** The node works as the primary: whoever gives it up says so anew. */
 export function forgetGivenUp(memory: FailoverMemory, node: number): FailoverMemory {
-  return { ...memory, givenUp: memory.givenUp.filter((entry) => entry !== node) };
+  return { ...memory, givenUp: memory.givenUp.filter((entry) => entry !== node), isPrimaryReported: false };
 }
 
 /** The node has become the primary, or is proven to be stopped. */

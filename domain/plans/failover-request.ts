@@ -10,7 +10,7 @@ export interface FailoverRequest {
   readonly failedNode: number | null;
   /** pgpool's %P. */
   readonly oldPrimary: number | null;
-  /** A pgpool has called failover for its primary, whichever number that has, or has named no primary, or no node. */
+  /** See FailoverMemory. */
   readonly isPrimaryReported: boolean;
   /** The node that an earlier step of this decision took for the primary; the event's own numbers stay unchanged. */
   readonly suspect: number | null;

@@ -149,6 +149,11 @@ export function opening(cluster: string, { looks }: IncidentTiming): IncidentSta
   };
 }
 
+/** The state that the run before this one has left: an earlier version may have known less. */
+export function resumed(state: IncidentState): IncidentState {
+  return { ...state, memory: { ...emptyMemory, ...state.memory } };
+}
+
 /** Every message to an incident, with the time in milliseconds by its clock. */
 export type Message = { readonly now: number } & (
   | { readonly on: 'event'; readonly event: ClusterEvent }

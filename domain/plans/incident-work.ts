@@ -1,11 +1,12 @@
 // The smaller ledgers of an incident: refused events, pgpools that are being told of the primary, the synchronous set,
 // and other work in the background.
 
-import { type ClusterConfiguration, findNode } from '../facts/cluster';
+import { findNode } from '../facts/cluster';
 import type { ReasonCode } from '../facts/reasons';
 import type { Verdict } from '../facts/outcome';
-import type { ReceivedEvent } from './incident-state';
+import type { IncidentState, ReceivedEvent, Settlement } from './incident-state';
 import {
+  answer,
   cancelFollow,
   change,
   changeNode,
@@ -15,6 +16,7 @@ import {
   openWork,
   type Turn,
 } from './incident-turn';
+import { weightier } from './verdict';
 
 /**
  * Forgets the follows and confirmations for the last primary; a node that could not follow that one may be able to
@@ -79,21 +81,50 @@ function judgeWork(turn: Turn, what: string, isDone: boolean | null, reason: Rea
   change(turn, { problems: Object.fromEntries(isDone ? others : [...others, [what, reason]]) });
 }
 
-/** Keeps refused events, the newest last: a returned node knows less of the primary than pgpool does. */
-export function keepUndecided(
+/** No decision was made. A newer failover event comes first; all other events are decided again after it. */
+export function undecided(
   turn: Turn,
   events: readonly ReceivedEvent[],
-  { outcome, reason, line }: Verdict,
-  configuration: ClusterConfiguration | null,
+  memory: IncidentState['memory'],
+  verdict: Verdict,
 ): void {
+  change(turn, { decision: null, memory, verdict: weightier(turn.state.verdict, verdict) });
+  if (verdict.reason !== 'preempted') {
+    answer(turn, events, verdict);
+    if (events[0]!.kind !== 'rejoin') keepUndecided(turn, events, verdict);
+    return;
+  }
+  const isAnswered = ({ kind }: ReceivedEvent): boolean => kind === 'failover';
+  answer(turn, events.filter(isAnswered), verdict);
+  change(turn, { waiting: [...turn.state.waiting, ...events.filter((event) => !isAnswered(event))] });
+}
+
+/** Keeps refused events, the newest last: a returned node knows less of the primary than pgpool does. */
+export function keepUndecided(turn: Turn, events: readonly ReceivedEvent[], { outcome, reason, line }: Verdict): void {
+  // An event with a number that nobody has says nothing.
+  if (reason === 'node-not-configured') return;
   const added = events.filter((event) => !turn.state.undecided.some((known) => isSameNews(known, event)));
   if (added.length > 0) change(turn, { looksLeft: turn.timing.looks });
-  const all = [...turn.state.undecided, ...added];
-  // An event with a number that nobody has says nothing, whatever else was decided together with it.
+  change(turn, { undecided: outcome === 'refused' ? [...turn.state.undecided, ...added] : [], refusal: line });
+}
+
+/** Answers the events whose numbers the cluster file does not have; the others wait for a decision of their own. @returns whether there are any */
+export function dropUnknown(
+  turn: Turn,
+  events: readonly ReceivedEvent[],
+  { configuration, verdict }: Pick<Settlement, 'configuration' | 'verdict'>,
+): boolean {
   const isKnown = ({ node, oldPrimary }: ReceivedEvent): boolean =>
-    [node, oldPrimary].every((id) => id === null || (configuration && findNode(configuration, id)));
-  const undecided = outcome !== 'refused' ? [] : reason === 'node-not-configured' ? all.filter(isKnown) : all;
-  change(turn, { undecided, refusal: line });
+    [node, oldPrimary].every((id) => id === null || findNode(configuration, id));
+  const known = events.filter(isKnown);
+  if (known.length === 0) return false;
+  answer(
+    turn,
+    events.filter((event) => !isKnown(event)),
+    verdict,
+  );
+  change(turn, { waiting: [...turn.state.waiting, ...known] });
+  return true;
 }
 
 export function askAboutUndecided(turn: Turn): void {

@@ -3,6 +3,7 @@
 
 import { describeEvent } from '../facts/event';
 import type { FollowReport, Verdict } from '../facts/outcome';
+import { forgetReports } from './failover-memory';
 import { type NodeMessage, rows } from './incident-rows';
 import type { IncidentState, IncidentTiming, Message, ReceivedEvent, Settlement, Step } from './incident-state';
 import {
@@ -15,7 +16,16 @@ import {
   openWork,
   type Turn,
 } from './incident-turn';
-import { askAboutUndecided, confirmPgpools, done, forgetServed, keepUndecided, setSynchronous } from './incident-work';
+import {
+  askAboutUndecided,
+  confirmPgpools,
+  done,
+  dropUnknown,
+  forgetServed,
+  keepUndecided,
+  setSynchronous,
+  undecided,
+} from './incident-work';
 import { judgeRun, refuseRejoin, weightier } from './verdict';
 
 /** The state after one message, and the moves that it asks for. */
@@ -98,7 +108,7 @@ function take(turn: Turn, message: Message): void {
       return;
     case 'choice':
       if (state.look?.id !== message.id) return;
-      if (message.choice === 'abort') change(turn, { undecided: [], look: null });
+      if (message.choice === 'abort') change(turn, { undecided: [], look: null, memory: forgetReports(state.memory) });
       else change(turn, { waiting: [...state.waiting, ...state.undecided], look: null });
       return;
     case 'alarm':
@@ -204,6 +214,7 @@ function decided(
   const { verdict } = settlement;
   const [event] = events as [ReceivedEvent, ...ReceivedEvent[]];
   change(turn, { decision: null, memory });
+  if (verdict.reason === 'node-not-configured' && dropUnknown(turn, events, settlement)) return;
   const isAsked = event.kind === 'rejoin';
   const reply = isAsked ? refuseRejoin(event, settlement.configuration, settlement) : verdict;
   if (reply) answer(turn, events, reply);
@@ -213,25 +224,7 @@ function decided(
   // Answer first, because pgpool restarts its children now.
   if (isPromoted) change(turn, { settling: { at: turn.now + turn.timing.quietMs, events, settlement } });
   else converge(turn, events, settlement);
-  if (!isAsked && !isPromoted) keepUndecided(turn, events, verdict, settlement.configuration);
-}
-
-/** No decision was made. A newer failover event comes first; all other events are decided again after it. */
-function undecided(
-  turn: Turn,
-  events: readonly ReceivedEvent[],
-  memory: IncidentState['memory'],
-  verdict: Verdict,
-): void {
-  change(turn, { decision: null, memory, verdict: weightier(turn.state.verdict, verdict) });
-  if (verdict.reason !== 'preempted') {
-    answer(turn, events, verdict);
-    if (events[0]!.kind !== 'rejoin') keepUndecided(turn, events, verdict, turn.state.configuration);
-    return;
-  }
-  const isAnswered = ({ kind }: ReceivedEvent): boolean => kind === 'failover';
-  answer(turn, events.filter(isAnswered), verdict);
-  change(turn, { waiting: [...turn.state.waiting, ...events.filter((event) => !isAnswered(event))] });
+  if (!isAsked && !isPromoted) keepUndecided(turn, events, verdict);
 }
 
 function converge(turn: Turn, events: readonly ReceivedEvent[], settlement: Settlement): void {
@@ -257,7 +250,7 @@ function converge(turn: Turn, events: readonly ReceivedEvent[], settlement: Sett
     served: primary,
     attachNotBefore: isOther ? attachAt : Math.max(before.attachNotBefore, attachAt),
   });
-  if (verdict.reason === 'promoted') keepUndecided(turn, events, verdict, configuration);
+  if (verdict.reason === 'promoted') keepUndecided(turn, events, verdict);
   setSynchronous(turn);
   confirmPgpools(turn);
   const fenced = turn.state.memory.fencedOnReturn;

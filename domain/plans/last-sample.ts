@@ -8,6 +8,11 @@ import type { NodeSample } from '../facts/watch';
 /** Time within which two samples count as one: the watch looks at all nodes together, and may miss a look. */
 const togetherMs = 5000;
 
+/** pgpool is asked about a silent node after ten seconds. */
+const momentMs = 60_000;
+/** A node that was promoted by mistake and was not heard for longer is gone. */
+const recentMs = 600_000;
+
 /** After a longer time without a watch its samples say nothing about now; clocks of workers may differ by seconds. */
 const oldMs = 120_000;
 
@@ -42,14 +47,21 @@ export function sampledSynchronousSet(facts: Facts, primary: number | null): str
 /** Another node than the lost primary, silent now, that accepted writes when the watch last heard it, and that a pgpool served then. */
 export function findServedRival(facts: Facts, lost: number): number | null {
   const { nodes = [], pgpools = [] } = facts.watch ?? {};
-  // A silent node is not asked about for some seconds: then a pgpool that shows no other primary may serve it.
+  const newest = newestTimeline(facts);
+  // A node that is silent since a moment is not asked about: then a pgpool that shows no other primary may serve it.
   const isServed = (node: number): boolean =>
     pgpools.some((pgpool) => {
       const [own, primary] = [pgpool.nodes.find((entry) => entry.node === node), pgpool.nodes.find(isShownAsPrimary)];
-      return own ? own === primary : pgpool.nodes.length > 0 && !primary;
+      return own ? own === primary : pgpool.nodes.length > 0 && !primary && isHeardWithin(facts, node, momentMs);
     });
+  // A former primary is on an older timeline.
   const rival = nodes.find(
-    ({ node, said }) => node !== lost && said?.isInRecovery === false && isOnlySilent(facts, node) && isServed(node),
+    ({ node, said }) =>
+      node !== lost &&
+      said?.isInRecovery === false &&
+      (said.position?.timeline ?? newest) >= newest &&
+      isOnlySilent(facts, node) &&
+      isServed(node),
   );
   return rival?.node ?? null;
 }
@@ -64,12 +76,30 @@ export function findNewerRival(facts: Facts, { node, position }: NodeFacts): { n
   return rival === null || timeline < (position?.timeline ?? Infinity) ? null : { node: rival, timeline };
 }
 
-/** Another node than the lost primary, silent now, that accepted writes on a newer timeline than any standby that answers: pgpool may use it. */
+/**
+ * Another node than the lost primary, silent for some minutes at most, that accepted writes on a newer timeline than any standby that answers, and of
+ * which no pgpool says anything now: a pgpool may use it.
+ */
 export function findNewestRival(facts: Facts, lost: number): number | null {
-  const newest = Math.max(0, ...answeringStandbys(facts).map(({ position }) => position?.timeline ?? 0));
-  const isNewer = (node: number): boolean => (primarySample(facts, node)?.said.position?.timeline ?? 0) > newest;
-  const rival = facts.nodes.find(({ node }) => node !== lost && isOnlySilent(facts, node) && isNewer(node));
+  const newest = newestTimeline(facts);
+  const systems = answeringStandbys(facts).map(({ systemIdentifier }) => systemIdentifier);
+  const rival = facts.nodes.find(({ node }) => {
+    const said = primarySample(facts, node)?.said;
+    const isNewer = said !== undefined && (said.position?.timeline ?? 0) > newest;
+    const isShown = facts.pgpools.some(({ nodes }) => nodes.some((entry) => entry.node === node));
+    const isNear = isHeardWithin(facts, node, recentMs) && !isShown;
+    return node !== lost && isNewer && systems.includes(said.systemIdentifier) && isNear && isOnlySilent(facts, node);
+  });
   return rival?.node ?? null;
+}
+
+/** Of the standbys that answer. */
+export function newestTimeline(facts: Facts): number {
+  return Math.max(0, ...answeringStandbys(facts).map(({ position }) => position?.timeline ?? 0));
+}
+
+function isHeardWithin(facts: Facts, node: number, ms: number): boolean {
+  return (lastAnswerAgeMs(facts, node) ?? Infinity) <= ms;
 }
 
 /** Did this standby stream when the primary last answered? Null = the watch had not heard both of them. */

@@ -3,7 +3,7 @@
 import type { ClusterConfiguration } from '../facts/cluster';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
 import { chooseCandidate } from './candidate';
-import { findNewestRival, findServedRival, sampledSystem } from './last-sample';
+import { findNewestRival, findServedRival, newestTimeline, sampledSystem } from './last-sample';
 import { describeCutOff } from './reach';
 import { findRecord } from './record';
 import type { PrimaryJudgement, PrimaryState, Witness } from './primary-state';
@@ -20,7 +20,7 @@ export function planWithoutPrimary(
   const isFenced = request.fencedNode === suspect;
   const instead = isFenced ? null : planInsteadOfPromotion(configuration, facts, request, suspect, judgement);
   if (instead) return instead;
-  if (!isFenced && !isGivenUp(facts, request, suspect)) return refuseUnasked(suspect, judgement);
+  if (!isFenced && !isGivenUp(configuration, facts, request, suspect)) return refuseUnasked(suspect, judgement);
   const rival = refuseRivalOfLost(configuration, facts, request, suspect);
   if (rival) return rival;
   const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: suspect });
@@ -37,12 +37,12 @@ export function planWithoutPrimary(
 function refuseRivalOfLost(
   configuration: ClusterConfiguration,
   facts: Facts,
-  { oldPrimary, opened }: FailoverRequest,
+  request: FailoverRequest,
   suspect: number,
 ): FailoverPlan | null {
-  const isReplaced =
-    opened.some(({ node }) => node === suspect) || findRecord(configuration, facts)?.former?.node === oldPrimary;
-  const isNamed = oldPrimary !== null && oldPrimary !== suspect && isOnlySilent(facts, oldPrimary) && !isReplaced;
+  const { oldPrimary } = request;
+  const isOther = oldPrimary !== null && oldPrimary !== suspect && isOnlySilent(facts, oldPrimary);
+  const isNamed = isOther && !isOld(configuration, facts, request, suspect);
   const claims: readonly { readonly node: number | null; readonly seen: string }[] = [
     { node: findHeardRival(facts, suspect), seen: 'is heard as a primary by a pgpool that uses it' },
     {
@@ -85,14 +85,34 @@ function refuseForeign(facts: Facts, suspect: number, candidate: number): Failov
   return refuse('other-system', line);
 }
 
+/** pgpool's number is older than the promotion that has made the suspect the primary. */
+function isOld(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  { oldPrimary, opened }: FailoverRequest,
+  suspect: number,
+): boolean {
+  if (oldPrimary === null || oldPrimary === suspect) return false;
+  const newest = newestTimeline(facts);
+  const isOurs = opened.some(({ node, timeline }) => node === suspect && timeline >= newest);
+  return isOurs || findRecord(configuration, facts)?.former?.node === oldPrimary;
+}
+
 /** A pgpool has reported the node or its primary, or shows the node as down; or none that answers takes it for the primary. */
-function isGivenUp({ pgpools }: Facts, { isPrimaryReported, givenUp }: FailoverRequest, suspect: number): boolean {
+function isGivenUp(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  request: FailoverRequest,
+  suspect: number,
+): boolean {
+  const { pgpools } = facts;
+  const isReported = request.isPrimaryReported && !isOld(configuration, facts, request, suspect);
   const views = pgpools
     .map(({ nodes }) => nodes.find(({ node }) => node === suspect))
     .filter((own) => own !== undefined);
   const isDown = views.some(({ status }) => status === 'down');
   const isNobodys = views.length > 0 && !views.some(isShownAsPrimary);
-  return isPrimaryReported || givenUp.includes(suspect) || isDown || isNobodys;
+  return isReported || request.givenUp.includes(suspect) || isDown || isNobodys;
 }
 
 /** A person may have stopped the primary on purpose, with or after pgpool. */

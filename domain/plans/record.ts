@@ -38,7 +38,9 @@ export function accept(
   if (!own) return `node ${node} is not in the cluster file of ${configuration.cluster}`;
   if (own.isInRecovery !== false || !own.position || own.systemIdentifier === null)
     return `node ${node} does not accept writes (${own.sqlSeen}): only a primary can be accepted`;
-  const conclusion = concludeFacts(configuration, facts, node, { openedBy: 'others', former: null, by: operator });
+  const before = facts.record?.primary ?? node;
+  const former = before === node ? null : { node: before, isFenceConfirmed: false };
+  const conclusion = concludeFacts(configuration, facts, node, { openedBy: 'others', former, by: operator });
   return conclusion ? { ...conclusion, since: conclusion.at } : `node ${node} does not say what it is`;
 }
 

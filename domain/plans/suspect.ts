@@ -80,8 +80,11 @@ function findLastPromoted(
 ): number | null {
   const record = findRecord(configuration, facts);
   const last = opened.at(-1);
-  if (last && last.timeline > (record?.timeline ?? 0)) return last.node;
-  return record?.primary ?? null;
+  const recorded = record && { node: record.primary, timeline: record.timeline };
+  const found = last && last.timeline > (record?.timeline ?? 0) ? last : recorded;
+  // Somebody has promoted another node since.
+  const isOver = found && answeringStandbys(facts).some((entry) => descendsFrom(entry, found.timeline));
+  return found && !isOver ? found.node : null;
 }
 
 /**

@@ -8,7 +8,7 @@ import type { WatchSamples } from '../../domain/facts/watch';
 import type { FailoverRequest } from '../../domain/plans/failover-request';
 import type { Facts, HostFacts, NodeFacts, PgpoolFacts, ProbeFacts, WalReceiverFacts } from '../../domain/facts/facts';
 
-type DeepPartialNode = Partial<Omit<NodeFacts, 'host' | 'walReceiver'>> & {
+export type DeepPartialNode = Partial<Omit<NodeFacts, 'host' | 'walReceiver'>> & {
   readonly host?: Partial<HostFacts> | null;
   readonly walReceiver?: Partial<WalReceiverFacts> | null;
 };

@@ -39,7 +39,9 @@ export function observeWorld(
   const isDead = about !== null && isProvenDead(direct, about);
   const isSettled = writableNodes(direct).length > 0 || isDead;
   const hasSilent = nodes.some(({ node, sql: answer }) => answer === 'silent' && node !== about);
-  const isLost = writableNodes(direct).length === 0 && (input.isUnreported === true || hasSilent);
+  const isLost =
+    writableNodes(direct).length === 0 &&
+    (input.isUnreported === true || hasSilent || (record !== null && record.primary !== suspect));
   if (isSettled && input.isWhole !== true && !isLost && !isClaimed(configuration, direct))
     return { observation: { configuration, facts: explainPauses(world, direct) }, ms };
   const sql = about === null ? undefined : factsOf(direct, about)?.sql;

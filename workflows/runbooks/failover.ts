@@ -14,8 +14,6 @@ export interface FailoverInput {
   readonly cluster: string;
   readonly failedNode: number | null;
   readonly oldPrimary: number | null;
-  /** As in FailoverRequest. */
-  readonly isPrimaryReported: boolean;
   /** The node that a person wants back. */
   readonly rejoin: number | null;
   /** Arrival of the oldest event of this decision by the ground's clock, because the sender's clock may be wrong. */
@@ -134,11 +132,11 @@ function findLasted({ ground, memory: { trouble } }: Decision): number | null {
 }
 
 function newRequest({ memory }: Decision, input: FailoverInput): FailoverRequest {
-  const { failedNode, oldPrimary, isPrimaryReported, rejoin } = input;
+  const { failedNode, oldPrimary, rejoin } = input;
   return {
     failedNode,
     oldPrimary,
-    isPrimaryReported,
+    isPrimaryReported: memory.isPrimaryReported,
     suspect: null,
     rejoin,
     excluded: [],

@@ -16,15 +16,10 @@ export function hintsOf(cluster: string, events: readonly ReceivedEvent[], memor
     failedNode: main.kind === 'failover' ? main.node : null,
     // An event without a former primary is about the one that we promoted last.
     oldPrimary: main.oldPrimary ?? memory.opened.at(-1)?.node ?? null,
-    isPrimaryReported: events.some(isAboutPrimary),
     rejoin: main.kind === 'rejoin' ? main.node : null,
     receivedAt: Math.min(...events.map((event) => event.receivedAt)),
     memory: noteGivenUp(memory, events),
   };
-}
-
-function isAboutPrimary({ kind, node, oldPrimary }: ReceivedEvent): boolean {
-  return kind === 'failover' && (node === null || oldPrimary === null || node === oldPrimary);
 }
 
 /**

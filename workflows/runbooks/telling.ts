@@ -47,10 +47,9 @@ export async function tellPlan(
   const hints = {
     failedNode,
     oldPrimary: primary,
-    isPrimaryReported: primary === null || down.includes(primary),
     rejoin: null,
     receivedAt: now,
-    memory: { ...emptyMemory, givenUp: down },
+    memory: { ...emptyMemory, givenUp: down, isPrimaryReported: primary === null || down.includes(primary) },
   };
   const end = await failover(openDryGround(world), { cluster: configuration.cluster, ...hints });
   const { takenAt } = facts;

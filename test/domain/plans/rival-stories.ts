@@ -2,8 +2,11 @@
 
 import type { NodeSample } from '../../../domain/facts/watch';
 import {
+  type DeepPartialNode,
+  makeConfiguration,
   onTimeline2,
   pgpoolSees,
+  probe,
   promotedToTimeline2,
   receiverFrom,
   receivesNothing,
@@ -35,6 +38,15 @@ const hears = {
   ...view,
   nodes: view.nodes.map((entry) => (entry.node === 2 ? { ...entry, liveRole: 'primary' } : entry)),
 };
+const onTimeline3: DeepPartialNode = {
+  position: { timeline: 3, lsn: '0/7000000' },
+  history: [
+    { timeline: 1, endLsn: wellLsn },
+    { timeline: 2, endLsn: '0/6000000' },
+  ],
+  isInRecovery: true,
+  walReceiver: null,
+};
 const refused = { action: 'refuse', reason: 'primary-unreachable' } as const;
 const promoted = { action: 'promote', state: 'dead', node: 1, formerPrimary: 0 } as const;
 const lost = { 0: stopped, 1: receivesNothing, 2: vanished };
@@ -60,7 +72,7 @@ export const rivalStories: readonly FailoverStory[] = [
   {
     title: 'a silent node accepted writes on a newer timeline when the watch heard it: pgpool uses whom it finds',
     topology: '0* stopped, 1 well, 2 vanished; watch: 2 accepted writes on timeline 2',
-    facts: { nodes: lost, watch: watched(heard(2, 2)) },
+    facts: { nodes: lost, watch: watched(heard(2, 2)), pgpools: [] },
     expected: refused,
   },
   {
@@ -68,6 +80,40 @@ export const rivalStories: readonly FailoverStory[] = [
     topology: '0* stopped, 1 well, 2 vanished; watch: 2 accepted writes on timeline 1',
     facts: { nodes: lost, watch: watched(heard(2, 1)) },
     expected: promoted,
+  },
+  {
+    title: 'a silent node accepted writes on a newer timeline an hour ago: promoted by mistake, and gone since',
+    topology: '0* stopped, 1 well, 2 vanished; watch: 2 accepted writes on timeline 2, an hour ago',
+    facts: {
+      nodes: lost,
+      watch: watched({ ...heard(2, 2), answeredAt: '2025-12-31T22:59:58.000Z' }),
+      pgpools: [],
+    },
+    expected: promoted,
+  },
+  {
+    title: 'the standbys have gone past the recorded promotion: somebody has promoted the silent node since',
+    topology: '0 1 on timeline 3, 2* vanished, 3 stopped; record: 3 on timeline 2; pgpool: 2/2',
+    configuration: makeConfiguration({}, 4),
+    facts: {
+      nodes: { 0: onTimeline3, 1: onTimeline3, 2: vanished, 3: stopped },
+      record: makeRecord({ primary: 3, former: null }, 4),
+      pgpools: [],
+      probes: [probe(0, 'silent'), probe(1, 'silent')],
+    },
+    request: { failedNode: 2, oldPrimary: 2, isPrimaryReported: true, lasted: 2 },
+    expected: refused,
+  },
+  {
+    title: 'a late event of a pgpool that knew the primary before: the only pgpool that answers uses today’s',
+    topology: '0 vanished, 1* stopped, 2 on timeline 2; record: 1 after 0; pgpool1: 0/0; pgpool0 uses 1',
+    facts: {
+      nodes: { 0: vanished, 1: stopped, 2: { ...onTimeline2, walReceiver: null } },
+      record: makeRecord(),
+      pgpools: [pgpoolSees(1, { 1: 'down' })],
+    },
+    request: { failedNode: 0, oldPrimary: 0, isPrimaryReported: true, lasted: 1 },
+    expected: refused,
   },
   {
     title: 'pgpool’s own primary is silent, and the record names another one, which is dead',

@@ -35,8 +35,11 @@ test.each([
       return Promise.reject(new StepFailed('promote', 'Unproven', 'not out of recovery', details, false));
     },
   };
-  const hints = { failedNode: 0, oldPrimary: 0, isPrimaryReported: true, rejoin: null, receivedAt: now };
-  const end = await failover({ ...ground, act }, { cluster: 'shop', ...hints, memory: emptyMemory });
+  const hints = { failedNode: 0, oldPrimary: 0, rejoin: null, receivedAt: now };
+  const end = await failover(
+    { ...ground, act },
+    { cluster: 'shop', ...hints, memory: { ...emptyMemory, isPrimaryReported: true } },
+  );
   expect('result' in end && end.result.verdict.reason).toBe(reason);
   expect(stops.includes(1)).toBe(!isPaused);
 });

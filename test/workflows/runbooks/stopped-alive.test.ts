@@ -21,8 +21,12 @@ async function stoppedBy(nodes: NonNullable<Differences['nodes']>): Promise<read
     pgpools: [pgpoolSees(null, { 0: 'down' })],
   });
   const ground = openDryGround({ observation: { configuration: makeConfiguration(), facts }, told: [], plan: '', now });
-  const hints = { failedNode: 0, oldPrimary: 0, isPrimaryReported: true, rejoin: null, receivedAt: now };
-  const end = await failover(ground, { cluster: 'shop', ...hints, memory: emptyMemory });
+  const hints = { failedNode: 0, oldPrimary: 0, rejoin: null, receivedAt: now };
+  const end = await failover(ground, {
+    cluster: 'shop',
+    ...hints,
+    memory: { ...emptyMemory, isPrimaryReported: true },
+  });
   expect('result' in end && end.result.verdict.reason).toBe('promoted');
   return end.memory.fencedOnReturn;
 }
