@@ -98,10 +98,11 @@ function planAnswering(about: Case, own: NodeFacts): FollowPlan {
       line: `${name} streams ${primaryName}'s timeline through another standby: a cascade is left so`,
     };
   }
-  if (stream === 'elsewhere') {
+  if (stream === 'elsewhere' || stream === 'unfed') {
     const from = `${name} streams the primary's timeline ${source.position.timeline} from ${own.walReceiver?.host ?? 'another host'}`;
-    return isRepointAllowed
-      ? { rung: 'repoint', line: `${from}: repoint to ${primaryName} by reload` }
+    if (isRepointAllowed) return { rung: 'repoint', line: `${from}: repoint to ${primaryName} by reload` };
+    return stream === 'unfed'
+      ? refuse('not-streaming', `${from}, which receives nothing: policy.follow has no repoint`)
       : { rung: 'none', line: `${from}: left so, because policy.follow has no repoint` };
   }
   if (hasDiverged(own, source)) {
@@ -150,7 +151,8 @@ function planSilent(about: Case, own: NodeFacts | undefined): FollowPlan {
   if (host.processes === 'running') return away('PostgreSQL runs there: it may still be starting; its log says more');
   if (host.processes === 'orphans') return away('backends without their postmaster are left there: end them');
   const isStopped = host.processes === 'none' || host.hasDataDirectory === false;
-  if (own?.sql !== 'refused' || !isStopped)
+  // A firewall may drop what nobody answers.
+  if ((own?.sql !== 'refused' && own?.sql !== 'silent') || !isStopped)
     return away(`its host does, and says: ${host.seen}, processes: ${host.processes}`);
   if (!request.isStartAllowed) {
     return away(`it is stopped. Start it, or give the order: pgpool-runbook rejoin ${request.node}`);
@@ -225,19 +227,19 @@ function rebuild({ configuration }: Case, otherwise: ReasonCode, why: string): F
 
 /**
  * right: streams from the primary. cascade: streams the primary's own timeline from another standby that is well.
- * elsewhere: streams that timeline by another name of the primary's host, or from a standby that receives nothing.
+ * elsewhere: streams that timeline by another name of the primary's host. unfed: from a standby that receives nothing.
  */
 function describeStream(
   { configuration, request, source, watch }: Case,
   own: Positioned,
-): 'right' | 'cascade' | 'elsewhere' | 'no' {
+): 'right' | 'cascade' | 'elsewhere' | 'unfed' | 'no' {
   const receiver = own.walReceiver;
   if (!receiver?.isStreaming || receiver.timeline !== source.position.timeline) return 'no';
   if (receivesFrom(own, getNode(configuration, request.primary))) return 'right';
   if (hasDiverged(own, source)) return 'no';
   const upstream = configuration.nodes.find((node) => receivesFrom(own, node));
   const isFed = upstream && isFedByPrimary(configuration, watch, upstream.id, [own.node]);
-  return isFed ? 'cascade' : 'elsewhere';
+  return isFed ? 'cascade' : upstream ? 'unfed' : 'elsewhere';
 }
 
 /** By the watch's last look the standby receives WAL, in the end from the primary. A standby that is not watched is believed; a circle receives nothing. */

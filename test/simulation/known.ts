@@ -83,6 +83,13 @@ export const known: readonly Known[] = [
       (line.includes('another system identifier') || line.startsWith('refused (no-candidate), and node')) &&
       schedule.some(({ what }) => what === 'adopt'),
   },
+  {
+    // Needs nothing from the product: two hosts fail to reach the primary, and the third one, which reaches it, cannot be asked.
+    rule: 'rule-5',
+    title: 'the one host that reaches the primary is one that ssh does not reach',
+    fits: ({ line }, { schedule }) =>
+      line.endsWith('answers somebody as the primary') && schedule.some(({ what }) => what === 'breakSsh'),
+  },
 ];
 
 export function isKnown(violation: Violation, plot: Plot): boolean {
