@@ -4,8 +4,10 @@ import { type ClusterConfiguration, getNode } from '../facts/cluster';
 import { assumeFenced } from './assumed';
 import { type FailoverPlan, type FailoverRequest, refuse } from './failover-request';
 import { planWithoutPrimary } from './lost-primary';
+import { pauseInstead } from './pause';
 import { judgePrimary } from './primary-state';
 import { findRecord } from './record';
+import { suspectPrimary } from './suspect';
 import { findFork, type OpenedTimeline } from '../facts/wal';
 import {
   answeringStandbys,
@@ -155,7 +157,11 @@ function stopSucceeded(
 ): FailoverPlan | null {
   const successor = request.opened.find(({ timeline }) => timeline === heir.position?.timeline);
   if (!successor || living.clients !== 0 || request.fenceTried === living.node) return null;
-  const after = planAfterStop(configuration, assumeFenced(facts, living.node), request, successor.node);
+  const without = assumeFenced(facts, living.node);
+  // The decision after the stop must take the same node for the primary.
+  if (suspectPrimary(configuration, without, request) !== successor.node) return null;
+  const after = planAfterStop(configuration, without, request, successor.node);
+  if (pauseInstead(without, after)) return null;
   // A successor that answers as a standby is no primary to keep.
   if (after.action === 'refuse' || after.action === 'keep') return null;
   if (after.action !== 'promote') return after;

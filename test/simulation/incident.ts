@@ -25,6 +25,8 @@ interface Incident {
   readonly scopes: Map<string, Scope>;
   alarm: Timer | null;
   isPumping: boolean;
+  /** A late end of a follow finds the next incident, which does not know its number. */
+  isClosed: boolean;
 }
 
 /** Signal with start. */
@@ -36,7 +38,15 @@ export function signal(sim: Simulation, event: ClusterEvent): void {
 
 function open(sim: Simulation): NonNullable<Simulation['incident']> {
   const state = opening(sim.world.configuration.cluster, sim.timing);
-  const incident: Incident = { sim, state, queue: [], scopes: new Map(), alarm: null, isPumping: false };
+  const incident: Incident = {
+    sim,
+    state,
+    queue: [],
+    scopes: new Map(),
+    alarm: null,
+    isPumping: false,
+    isClosed: false,
+  };
   tellStory(sim, 'an incident opens');
   sim.level.isLeft = false;
   sim.incident = {
@@ -51,6 +61,7 @@ function open(sim: Simulation): NonNullable<Simulation['incident']> {
 }
 
 function tell(incident: Incident, said: Said): void {
+  if (incident.isClosed) return;
   incident.queue.push({ ...said, now: incident.sim.clock.now });
   if (!incident.isPumping) pump(incident);
 }
@@ -86,6 +97,7 @@ function setAlarm(incident: Incident): void {
     tellStory(sim, `the incident is over: ${verdict.outcome} (${verdict.reason}): ${verdict.line}`);
     for (const report of reportsOf(state)) if (report.outcome !== 'completed') noteLeft(sim, report);
     sim.incident = null;
+    incident.isClosed = true;
     if (verdict.outcome === 'completed') sim.level.completedAt = sim.clock.now;
     return;
   }

@@ -90,6 +90,12 @@ export const known: readonly Known[] = [
     fits: ({ line }, { schedule }) =>
       line.endsWith('answers somebody as the primary') && schedule.some(({ what }) => what === 'breakSsh'),
   },
+  {
+    // Needs nothing from the product: nobody can read that the recorded primary has become a standby.
+    rule: 'rule-2',
+    title: 'the primary that a person has made a standby recovers, and its files cannot be read: it is fenced',
+    fits: (_, { schedule }) => ['hide', 'demote'].every((deed) => schedule.some(({ what }) => what === deed)),
+  },
 ];
 
 export function isKnown(violation: Violation, plot: Plot): boolean {

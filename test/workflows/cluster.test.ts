@@ -7,6 +7,7 @@ import {
   clusterWorkflowId,
   maintainUpdateName,
   recordedMemoName,
+  watchedMemoName,
   recordedQueryName,
 } from '../../domain/facts/names';
 import type { Maintenance } from '../../domain/facts/maintenance';
@@ -54,7 +55,7 @@ it('keeps a conclusion, starts where it does not run, and ignores an older one',
   await writeConclusion(client(), configuration, { ...conclusion, primary: 0, timeline: 1 });
   expect(await read(configuration)).toMatchObject({ primary: 1, timeline: 2 });
   const { memo } = await handleOf(cluster).describe();
-  expect(memo).toEqual({ [recordedMemoName]: await ask(cluster) });
+  expect(memo).toEqual({ [recordedMemoName]: await ask(cluster), [watchedMemoName]: null });
 });
 
 it('knows after its termination what it knew before', async () => {

@@ -200,7 +200,8 @@ test('planFollow: any facts give a plan, and what may not be touched is not', ()
     } else {
       expect(['start', 'rebuild']).toContain(result.rung);
       expect(flag.isStartAllowed).toBe(true);
-      expect(own).toMatchObject({ sql: 'refused', host: { ssh: 'answered' } });
+      expect(['refused', 'silent']).toContain(own.sql);
+      expect(own.host?.ssh).toBe('answered');
       expect(['none', 'unknown']).toContain(own.host!.processes);
     }
   });
