@@ -50,7 +50,8 @@ export const known: readonly Known[] = [
     rule: 'rule-10',
     title: 'an event with wrong numbers comes while a person detaches its node, which is attached at once',
     fits: ({ line }, { schedule }) =>
-      line.includes('was detached on purpose') && schedule.some(({ what }) => what === 'falseFailover'),
+      line.includes('was detached on purpose') &&
+      schedule.some(({ what }) => what === 'falseFailover' || what === 'falseFollow'),
   },
   {
     // Needs events that name their pgpool: one pgpool has asked for the node, and a person has detached it in another one.

@@ -22,7 +22,7 @@ export const actMutations: readonly Mutation[] = [
         throw withDetails(error, { isTold: true }) as Error;
       }),
     ),
-    deeds: ['crash', 'reject', 'pauseReplay', 'hang', 'breakSsh'],
+    deeds: ['crash', 'pauseReplay'],
     topology: withPolicy(quick),
   },
   {
