@@ -7,6 +7,7 @@ import { findNewestRival, findServedRival, newestTimeline, sampledSystem } from 
 import { describeCutOff } from './reach';
 import { findRecord } from './record';
 import type { PrimaryJudgement, PrimaryState, Witness } from './primary-state';
+import type { WalPosition } from '../facts/wal';
 import { factsOf, type Facts, isOnlySilent, isShownAsPrimary, type NodeFacts } from '../facts/facts';
 
 /** The plan for a primary that does not accept writes. A fenced one is dead. */
@@ -25,8 +26,8 @@ export function planWithoutPrimary(
   if (rival) return rival;
   const choice = chooseCandidate(configuration, facts, { ...request, formerPrimary: suspect });
   if ('refusal' in choice) return refuse(choice.refusal, choice.line);
-  const foreign = refuseForeign(facts, suspect, choice.candidate);
-  if (foreign) return foreign;
+  const unfit = refuseForeign(facts, suspect, choice.candidate) ?? refuseBehind(configuration, facts, choice);
+  if (unfit) return unfit;
   const isSilent = judgement.state === 'unreachable' || judgement.state === 'closed';
   const needsFence = !isFenced && isSilent && describeCutOff(configuration, facts, suspect) !== null;
   const state = isFenced ? 'dead' : judgement.state;
@@ -83,6 +84,18 @@ function refuseForeign(facts: Facts, suspect: number, candidate: number): Failov
   if (system === null || own === null || own === system) return null;
   const line = `node ${candidate} belongs to system ${own}, and node ${suspect}, the lost primary, to ${system}: bring back a node of that system`;
   return refuse('other-system', line);
+}
+
+/** The candidate has never seen the timeline on which the record has the primary: whoever holds that has newer commits. */
+function refuseBehind(
+  configuration: ClusterConfiguration,
+  facts: Facts,
+  { candidate, position }: { readonly candidate: number; readonly position: WalPosition },
+): FailoverPlan | null {
+  const record = findRecord(configuration, facts);
+  if (!record || position.timeline >= record.timeline) return null;
+  const line = `node ${candidate} is on timeline ${position.timeline}, and node ${record.primary} was the primary on timeline ${record.timeline} by the record: start that one, or bring a standby of its timeline back`;
+  return refuse('diverged-branches', line);
 }
 
 /** pgpool's number is older than the promotion that has made the suspect the primary. */

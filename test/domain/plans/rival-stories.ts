@@ -200,4 +200,15 @@ export const rivalStories: readonly FailoverStory[] = [
     },
     expected: { action: 'refuse', reason: 'other-system' },
   },
+  {
+    title:
+      'a person has made the recorded primary a standby, and the only candidate stayed behind on the timeline before',
+    topology: '0 stopped, 1* a standby with priority 0 on timeline 2, 2 on timeline 1; record: 1 on timeline 2',
+    configuration: makeConfiguration({ nodes: { 1: { priority: 0 } } }),
+    facts: {
+      nodes: { 0: stopped, 1: { ...onTimeline2, walReceiver: null }, 2: receivesNothing },
+      record: makeRecord(),
+    },
+    expected: { action: 'refuse', reason: 'diverged-branches' },
+  },
 ];
