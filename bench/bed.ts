@@ -5,7 +5,8 @@ import { Client as Temporal, Connection } from '@temporalio/client';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { incidentWorkflowId } from '../domain/facts/names';
+import { clusterStart, incidentWorkflowId, workflowTypes } from '../domain/facts/names';
+import { nothingRecorded } from '../domain/facts/record';
 import { writeFor } from '../lab/files';
 import { waitUntilClosed } from '../lab/incident-watch';
 import { type Lab, up } from '../lab/lab';
@@ -115,6 +116,10 @@ export class Bed {
       return !isRunning;
     };
     await waitFor(isSilent, { what: 'Temporal to have nothing open', timeoutMs: 20_000, intervalMs: 200 });
+    // The data of the next round are older: a run that knows nothing takes the place of what the watch saw of the last one's.
+    const blank = clusterStart(this.lab.configuration, { recorded: nothingRecorded, watch: null });
+    const start = { ...blank, workflowIdConflictPolicy: 'TERMINATE_EXISTING' as const };
+    await (await temporal.workflow.start(workflowTypes.cluster, start)).terminate('the next round knows nothing');
   }
 
   private async keep(data: Data): Promise<void> {
