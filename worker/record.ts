@@ -13,7 +13,8 @@ import {
   watchActivityName,
   workflowTypes,
 } from '../domain/facts/names';
-import { type Known, parseKnown } from '../domain/facts/known';
+import { parseKnown } from '../domain/facts/known';
+import type { Known } from '../domain/facts/watch';
 import { type Conclusion, nothingRecorded } from '../domain/facts/record';
 
 /** Bound of a look's read: an answer takes some milliseconds, and a failover must not wait for more. */

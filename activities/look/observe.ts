@@ -1,34 +1,18 @@
 // Measures every node and every pgpool at once, within one bound. A silent node is a fact, not an error.
 
-import { type ClusterConfiguration, findNode, type NodeConfiguration } from '../../domain/facts/cluster';
-import { findRecord } from '../../domain/plans/record';
-import { findHeir, findSuccessors } from '../../domain/plans/rival-primaries';
-import { suspectPrimary } from '../../domain/plans/suspect';
-import {
-  answeringStandbys,
-  factsOf,
-  type Facts,
-  type NodeFacts,
-  type PgpoolFacts,
-  type ProbeFacts,
-  writableNodes,
-} from '../../domain/facts/facts';
+import { type ClusterConfiguration, findNode, getNode, type NodeConfiguration } from '../../domain/facts/cluster';
+import { factsOf, type Facts, type NodeFacts, type PgpoolFacts, type ProbeFacts } from '../../domain/facts/facts';
+import { type LookPurpose, planLook } from '../../domain/plans/look';
 import { messageOf } from '../io/failures';
 import { probeFrom, readHostFacts } from '../io/host/host-facts';
 import { nodeFactsBoundMs, readNodeFacts } from '../io/sql/node-facts';
 import { PcpFailure } from '../io/pcp/pcp';
 import type { Tools, WorkerTools } from '../io/tools';
 
-export interface ObserveInput {
+export interface ObserveInput extends LookPurpose {
   readonly cluster: string;
-  /** The primary as far as the caller knows: looked at through ssh and, when silent, through the standbys' hosts. */
-  readonly suspect: number | null;
   /** Nodes to ask, where not all of them matter: one that is silent for reasons of its own would only cost time. */
   readonly only?: readonly number[];
-  /** Every pgpool is asked, whatever the nodes say: for people. */
-  readonly isWhole?: boolean;
-  /** No pgpool has reported the primary: where no node accepts writes, the pgpools are asked whether they have given it up. */
-  readonly isUnreported?: boolean;
 }
 
 export interface Observation {
@@ -78,54 +62,17 @@ export async function observe(tools: Tools, input: ObserveInput): Promise<Observ
   );
   const { watch, ...recorded } = await recalling;
   const direct: Facts = { takenAt, ...recorded, watch: watch?.samples ?? null, nodes, probes: [], pgpools: [] };
-  const about = findSuspect(configuration, direct, input.suspect);
+  const { hasSilent, asksPgpools, probed } = planLook(configuration, direct, input);
+  if (!asksPgpools) return { configuration, facts: await explainPauses(direct, configuration, lookAt) };
   // An answer that was asked for early is older than one that came late: it counts only beside a silence that lasted.
   const isSilent = suspect && factsOf(direct, suspect.id)?.sql === 'silent';
   const probe = (node: NodeConfiguration): Promise<ProbeFacts[]> =>
     (isSilent && node === suspect && early.probes) || probeFromOthers(tools, configuration, node);
-  const isSettled = writableNodes(direct).length > 0 || (about !== undefined && isProvenDead(direct, about.id));
-  const hasSilent = nodes.some(({ node, sql }) => sql === 'silent' && node !== about?.id);
-  if (isSettled && !needsPgpools(input, configuration, direct, hasSilent))
-    return { configuration, facts: await explainPauses(direct, configuration, lookAt) };
   const [probes, pgpools] = await Promise.all([
-    !isSettled && about && needsProbes(direct, about.id) ? probe(about) : [],
+    probed === null ? [] : probe(getNode(configuration, probed)),
     ((isSilent || hasSilent) && early.pgpools) || readPgpools(tools, configuration),
   ]);
   return { configuration, facts: await explainPauses({ ...direct, probes, pgpools }, configuration, lookAt) };
-}
-
-function findSuspect(
-  configuration: ClusterConfiguration,
-  direct: Facts,
-  suspect: number | null,
-): NodeConfiguration | undefined {
-  const suspicion = { suspect: null, oldPrimary: suspect, failedNode: suspect, fencedNode: null, opened: [] };
-  return findNode(configuration, suspectPrimary(configuration, direct, suspicion));
-}
-
-/** A primary that answers, or a dead postmaster seen on its own host, settles it: asking everybody else would only cost time. */
-function needsPgpools(
-  { isWhole, isUnreported, suspect }: ObserveInput,
-  configuration: ClusterConfiguration,
-  direct: Facts,
-  hasSilent: boolean,
-): boolean {
-  // A pgpool may hear a node that the worker does not, and as a primary.
-  const isOther = direct.record !== null && direct.record.primary !== suspect;
-  const isLost = writableNodes(direct).length === 0 && (isUnreported === true || hasSilent || isOther);
-  return isWhole === true || isLost || isClaimed(configuration, direct);
-}
-
-/** More than one node may be the primary, or the record names another one: who is served tells them apart. */
-function isClaimed(configuration: ClusterConfiguration, facts: Facts): boolean {
-  const writable = writableNodes(facts);
-  const standbys = answeringStandbys(facts);
-  const record = findRecord(configuration, facts);
-  return (
-    writable.length > 1 ||
-    (record !== null && writable.some(({ node }) => node !== record.primary)) ||
-    writable.some((entry) => findHeir(entry, standbys) !== undefined || findSuccessors(facts, entry).length > 0)
-  );
 }
 
 /** Whether PostgreSQL paused the replay of a possible candidate by itself, and why, is written in that node's control file only. */
@@ -140,17 +87,6 @@ async function explainPauses(
     return node ? { ...entry, host: await lookAt(node) } : entry;
   });
   return { ...facts, nodes: await Promise.all(explained) };
-}
-
-function isProvenDead(facts: Facts, node: number): boolean {
-  const own = factsOf(facts, node);
-  return own?.sql !== 'answered' && (own?.host?.processes === 'none' || own?.host?.processes === 'orphans');
-}
-
-/** A psql on every standby's host costs more than all the rest: only where the direct look settled nothing. */
-function needsProbes(facts: Facts, node: number): boolean {
-  const sql = factsOf(facts, node)?.sql;
-  return sql !== 'answered' && sql !== 'recovering';
 }
 
 async function probeFromOthers(

@@ -15,8 +15,9 @@ import {
   workflowTypes,
 } from '../../domain/facts/names';
 import { describeMaintenance, inForce } from '../../domain/facts/maintenance';
-import { type Known, parseKnown } from '../../domain/facts/known';
+import { parseKnown } from '../../domain/facts/known';
 import type { ClusterRecord, Recorded } from '../../domain/facts/record';
+import type { Known } from '../../domain/facts/watch';
 import { loadClusterFiles } from '../cluster-files';
 import { CommandFailure, type CommandResult } from '../outcome';
 import { readLastWords } from '../progress';

@@ -81,6 +81,14 @@ export function findNode(configuration: ClusterConfiguration, id: number | null)
   return configuration.nodes.find((node) => node.id === id);
 }
 
+/** The node at this address, as the cluster file spells it. */
+export function findNodeAt(
+  { nodes }: ClusterConfiguration,
+  { host, port }: { readonly host: string | null; readonly port: number | null },
+): NodeConfiguration | undefined {
+  return nodes.find((node) => node.host === host && node.port === port);
+}
+
 /** The node with this id; the caller has already established that it is configured. */
 export function getNode(configuration: ClusterConfiguration, id: number): NodeConfiguration {
   const node = findNode(configuration, id);

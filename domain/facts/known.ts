@@ -1,14 +1,8 @@
 // Everything that the workflow `cluster` knows, as one description of it shows while no worker runs: its memo, and the last words of its watches.
 
 import { recordedMemoName, watchedMemoName } from './names';
-import { parseRecorded, type Recorded } from './record';
-import { newerState, parseWatchState, type WatchState } from './watch';
-
-export interface Known {
-  readonly recorded: Recorded;
-  /** The youngest of the watches' last heartbeats and of what the memo holds. */
-  readonly watch: WatchState | null;
-}
+import { parseRecorded } from './record';
+import { type Known, newerState, parseWatchState } from './watch';
 
 /** @param heartbeats of the pending watches: beside the running one there may be an earlier one that has not noticed its cancellation */
 export function parseKnown(memo: Readonly<Record<string, unknown>> | undefined, heartbeats: readonly unknown[]): Known {

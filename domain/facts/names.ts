@@ -4,7 +4,7 @@
 import type { ClusterConfiguration } from './cluster';
 import type { ClusterEvent } from './event';
 import type { Recorded } from './record';
-import type { WatchState } from './watch';
+import type { Known, WatchState } from './watch';
 
 export const workflowTypes = {
   incident: 'incident',
@@ -97,13 +97,8 @@ export function incidentStart({ cluster, temporal }: ClusterConfiguration, event
   };
 }
 
-interface Left {
-  readonly recorded: Recorded;
-  readonly watch: WatchState | null;
-}
-
 /** Arguments that start the workflow `cluster` where it does not run, with the record and the watch's last state that its last run has left. */
-export function clusterStart({ cluster, temporal }: ClusterConfiguration, { recorded, watch }: Left) {
+export function clusterStart({ cluster, temporal }: ClusterConfiguration, { recorded, watch }: Known) {
   return {
     workflowId: clusterWorkflowId(cluster),
     taskQueue: temporal.taskQueue,

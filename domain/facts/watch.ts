@@ -1,6 +1,7 @@
 // The watch's samples of a cluster, and what it has told. Plain data: a heartbeat's detail, the next watch's input, and
 // a witness for decisions.
 
+import type { Recorded } from './record';
 import type { WalPosition } from './wal';
 
 /** A node's own words when it answered. */
@@ -114,6 +115,13 @@ export interface WatchState {
   readonly samples: WatchSamples;
   readonly standing: readonly Standing[];
   readonly told: readonly Told[];
+}
+
+/** Everything that the workflow `cluster` knows. */
+export interface Known {
+  readonly recorded: Recorded;
+  /** The youngest of the watches' last heartbeats and of what the memo holds. */
+  readonly watch: WatchState | null;
 }
 
 /** Null for malformed input: a heartbeat may come from another version. */

@@ -1,7 +1,7 @@
 // The differences between the record and one look, each with the time that it must last before it is told.
 
 import { withRealNames } from '../facts/application-name';
-import type { ClusterConfiguration, NodeConfiguration } from '../facts/cluster';
+import { type ClusterConfiguration, findNodeAt } from '../facts/cluster';
 import { isShownAsPrimary } from '../facts/facts';
 import type { ClusterRecord, Recorded } from '../facts/record';
 import { type PgpoolSample, silentMisses, type WatchSamples } from '../facts/watch';
@@ -142,8 +142,7 @@ function isStreaming({ configuration, answering }: World, entry: Answering, serv
   for (let current = entry; ;) {
     const { receiver } = current.said;
     if (receiver?.timeline !== served.said.position?.timeline) return false;
-    const isAt = ({ host, port }: NodeConfiguration): boolean => host === receiver?.host && port === receiver.port;
-    const upstream = configuration.nodes.find(isAt)?.id;
+    const upstream = receiver ? findNodeAt(configuration, receiver)?.id : undefined;
     if (upstream === undefined || upstream === served.node) return true;
     if (passed.includes(upstream)) return false;
     passed.push(upstream);

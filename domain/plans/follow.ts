@@ -1,6 +1,6 @@
 // Plans how one node comes to follow the primary: pure, from facts. A rebuild needs proof from more than one look.
 
-import { type ClusterConfiguration, findNode, getNode } from '../facts/cluster';
+import { type ClusterConfiguration, findNode, findNodeAt, getNode } from '../facts/cluster';
 import { describeMaintenance } from '../facts/maintenance';
 import type { ReasonCode } from '../facts/reasons';
 import { compareLsn, isDiverged, timelineAt, type WalPosition } from '../facts/wal';
@@ -255,7 +255,7 @@ function isFedByPrimary(
   const { receiver = null, isInRecovery } = sample.said ?? {};
   if (sample.misses === 0 && isInRecovery === false) return true;
   if (sample.misses > 0 || receiver === null) return false;
-  const upstream = configuration.nodes.find(({ host, port }) => host === receiver.host && port === receiver.port);
+  const upstream = findNodeAt(configuration, receiver);
   return !upstream || isFedByPrimary(configuration, watch, upstream.id, [...passed, node]);
 }
 

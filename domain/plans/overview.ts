@@ -1,7 +1,7 @@
 // A cluster's overview for people: one row for each node, with its role, its lag, its upstream, and its status in each
 // pgpool. Of a look, or of the watch's last samples while no worker answers.
 
-import type { ClusterConfiguration, NodeConfiguration } from '../facts/cluster';
+import { type ClusterConfiguration, findNodeAt, type NodeConfiguration } from '../facts/cluster';
 import { type Facts, factsOf, isShownAsPrimary, type NodeFacts, writableNodes } from '../facts/facts';
 import { inForce, type Maintenance } from '../facts/maintenance';
 import { lagBytes, type WalPosition } from '../facts/wal';
@@ -145,8 +145,8 @@ function describeNode(
   };
 }
 
-function describeSource({ nodes }: ClusterConfiguration, { upstream }: Said): string | null {
+function describeSource(configuration: ClusterConfiguration, { upstream }: Said): string | null {
   if (!upstream) return null;
-  const source = nodes.find(({ host, port }) => host === upstream.host && port === upstream.port);
+  const source = findNodeAt(configuration, upstream);
   return source ? `node ${source.id}` : `${upstream.host ?? 'an unknown host'}, which is not in the cluster file`;
 }

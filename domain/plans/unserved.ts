@@ -1,6 +1,6 @@
 // The watch's words while no node accepts writes.
 
-import type { ClusterConfiguration } from '../facts/cluster';
+import { type ClusterConfiguration, findNodeAt } from '../facts/cluster';
 import type { ClusterRecord } from '../facts/record';
 import type { NodeSample, WatchSamples } from '../facts/watch';
 import { type Answering, type Condition, condition, longMs, shownBy, twoLooks } from './condition';
@@ -37,9 +37,7 @@ export function findUnserved(unserved: Unserved): Condition[] {
 /** A watch without memory, without a record, and no standby receives from a primary. A cluster of standbys streams from abroad. */
 function findWithoutPrimary({ configuration, samples, answering }: Unserved): Condition[] {
   const { nodes, takenAt: seenAt } = samples;
-  const isOurs = ({ host, port }: { readonly host: string; readonly port: number }): boolean =>
-    configuration.nodes.some((node) => node.host === host && node.port === port);
-  if (answering.some(({ said: { receiver } }) => receiver !== null && !isOurs(receiver))) return [];
+  if (answering.some(({ said: { receiver } }) => receiver !== null && !findNodeAt(configuration, receiver))) return [];
   const seen = nodes.map(({ node, seen: words }) => `node ${node}: ${words}`).join('; ');
   const line = `no node accepts writes, and nothing says which node is the primary: ${seen}`;
   return [condition('primary-silent', null, { seenAt, lastingMs: longMs, line })];

@@ -1,5 +1,6 @@
 // Stories of planFailover in which another node than the one that is lost, or kept, may be the primary. Told in failover.test.ts.
 
+import type { PgpoolFacts, PgpoolNodeFacts } from '../../../domain/facts/facts';
 import type { NodeSample } from '../../../domain/facts/watch';
 import {
   type DeepPartialNode,
@@ -32,12 +33,13 @@ function watched(sample: NodeSample, primary: number | null = null) {
   return { takenAt: at, nodes: [sample], pgpools: [{ pgpool: 'pgpool0', at, isReached: true, nodes, seen: '' }] };
 }
 
+function but(pgpool: PgpoolFacts, node: number, more: Partial<PgpoolNodeFacts>): PgpoolFacts {
+  return { ...pgpool, nodes: pgpool.nodes.map((entry) => (entry.node === node ? { ...entry, ...more } : entry)) };
+}
+
 const view = pgpoolSees(0);
 /** pgpool takes node 0 for the primary, and hears node 2 as one. */
-const hears = {
-  ...view,
-  nodes: view.nodes.map((entry) => (entry.node === 2 ? { ...entry, liveRole: 'primary' } : entry)),
-};
+const hears = but(view, 2, { liveRole: 'primary' });
 const onTimeline3: DeepPartialNode = {
   position: { timeline: 3, lsn: '0/7000000' },
   history: [
@@ -63,9 +65,7 @@ export const rivalStories: readonly FailoverStory[] = [
     topology: '0* stopped, 1 well, 2 vanished; pgpool has detached 2, and hears it as a primary',
     facts: {
       nodes: lost,
-      pgpools: [
-        { ...hears, nodes: hears.nodes.map((entry) => (entry.node === 2 ? { ...entry, status: 'down' } : entry)) },
-      ],
+      pgpools: [but(hears, 2, { status: 'down' })],
     },
     expected: promoted,
   },
@@ -161,9 +161,7 @@ export const rivalStories: readonly FailoverStory[] = [
     topology: '0* stopped, 1 2 well; pgpool shows 0 down; a person wants 2 back',
     facts: {
       nodes: { 0: stopped, 1: receivesNothing, 2: receivesNothing },
-      pgpools: [
-        { ...view, nodes: view.nodes.map((entry) => (entry.node === 0 ? { ...entry, status: 'down' } : entry)) },
-      ],
+      pgpools: [but(view, 0, { status: 'down' })],
       record: own,
     },
     request: { failedNode: null, oldPrimary: null, rejoin: 2 },
